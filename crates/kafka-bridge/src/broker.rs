@@ -1,0 +1,232 @@
+//! `Broker`: the narrow seam behind which topics live, and its vocabulary of positions and errors.
+
+use std::fmt;
+
+use futures::future::BoxFuture;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::record::{Batch, NewRecord};
+
+/// Where topics live. Every kind passes the same contract suite (`contract.rs`); what each promises about durability
+/// is its own documentation's to say.
+pub trait Broker: fmt::Debug + Send + Sync + 'static {
+    /// For people: kind and address, such as `Kafka 127.0.0.1:9092` or `memory (nothing is kept)`.
+    fn describe(&self) -> String;
+
+    /// Hands a record over, at once and without waiting; records handed over one after the other for one key are stored
+    /// in that order. The record is durable when the [`Ack`] says so, and not before.
+    ///
+    /// An error means that nothing was or will be stored.
+    fn append(&self, topic: &str, record: NewRecord<'_>) -> Result<Ack, NotWritten>;
+
+    /// All topics but internal ones (leading `__`), by name.
+    fn topics(&self) -> BoxFuture<'_, Result<Vec<TopicInfo>, BrokerError>>;
+
+    /// One topic, or `None` if there is none of that name. Never creates it.
+    fn topic(&self, name: &str) -> BoxFuture<'_, Result<Option<TopicInfo>, BrokerError>>;
+
+    /// Makes a topic; `partitions: None` takes the broker's default (memory: 1). Once this completes, `append` and `read`
+    /// know the topic. A topic that exists already is [`CreateTopicError::Exists`].
+    fn create_topic(&self, name: &str, partitions: Option<i32>) -> BoxFuture<'_, Result<TopicInfo, CreateTopicError>>;
+
+    /// First and end offset of each partition, in partition order.
+    fn positions(&self, topic: &str) -> BoxFuture<'_, Result<Vec<PartitionPositions>, ReadError>>;
+
+    /// Reads all partitions of a topic from `start` on. When this completes with [`Start::End`], every record
+    /// acknowledged afterwards will be handed out: joining skips nothing.
+    fn read(&self, topic: &str, start: Start) -> BoxFuture<'_, Result<Deliveries, ReadError>>;
+
+    /// Whether the broker can be reached now, as far as is known without asking it.
+    fn health(&self) -> Health;
+
+    /// Waits until every append so far is answered, at most until the broker's own delivery timeout.
+    fn flush(&self) -> BoxFuture<'_, ()>;
+}
+
+/// What is known of a topic.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TopicInfo {
+    /// Name as the broker has it.
+    pub name: String,
+    /// Number of partitions, at least 1.
+    pub partitions: i32,
+}
+
+/// Range of offsets a partition holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PartitionPositions {
+    /// Partition, from 0.
+    pub partition: i32,
+    /// Offset of the first record still kept.
+    pub earliest: i64,
+    /// Offset the next record will have.
+    pub end: i64,
+}
+
+/// Where reading begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Start {
+    /// At the first record kept.
+    Earliest,
+    /// Behind the last record: live.
+    End,
+    /// At this offset in every partition; below the first one kept, or beyond the end, a [`Delivery::Gap`] says so.
+    Offset(i64),
+}
+
+/// What a reader is handed, in order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Delivery {
+    /// Records that arrived together.
+    Batch(Batch),
+    /// A reader that did not start at [`Start::End`] has seen all that this partition held; told once per partition.
+    CaughtUp {
+        /// Partition, from 0.
+        partition: i32,
+    },
+    /// Reading goes on at `next_offset`; what lay between is gone (retention, truncation). Never silent: R3.
+    Gap {
+        /// Partition, from 0.
+        partition: i32,
+        /// First offset that can still come.
+        next_offset: i64,
+        /// Number of offsets skipped, 0 when the topic was cut back.
+        lost: i64,
+    },
+    /// The topic was deleted or made anew; nothing follows.
+    TopicGone,
+}
+
+/// A running read. Dropping it ends the reading.
+#[derive(Debug)]
+pub struct Deliveries {
+    pub(crate) receiver: mpsc::Receiver<Delivery>,
+}
+
+impl Deliveries {
+    /// The next delivery; `None` after [`Delivery::TopicGone`] or when the broker was shut down. Cancel safe.
+    pub async fn next(&mut self) -> Option<Delivery> {
+        self.receiver.recv().await
+    }
+}
+
+/// Resolves when the broker has stored a record, or has not.
+#[derive(Debug)]
+pub struct Ack(pub(crate) oneshot::Receiver<Result<Stored, AckError>>);
+
+impl Ack {
+    /// An acknowledgement and the end that resolves it; a dropped end counts as unknown.
+    pub(crate) fn pair() -> (oneshot::Sender<Result<Stored, AckError>>, Self) {
+        let (sender, receiver) = oneshot::channel();
+        (sender, Self(receiver))
+    }
+}
+
+impl Future for Ack {
+    type Output = Result<Stored, AckError>;
+
+    fn poll(mut self: std::pin::Pin<&mut Self>, cx: &mut std::task::Context<'_>) -> std::task::Poll<Self::Output> {
+        std::pin::Pin::new(&mut self.0).poll(cx).map(|answer| answer.unwrap_or(Err(AckError::OutcomeUnknown)))
+    }
+}
+
+/// Where an acknowledged record stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stored {
+    /// Partition, from 0.
+    pub partition: i32,
+    /// Its offset there.
+    pub offset: i64,
+}
+
+/// Why a record was refused: nothing was or will be stored (reliability W2).
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NotWritten {
+    /// Larger than the topic or the server takes; send less.
+    #[error("The message of {size} bytes exceeds the limit of {limit} bytes.")]
+    TooLarge {
+        /// Bytes of key and value.
+        size: usize,
+        /// The limit in force.
+        limit: usize,
+    },
+    /// More unacknowledged appends than `write_backlog` allows; try again later.
+    #[error("The server's write backlog is full. Nothing was written; try again later.")]
+    BacklogFull,
+    /// There is no such topic.
+    #[error("Topic '{0}' does not exist or may not be written.")]
+    UnknownTopic(String),
+    /// The broker refused it.
+    #[error("The broker refused the message: {0}")]
+    Refused(String),
+    /// The server is stopping, or never reached the broker within the delivery timeout.
+    #[error("The broker cannot be reached. Nothing was written; try again later.")]
+    Unavailable,
+}
+
+/// Why an append was not acknowledged.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AckError {
+    /// Certainly not stored.
+    #[error(transparent)]
+    NotWritten(#[from] NotWritten),
+    /// Stored or not, nobody can say (reliability W2).
+    #[error("The write was not confirmed in time. It may or may not have been stored.")]
+    OutcomeUnknown,
+}
+
+/// Why a broker could not say something about topics.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BrokerError {
+    /// No answer in time.
+    #[error("The broker cannot be reached.")]
+    Unreachable,
+    /// An answer, but not a good one.
+    #[error("The broker answered: {0}")]
+    Other(String),
+}
+
+/// Why a topic was not made.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CreateTopicError {
+    /// It is there already.
+    #[error("Topic '{0}' exists already.")]
+    Exists(String),
+    /// The name or the number of partitions is not allowed.
+    #[error("Topic '{name}' cannot be made: {reason}")]
+    Invalid {
+        /// The name asked for.
+        name: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// See [`BrokerError`].
+    #[error(transparent)]
+    Broker(#[from] BrokerError),
+}
+
+/// Why reading could not begin.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ReadError {
+    /// There is no such topic.
+    #[error("Topic '{0}' does not exist or may not be read.")]
+    UnknownTopic(String),
+    /// Too many readers from an old position at once; try again later.
+    #[error("The server reads {0} topics from old positions already; try again later.")]
+    TooManyReaders(usize),
+    /// See [`BrokerError`].
+    #[error(transparent)]
+    Broker(#[from] BrokerError),
+}
+
+/// How the broker does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Health {
+    /// Reached when last tried.
+    Reachable,
+    /// Not reached since then.
+    Unreachable {
+        /// Moment of the first failure in a row.
+        since: std::time::Instant,
+    },
+}

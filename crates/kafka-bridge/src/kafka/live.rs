@@ -1,0 +1,249 @@
+//! `Live`: the one consumer of the process, for all topics followed at their live end.
+//!
+//! ```text
+//!  join (blocking pool) ── routes (mutex) ──► poll thread: poll, drain, group by topic ──► reader's queue ──► Deliveries
+//!  watch thread: new partitions, deletion, gaps ──┘
+//! ```
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::{BorrowedMessage, Message};
+use rdkafka::{Offset, TopicPartitionList};
+use tokio::sync::mpsc;
+
+use super::batch::BatchBuilder;
+use super::health::Context;
+use super::lookup::{Lookup, broker_error};
+use super::route::{Reader, Route};
+use super::wake::Wake;
+use crate::broker::{Deliveries, ReadError};
+use crate::metrics::Metrics;
+
+/// Shared by the poll thread, the watch thread and whoever joins.
+pub(super) struct Live {
+    pub(super) consumer: BaseConsumer<Context>,
+    pub(super) lookup: Arc<Lookup>,
+    pub(super) metrics: Metrics,
+    pub(super) routes: Mutex<HashMap<String, Route>>,
+    /// Readers of topics that went, until they have been told.
+    pub(super) farewell: Mutex<Vec<Reader>>,
+    /// Wakes the watch thread: a partition cannot go on.
+    pub(super) watch: Wake,
+    stop: AtomicBool,
+}
+
+impl Live {
+    pub(super) fn new(consumer: BaseConsumer<Context>, lookup: Arc<Lookup>, metrics: Metrics) -> Arc<Self> {
+        Arc::new(Self {
+            consumer,
+            lookup,
+            metrics,
+            routes: Mutex::default(),
+            farewell: Mutex::default(),
+            watch: Wake::default(),
+            stop: AtomicBool::new(false),
+        })
+    }
+
+    pub(super) fn stop(&self) {
+        self.stop.store(true, Ordering::Release);
+        self.watch.stop();
+    }
+
+    /// Adds a reader at the live end. When this returns, every record acknowledged afterwards will reach it: the end offsets
+    /// are asked through another client, whose requests do not stand behind this consumer's long poll, and the partitions
+    /// are assigned at those numbers. Blocks.
+    pub(super) fn join(&self, topic: &str) -> Result<Deliveries, ReadError> {
+        let unknown = || ReadError::UnknownTopic(topic.to_owned());
+        let described = self.lookup.topic(topic, JOIN_TIMEOUT)?.ok_or_else(unknown)?;
+        if !self.routes().contains_key(topic) {
+            // Or the consumer learns of the topic only in its scan once a second.
+            self.consumer.fetch_metadata(Some(topic), JOIN_TIMEOUT).map_err(|error| broker_error(&error))?;
+        }
+        let ends = self.lookup.ends(topic, described.partitions, JOIN_TIMEOUT)?;
+        let (sender, receiver) = mpsc::channel(QUEUED_DELIVERIES);
+        let reader = Reader::new(sender, ends.clone());
+
+        let mut routes = self.routes();
+        if routes.get(topic).is_some_and(|route| route.id != described.id) {
+            self.end_route(&mut routes, topic); // made anew, and the watch has not seen it yet
+        }
+        match routes.get_mut(topic) {
+            Some(route) => route.readers.push(reader),
+            None => {
+                self.assign(topic, &ends).map_err(|error| broker_error(&error))?;
+                routes.insert(topic.to_owned(), Route::new(described.id, ends, reader));
+                tracing::debug!(topic, "assigned at the live end");
+            }
+        }
+        Ok(Deliveries { receiver })
+    }
+
+    /// Polls until stopped; runs on a thread of its own.
+    pub(super) fn poll(&self) {
+        let mut tended = Instant::now();
+        let mut stalled = false;
+        while !self.stop.load(Ordering::Acquire) {
+            let wait = if stalled { STALLED_WAIT } else { IDLE_WAIT };
+            if let Some(first) = self.consumer.poll(wait) {
+                let mut drained = Drained::default();
+                drained.take(first, self);
+                while drained.has_room() {
+                    let Some(next) = self.consumer.poll(Duration::ZERO) else {
+                        break;
+                    };
+                    drained.take(next, self);
+                }
+                stalled |= self.hand_over(drained);
+            }
+            if stalled || tended.elapsed() > IDLE_WAIT {
+                stalled = self.tend();
+                tended = Instant::now();
+            }
+        }
+    }
+
+    /// Ends a topic for its readers, who are told that it is gone.
+    pub(super) fn end_route(&self, routes: &mut HashMap<String, Route>, topic: &str) {
+        let Some(route) = routes.remove(topic) else {
+            return;
+        };
+        self.unassign(topic, 0..route.next.len());
+        let mut farewell = self.farewell.lock().unwrap_or_else(PoisonError::into_inner);
+        farewell.extend(route.readers.into_iter().map(Reader::gone));
+    }
+
+    pub(super) fn assign_one(&self, topic: &str, partition: usize, offset: i64) -> Result<(), KafkaError> {
+        let mut list = TopicPartitionList::with_capacity(1);
+        list.add_partition_offset(topic, partition as i32, Offset::Offset(offset))?;
+        self.consumer.incremental_assign(&list)
+    }
+
+    pub(super) fn unassign(&self, topic: &str, partitions: std::ops::Range<usize>) {
+        if let Err(error) = self.consumer.incremental_unassign(&list_of(topic, partitions)) {
+            tracing::debug!(topic, %error, "not unassigned");
+        }
+    }
+
+    pub(super) fn routes(&self) -> MutexGuard<'_, HashMap<String, Route>> {
+        self.routes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn assign(&self, topic: &str, offsets: &[i64]) -> Result<(), KafkaError> {
+        let mut list = TopicPartitionList::with_capacity(offsets.len());
+        for (partition, offset) in (0..).zip(offsets) {
+            list.add_partition_offset(topic, partition, Offset::Offset(*offset))?;
+        }
+        self.consumer.incremental_assign(&list)
+    }
+
+    /// Hands each topic's batch to its readers; whether one of them is full.
+    fn hand_over(&self, drained: Drained) -> bool {
+        let mut stalled = false;
+        let mut routes = self.routes();
+        for (_, topic, builder) in drained.topics {
+            let Some(route) = routes.get_mut(&topic) else {
+                continue;
+            }; // its last reader left while this was under way
+            self.metrics.records_read.inc_by(route.hand_over(builder.finish()) as u64);
+            if route.is_stalled() && !route.paused {
+                route.paused = self.consumer.pause(&list_of(&topic, 0..route.next.len())).is_ok();
+            }
+            stalled |= route.is_stalled();
+        }
+        stalled
+    }
+
+    /// Offers again what did not fit, resumes, and lets go of topics that nobody reads; whether somebody is still full.
+    fn tend(&self) -> bool {
+        let mut routes = self.routes();
+        let mut abandoned = Vec::new();
+        let mut stalled = false;
+        for (topic, route) in routes.iter_mut() {
+            route.readers.retain_mut(Reader::offer_pending);
+            if route.readers.is_empty() {
+                abandoned.push(topic.clone());
+            } else if route.is_stalled() {
+                stalled = true;
+            } else if route.paused {
+                route.paused = self.consumer.resume(&list_of(topic, 0..route.next.len())).is_err();
+            }
+        }
+        for topic in abandoned {
+            if let Some(route) = routes.remove(&topic) {
+                self.unassign(&topic, 0..route.next.len());
+                route.forget_lag(&topic, &self.metrics);
+                tracing::debug!(topic, "unassigned: nobody reads it");
+            }
+        }
+        drop(routes);
+        let mut farewell = self.farewell.lock().unwrap_or_else(PoisonError::into_inner);
+        farewell.retain_mut(|reader| reader.offer_pending() && reader.is_pending());
+        stalled || !farewell.is_empty()
+    }
+}
+
+impl std::fmt::Debug for Live {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Live").field("topics", &self.routes().len()).finish_non_exhaustive()
+    }
+}
+
+/// What one round of polling brought, by topic. Few topics at once, so a list is searched.
+#[derive(Default)]
+struct Drained {
+    topics: Vec<(usize, String, BatchBuilder)>,
+    messages: usize,
+    bytes: usize,
+}
+
+impl Drained {
+    fn take(&mut self, polled: Result<BorrowedMessage<'_>, KafkaError>, live: &Live) {
+        match polled {
+            Ok(message) => self.push(&message),
+            Err(KafkaError::MessageConsumption(RDKafkaErrorCode::AutoOffsetReset)) => live.watch.wake(),
+            Err(error) => tracing::debug!(%error, "while reading"), // librdkafka goes on by itself
+        }
+    }
+
+    fn push(&mut self, message: &BorrowedMessage<'_>) {
+        let pointer = message.topic_ptr() as usize;
+        let known = self.topics.iter().rposition(|(known, name, _)| *known == pointer || name == message.topic());
+        let index = known.unwrap_or_else(|| {
+            self.topics.push((pointer, message.topic().to_owned(), BatchBuilder::default()));
+            self.topics.len() - 1
+        });
+        self.topics[index].2.push(message);
+        self.messages += 1;
+        self.bytes += message.payload_len();
+    }
+
+    fn has_room(&self) -> bool {
+        self.messages < DRAIN_MESSAGES && self.bytes < DRAIN_BYTES
+    }
+}
+
+pub(super) fn list_of(topic: &str, partitions: std::ops::Range<usize>) -> TopicPartitionList {
+    let mut list = TopicPartitionList::with_capacity(partitions.len());
+    for partition in partitions {
+        list.add_partition(topic, partition as i32);
+    }
+    list
+}
+
+/// For each of the questions of a join.
+const JOIN_TIMEOUT: Duration = Duration::from_secs(5);
+/// Deliveries a reader may leave waiting before its topic is paused.
+const QUEUED_DELIVERIES: usize = 64;
+/// How long a poll waits; also how soon a reader that left is noticed.
+const IDLE_WAIT: Duration = Duration::from_millis(100);
+/// The same while a reader is full and may have room any moment.
+const STALLED_WAIT: Duration = Duration::from_millis(5);
+/// Bounds of one round of polling, and so of a batch.
+const DRAIN_MESSAGES: usize = 2_000;
+const DRAIN_BYTES: usize = 256 << 10;

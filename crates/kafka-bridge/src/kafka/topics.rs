@@ -1,0 +1,223 @@
+//! Topics through the admin client: making them, their limits, and the watch for settings that weaken the promises.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rdkafka::admin::{
+    AdminClient, AdminOptions, ConfigResource, NewTopic, OwnedResourceSpecifier, ResourceSpecifier, TopicReplication,
+};
+use rdkafka::error::RDKafkaErrorCode;
+use tokio::sync::mpsc;
+
+use super::health::Context;
+use super::limits::Limits;
+use super::lookup::{Lookup, broker_error};
+use crate::broker::{BrokerError, CreateTopicError, TopicInfo};
+use crate::metrics::Metrics;
+use crate::names::{check_topic_name, is_internal};
+
+/// Makes and surveys topics.
+pub(super) struct Topics {
+    pub(super) admin: AdminClient<Context>,
+    pub(super) lookup: Arc<Lookup>,
+    pub(super) limits: Arc<Limits>,
+    pub(super) metrics: Metrics,
+    pub(super) batch_bytes: usize,
+}
+
+impl Topics {
+    /// Makes a topic and waits until its partitions have leaders, so that it can be used at once.
+    pub(super) async fn create(&self, name: &str, partitions: Option<i32>) -> Result<TopicInfo, CreateTopicError> {
+        let invalid = |reason: String| CreateTopicError::Invalid { name: name.to_owned(), reason };
+        check_topic_name(name).map_err(|error| invalid(error.to_string()))?;
+        if partitions.is_some_and(|count| count < 1) {
+            return Err(invalid("a topic has at least 1 partition".to_owned()));
+        }
+        let topic = NewTopic::new(name, partitions.unwrap_or(BROKER_DEFAULT), TopicReplication::Fixed(BROKER_DEFAULT));
+        let options = AdminOptions::new().request_timeout(Some(TIMEOUT)).operation_timeout(Some(TIMEOUT));
+        let results = self.admin.create_topics([&topic], &options).await.map_err(|error| broker_error(&error))?;
+        for result in results {
+            result.map_err(|(_, code)| match code {
+                RDKafkaErrorCode::TopicAlreadyExists => CreateTopicError::Exists(name.to_owned()),
+                RDKafkaErrorCode::InvalidTopic
+                | RDKafkaErrorCode::InvalidPartitions
+                | RDKafkaErrorCode::InvalidReplicationFactor
+                | RDKafkaErrorCode::PolicyViolation => invalid(code.to_string()),
+                code => broker_error(&rdkafka::error::KafkaError::AdminOp(code)).into(),
+            })?;
+        }
+        let made = self.wait_until_usable(name.to_owned()).await?;
+        self.limits.ask_again(name);
+        Ok(made)
+    }
+
+    async fn wait_until_usable(&self, name: String) -> Result<TopicInfo, BrokerError> {
+        let lookup = self.lookup.clone();
+        super::blocking(move || {
+            let deadline = Instant::now() + TIMEOUT;
+            loop {
+                if let Some(described) = lookup.topic(&name, TIMEOUT)?
+                    && lookup.ends(&name, described.partitions, TIMEOUT).is_ok()
+                {
+                    return Ok(TopicInfo { name, partitions: described.partitions });
+                }
+                if Instant::now() > deadline {
+                    return Err(BrokerError::Other("the topic was made but is not usable yet".to_owned()));
+                }
+                std::thread::sleep(Duration::from_millis(20));
+            }
+        })
+        .await
+    }
+
+    /// Looks at all topics now and every minute, and at single ones when asked, until the questions end.
+    pub(super) async fn survey(self: Arc<Self>, mut questions: mpsc::UnboundedReceiver<String>) {
+        let mut tick = tokio::time::interval(SURVEY_INTERVAL);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut warned = Warned::default();
+        loop {
+            tokio::select! {
+                _ = tick.tick() => {
+                    if let Err(error) = self.survey_all(&mut warned).await {
+                        tracing::debug!(%error, "topics could not be surveyed");
+                        tick.reset_after(RETRY_INTERVAL);
+                    }
+                }
+                question = questions.recv() => {
+                    let Some(first) = question else { return };
+                    let mut names = vec![first];
+                    while let Ok(more) = questions.try_recv() {
+                        names.push(more);
+                    }
+                    self.answer(names).await;
+                }
+            }
+        }
+    }
+
+    async fn answer(&self, mut names: Vec<String>) {
+        names.sort_unstable();
+        names.dedup();
+        match self.configs(&names).await {
+            Ok(configs) => configs.iter().for_each(|(name, config)| self.limits.learn(name, limit_of(config))),
+            Err(error) => tracing::debug!(%error, "limits of topics could not be read"), // the next survey has them
+        }
+    }
+
+    async fn survey_all(&self, warned: &mut Warned) -> Result<(), BrokerError> {
+        let lookup = self.lookup.clone();
+        let metadata = super::blocking(move || lookup.metadata(TIMEOUT)).await?;
+        let replicas: HashMap<String, usize> = metadata
+            .topics()
+            .iter()
+            .filter(|topic| topic.error().is_none() && !is_internal(topic.name()))
+            .map(|topic| {
+                let least = topic.partitions().iter().map(|partition| partition.replicas().len()).min();
+                (topic.name().to_owned(), least.unwrap_or(0))
+            })
+            .collect();
+        let names: Vec<String> = replicas.keys().cloned().collect();
+        let configs = self.configs(&names).await?;
+
+        let mut limits = HashMap::new();
+        let mut unsafe_topics = Vec::new();
+        for (name, config) in &configs {
+            let limit = limit_of(config);
+            limits.insert(name.clone(), limit);
+            if let Some(limit) = limit.filter(|limit| *limit < self.batch_bytes) {
+                warned.small_batches(name, limit, self.batch_bytes);
+            }
+            if let Some(weakness) = weakness(replicas.get(name).copied().unwrap_or(0), config) {
+                unsafe_topics.push((name.clone(), weakness));
+            }
+        }
+        self.limits.learn_all(limits);
+        self.metrics.unsafe_topics.set(unsafe_topics.len() as i64);
+        warned.unsafe_topics(unsafe_topics);
+        Ok(())
+    }
+
+    async fn configs(&self, names: &[String]) -> Result<Vec<(String, ConfigResource)>, BrokerError> {
+        let options = AdminOptions::new().request_timeout(Some(TIMEOUT));
+        let mut configs = Vec::with_capacity(names.len());
+        for chunk in names.chunks(TOPICS_PER_QUESTION) {
+            let asked: Vec<_> = chunk.iter().map(|name| ResourceSpecifier::Topic(name)).collect();
+            let answered = self.admin.describe_configs(&asked, &options).await.map_err(|error| broker_error(&error))?;
+            for config in answered.into_iter().flatten() {
+                if let OwnedResourceSpecifier::Topic(name) = &config.specifier {
+                    configs.push((name.clone(), config));
+                }
+            }
+        }
+        Ok(configs)
+    }
+}
+
+impl std::fmt::Debug for Topics {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Topics").finish_non_exhaustive()
+    }
+}
+
+fn limit_of(config: &ConfigResource) -> Option<usize> {
+    config.get("max.message.bytes")?.value.as_ref()?.parse().ok()
+}
+
+/// Why an acknowledgement of this topic may not survive the loss of a machine.
+fn weakness(replicas: usize, config: &ConfigResource) -> Option<&'static str> {
+    let is = |name: &str, value: &str| config.get(name).and_then(|entry| entry.value.as_deref()) == Some(value);
+    if is("unclean.leader.election.enable", "true") {
+        Some("unclean.leader.election.enable is true")
+    } else if replicas <= 1 {
+        Some("replication factor 1")
+    } else if is("min.insync.replicas", "1") {
+        Some("min.insync.replicas is 1")
+    } else {
+        None
+    }
+}
+
+/// What was warned of already: each state of things once.
+#[derive(Debug, Default)]
+struct Warned {
+    unsafe_topics: Vec<(String, &'static str)>,
+    small: HashMap<String, usize>,
+}
+
+impl Warned {
+    fn unsafe_topics(&mut self, mut found: Vec<(String, &'static str)>) {
+        found.sort_unstable();
+        if found == self.unsafe_topics {
+            return;
+        }
+        if !found.is_empty() {
+            let examples: Vec<_> = found.iter().take(5).map(|(name, why)| format!("{name} ({why})")).collect();
+            tracing::warn!(
+                count = found.len(),
+                examples = examples.join(", "),
+                "topics whose acknowledged records may not survive the loss of a broker's machine"
+            );
+        }
+        self.unsafe_topics = found;
+    }
+
+    fn small_batches(&mut self, name: &str, limit: usize, batch_bytes: usize) {
+        if self.small.insert(name.to_owned(), limit) != Some(limit) {
+            tracing::warn!(
+                topic = name,
+                max_message_bytes = limit,
+                batch_bytes,
+                "the topic takes smaller batches than are sent: under load its records can be refused; lower batch_bytes"
+            );
+        }
+    }
+}
+
+/// What Kafka takes for "as the broker is configured".
+const BROKER_DEFAULT: i32 = -1;
+const TIMEOUT: Duration = Duration::from_secs(10);
+const SURVEY_INTERVAL: Duration = Duration::from_secs(60);
+/// After a survey that failed, most likely because the broker is away.
+const RETRY_INTERVAL: Duration = Duration::from_secs(2);
+const TOPICS_PER_QUESTION: usize = 500;

@@ -1,0 +1,231 @@
+//! `MisbehavingBroker`: wraps a broker and, when told to, refuses, delays, holds, dies. A tool for tests.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use futures::future::{BoxFuture, FutureExt, ready};
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::broker::{
+    Ack, AckError, Broker, BrokerError, CreateTopicError, Deliveries, Health, NotWritten, PartitionPositions,
+    ReadError, Start, Stored, TopicInfo,
+};
+use crate::record::NewRecord;
+
+/// Behaves like the broker it wraps until told otherwise. Its append must run in a tokio runtime.
+#[derive(Debug)]
+pub struct MisbehavingBroker {
+    inner: Arc<dyn Broker>,
+    faults: Mutex<Faults>,
+    /// Since when the broker is dead; readers wait for `None`.
+    dead_since: watch::Sender<Option<Instant>>,
+    /// Whether reads stand still.
+    stalled: watch::Sender<bool>,
+}
+
+#[derive(Debug, Default)]
+struct Faults {
+    refusal: Option<NotWritten>,
+    delay: Option<Duration>,
+    holding: bool,
+    held: Vec<(Ack, Answer)>,
+}
+
+type Answer = oneshot::Sender<Result<Stored, AckError>>;
+
+impl MisbehavingBroker {
+    /// Wraps `inner`, well-behaved at first.
+    pub fn new(inner: Arc<dyn Broker>) -> Arc<Self> {
+        Arc::new(Self {
+            inner,
+            faults: Mutex::default(),
+            dead_since: watch::Sender::new(None),
+            stalled: watch::Sender::new(false),
+        })
+    }
+
+    /// Refuses every append with this error from now on; `None` ends it.
+    pub fn refuse_appends(&self, with: Option<NotWritten>) {
+        self.lock().refusal = with;
+    }
+
+    /// Keeps every acknowledgement back for that long; `None` ends it. Records are stored at once all the same.
+    pub fn delay_acks(&self, by: Option<Duration>) {
+        self.lock().delay = by;
+    }
+
+    /// Keeps acknowledgements back until [`release_acks`](Self::release_acks). Records are stored at once all the same.
+    pub fn hold_acks(&self) {
+        self.lock().holding = true;
+    }
+
+    /// Lets all held acknowledgements go, in order, and holds no more; how many there were.
+    pub fn release_acks(&self) -> usize {
+        let held = {
+            let mut faults = self.lock();
+            faults.holding = false;
+            std::mem::take(&mut faults.held)
+        };
+        let count = held.len();
+        held.into_iter().for_each(|(ack, answer)| pass_on(ack, answer, None));
+        count
+    }
+
+    /// Acknowledgements held now.
+    pub fn held(&self) -> usize {
+        self.lock().held.len()
+    }
+
+    /// Reads hand out nothing until [`resume_reads`](Self::resume_reads).
+    pub fn stall_reads(&self) {
+        self.stalled.send_replace(true);
+    }
+
+    /// Ends [`stall_reads`](Self::stall_reads).
+    pub fn resume_reads(&self) {
+        self.stalled.send_replace(false);
+    }
+
+    /// Goes away: held acknowledgements become unknown, and so do appends from now on (those are not stored); reads stand
+    /// still; everything else is unreachable.
+    pub fn die(&self) {
+        self.dead_since.send_if_modified(|since| since.is_none() && since.replace(Instant::now()).is_none());
+        self.lock().held.clear(); // a dropped answer is unknown
+    }
+
+    /// Comes back: reads go on where they stood.
+    pub fn revive(&self) {
+        self.dead_since.send_replace(None);
+    }
+
+    fn dead_since(&self) -> Option<Instant> {
+        *self.dead_since.borrow()
+    }
+
+    fn unless_dead(&self) -> Result<(), BrokerError> {
+        self.dead_since().map_or(Ok(()), |_| Err(BrokerError::Unreachable))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Faults> {
+        self.faults.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Hands deliveries on while neither dead nor stalled.
+    async fn forward(
+        mut inner: Deliveries,
+        sender: mpsc::Sender<crate::broker::Delivery>,
+        mut dead: watch::Receiver<Option<Instant>>,
+        mut stalled: watch::Receiver<bool>,
+    ) {
+        let moves = async {
+            while let Some(delivery) = inner.next().await {
+                loop {
+                    let over =
+                        dead.wait_for(Option::is_none).await.is_err() || stalled.wait_for(|on| !on).await.is_err();
+                    if over {
+                        return;
+                    }
+                    if dead.borrow().is_none() {
+                        break; // else it died while we waited for the stall to end
+                    }
+                }
+                if sender.send(delivery).await.is_err() {
+                    return;
+                }
+            }
+        };
+        tokio::select! {
+            () = moves => {}
+            () = sender.closed() => {}
+        }
+    }
+}
+
+impl Broker for MisbehavingBroker {
+    fn describe(&self) -> String {
+        format!("{}, misbehaving", self.inner.describe())
+    }
+
+    fn append(&self, topic: &str, record: NewRecord<'_>) -> Result<Ack, NotWritten> {
+        let mut faults = self.lock();
+        if let Some(refusal) = &faults.refusal {
+            return Err(refusal.clone());
+        }
+        let (answer, ack) = Ack::pair();
+        if self.dead_since().is_some() {
+            return Ok(ack); // the answer is dropped here: unknown
+        }
+        let inner = self.inner.append(topic, record)?;
+        if faults.holding {
+            faults.held.push((inner, answer));
+        } else {
+            pass_on(inner, answer, faults.delay);
+        }
+        Ok(ack)
+    }
+
+    fn topics(&self) -> BoxFuture<'_, Result<Vec<TopicInfo>, BrokerError>> {
+        match self.unless_dead() {
+            Ok(()) => self.inner.topics(),
+            Err(error) => ready(Err(error)).boxed(),
+        }
+    }
+
+    fn topic(&self, name: &str) -> BoxFuture<'_, Result<Option<TopicInfo>, BrokerError>> {
+        match self.unless_dead() {
+            Ok(()) => self.inner.topic(name),
+            Err(error) => ready(Err(error)).boxed(),
+        }
+    }
+
+    fn create_topic(&self, name: &str, partitions: Option<i32>) -> BoxFuture<'_, Result<TopicInfo, CreateTopicError>> {
+        match self.unless_dead() {
+            Ok(()) => self.inner.create_topic(name, partitions),
+            Err(error) => ready(Err(error.into())).boxed(),
+        }
+    }
+
+    fn positions(&self, topic: &str) -> BoxFuture<'_, Result<Vec<PartitionPositions>, ReadError>> {
+        match self.unless_dead() {
+            Ok(()) => self.inner.positions(topic),
+            Err(error) => ready(Err(error.into())).boxed(),
+        }
+    }
+
+    fn read(&self, topic: &str, start: Start) -> BoxFuture<'_, Result<Deliveries, ReadError>> {
+        let topic = topic.to_owned();
+        async move {
+            self.unless_dead()?;
+            let inner = self.inner.read(&topic, start).await?;
+            let (sender, receiver) = mpsc::channel(1);
+            tokio::spawn(Self::forward(inner, sender, self.dead_since.subscribe(), self.stalled.subscribe()));
+            Ok(Deliveries { receiver })
+        }
+        .boxed()
+    }
+
+    fn health(&self) -> Health {
+        self.dead_since().map_or_else(|| self.inner.health(), |since| Health::Unreachable { since })
+    }
+
+    fn flush(&self) -> BoxFuture<'_, ()> {
+        self.inner.flush()
+    }
+}
+
+/// Answers at once where the answer is there, so that answers keep their order; else as soon as it is.
+fn pass_on(mut ack: Ack, answer: Answer, delay: Option<Duration>) {
+    if delay.is_none()
+        && let Ok(result) = ack.0.try_recv()
+    {
+        let _ = answer.send(result); // whoever gave up waiting does not mind
+        return;
+    }
+    tokio::spawn(async move {
+        let result = ack.await;
+        if let Some(delay) = delay {
+            tokio::time::sleep(delay).await;
+        }
+        let _ = answer.send(result);
+    });
+}

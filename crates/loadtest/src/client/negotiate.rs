@@ -1,0 +1,78 @@
+//! The POST before the websocket: asks for a connection, gets its id and token.
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Empty};
+use hyper::Request;
+use hyper::header::{AUTHORIZATION, HOST};
+use hyper_util::rt::TokioIo;
+use serde::Deserialize;
+use tokio::net::TcpStream;
+
+use super::connect::{ConnectOptions, HubUrl};
+use super::error::ConnectError;
+
+/// What the server gave.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Negotiated {
+    /// Public.
+    pub(super) connection_id: String,
+    /// Secret; absent in version 0, where the id takes its place.
+    pub(super) connection_token: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Refusal {
+    error: Option<String>,
+    url: Option<String>,
+}
+
+/// Negotiates version 1.
+pub(super) async fn negotiate(url: &HubUrl, options: &ConnectOptions) -> Result<Negotiated, ConnectError> {
+    let stream = TcpStream::connect(&url.authority).await?;
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+    let driver = tokio::spawn(connection);
+    let mut request = Request::post(url.path("/negotiate", "negotiateVersion=1"))
+        .header(HOST, &url.authority)
+        .header("X-Requested-With", "XMLHttpRequest");
+    if let Some(token) = &options.access_token {
+        request = request.header(AUTHORIZATION, format!("Bearer {token}"));
+    }
+    let request = request.body(Empty::<Bytes>::new()).map_err(|error| ConnectError::Url(error.to_string()))?;
+    let response = sender.send_request(request).await?;
+    let status = response.status().as_u16();
+    let body = response.into_body().collect().await?.to_bytes();
+    driver.abort();
+    read(status, &body)
+}
+
+fn read(status: u16, body: &[u8]) -> Result<Negotiated, ConnectError> {
+    if status != 200 {
+        let body = String::from_utf8_lossy(body).into_owned();
+        return Err(ConnectError::Negotiate { status, body });
+    }
+    serde_json::from_slice::<Negotiated>(body).map_err(|unreadable| {
+        let refusal = serde_json::from_slice::<Refusal>(body).ok();
+        let text = refusal.and_then(|refusal| match (refusal.error, refusal.url) {
+            (Some(error), _) => Some(error),
+            (None, url) => url.map(|url| format!("redirect to {url}, which is not followed")),
+        });
+        ConnectError::Refused(text.unwrap_or_else(|| unreadable.to_string()))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_are_told_apart() {
+        let read = |status, body: &str| read(status, body.as_bytes());
+        let accepted = r#"{"negotiateVersion":1,"connectionId":"i","connectionToken":"t","availableTransports":[]}"#;
+        let negotiated = read(200, accepted).unwrap();
+        assert_eq!((negotiated.connection_id, negotiated.connection_token), ("i".into(), Some("t".into())));
+        assert!(matches!(read(200, r#"{"error":"full"}"#), Err(ConnectError::Refused(text)) if text == "full"));
+        assert!(matches!(read(401, ""), Err(ConnectError::Negotiate { status: 401, .. })));
+        assert!(matches!(read(200, "<html>"), Err(ConnectError::Refused(_))));
+    }
+}

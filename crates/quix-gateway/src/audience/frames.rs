@@ -1,0 +1,99 @@
+//! `Frames`: records made into frames of `PackageReceived` calls, as many to a frame as fit well.
+
+use kafka_bridge::record::Record;
+use quix_model::{Package, PackageReceived, Reading};
+use signalr_server::{Encoding, Frame, FrameBuilder};
+
+use crate::metrics::Metrics;
+use crate::timestamp::date_time;
+use crate::topics::Topic;
+
+/// Records on their way to an audience.
+pub(crate) struct Frames<'a> {
+    topic: &'a Topic,
+    records: std::slice::Iter<'a, &'a Record>,
+    metrics: &'a Metrics,
+}
+
+/// Some packages, encoded once for all members that speak the same.
+pub(crate) struct Chunk {
+    json: Frame,
+    packages: usize,
+}
+
+impl<'a> Frames<'a> {
+    pub(crate) fn new(topic: &'a Topic, records: &'a [&'a Record], metrics: &'a Metrics) -> Self {
+        Self { topic, records: records.iter(), metrics }
+    }
+
+    /// The next packages; `None` when all records are done.
+    pub(crate) fn next_chunk(&mut self) -> Option<Chunk> {
+        let mut json = FrameBuilder::new(Encoding::Json);
+        let mut packages = 0;
+        while json.len() < CHUNK_BYTES
+            && let Some(record) = self.records.next()
+        {
+            packages += usize::from(self.add(record, &mut json));
+        }
+        (packages > 0).then(|| Chunk { json: json.finish(), packages })
+    }
+
+    /// Adds one record; `false` for those that are nobody's.
+    fn add(&self, record: &Record, frame: &mut FrameBuilder) -> bool {
+        let headers = record.headers.iter().map(|header| (&*header.name, header.value.as_deref()));
+        let package = match Package::read(record.key.as_deref(), headers, record.value.as_deref()) {
+            Reading::Package(package) => package,
+            Reading::Skip(reason) => {
+                self.metrics.odd_record(reason.label());
+                return false;
+            }
+        };
+        if let Some(problem) = package.problem {
+            self.metrics.odd_record(problem.label());
+            tracing::debug!(
+                topic = self.topic.name,
+                partition = record.partition,
+                offset = record.offset,
+                problem = problem.label(),
+                "a record with a fault"
+            );
+        }
+        let received = package_received(self.topic, &package, &date_time(record.timestamp_ms), |received| {
+            frame.invocation("PackageReceived", &(received,))
+        });
+        // Texts always serialise; should one ever not, the others are not held up.
+        received.is_ok()
+    }
+}
+
+impl Chunk {
+    /// The frame for connections that speak `encoding`.
+    pub(crate) fn frame(&self, encoding: Encoding) -> Option<&Frame> {
+        (encoding == self.json.encoding()).then_some(&self.json)
+    }
+
+    pub(crate) fn packages(&self) -> usize {
+        self.packages
+    }
+}
+
+/// A package as subscribers get it, lent to `with`.
+pub(crate) fn package_received<R>(
+    topic: &Topic,
+    package: &Package<'_>,
+    date_time: &str,
+    with: impl FnOnce(PackageReceived<'_>) -> R,
+) -> R {
+    with(PackageReceived {
+        topic_id: &topic.id,
+        topic_name: &topic.name,
+        stream_id: &package.stream_id,
+        type_name: &package.type_name,
+        value: &package.value,
+        date_time,
+    })
+}
+
+/// A frame takes no further package beyond this size: far below what a connection may have waiting, and large enough
+/// that more would not save anything.
+const CHUNK_BYTES: usize = 64 * 1024;

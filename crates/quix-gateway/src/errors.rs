@@ -1,0 +1,167 @@
+//! What can go wrong behind a call, and the one place that tells it: as a hub error or as an HTTP problem document.
+
+use axum::Json;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use kafka_bridge::broker::{AckError, BrokerError, CreateTopicError, NotWritten, ReadError};
+use kafka_bridge::names::InvalidName;
+use serde_json::json;
+use signalr_server::HubError;
+
+/// Why a topic could not be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Failure {
+    /// There is none, or it is not for clients.
+    #[error("Topic '{0}' does not exist or may not be written.")]
+    UnknownTopic(String),
+    /// No topic can be called so.
+    #[error("'{name}' is not a topic name: {reason}")]
+    InvalidName { name: String, reason: String },
+    /// Making one more is not allowed.
+    #[error("Topic '{name}' cannot be made: there are {limit} topics, as many as this server makes.")]
+    TooManyTopics { name: String, limit: usize },
+    /// More topics followed by one connection than allowed.
+    #[error("This connection follows {0} topics, as many as it may; unsubscribe from some.")]
+    TooManySubscriptions(usize),
+    #[error(transparent)]
+    Create(#[from] CreateTopicError),
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    #[error(transparent)]
+    Broker(#[from] BrokerError),
+}
+
+/// Why a write was not acknowledged.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum WriteFailure {
+    #[error(transparent)]
+    Topic(#[from] Failure),
+    #[error("The {what} is longer than {limit} bytes.")]
+    NameTooLong { what: &'static str, limit: usize },
+    #[error("The stream id '___KA___' is reserved: readers skip it.")]
+    ReservedStream,
+    #[error(transparent)]
+    NotWritten(#[from] NotWritten),
+    /// Stored or not, nobody can say.
+    #[error("The write was not confirmed in time. It may or may not have been stored.")]
+    OutcomeUnknown,
+}
+
+impl Failure {
+    /// A name that cannot be one.
+    pub(crate) fn invalid(name: &str, error: &InvalidName) -> Self {
+        Self::InvalidName { name: name.chars().take(MAX_ECHO).collect(), reason: error.to_string() }
+    }
+
+    fn status(&self) -> StatusCode {
+        match self {
+            Self::UnknownTopic(_) | Self::Read(ReadError::UnknownTopic(_)) => StatusCode::NOT_FOUND,
+            Self::InvalidName { .. } | Self::Create(CreateTopicError::Invalid { .. }) => StatusCode::BAD_REQUEST,
+            Self::Create(CreateTopicError::Exists(_)) => StatusCode::CONFLICT,
+            Self::TooManyTopics { .. } => StatusCode::FORBIDDEN,
+            Self::TooManySubscriptions(_) => StatusCode::TOO_MANY_REQUESTS,
+            Self::Read(_) | Self::Broker(_) | Self::Create(CreateTopicError::Broker(_)) => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
+        }
+    }
+}
+
+impl WriteFailure {
+    /// `NotWritten`: nothing was or will be stored. `OutcomeUnknown`: it may have been.
+    pub(crate) fn kind(&self) -> &'static str {
+        if matches!(self, Self::OutcomeUnknown) { "OutcomeUnknown" } else { "NotWritten" }
+    }
+
+    fn status(&self) -> StatusCode {
+        match self {
+            Self::Topic(failure) => failure.status(),
+            Self::NameTooLong { .. } | Self::ReservedStream => StatusCode::BAD_REQUEST,
+            Self::NotWritten(NotWritten::TooLarge { .. }) => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::NotWritten(NotWritten::UnknownTopic(_)) => StatusCode::NOT_FOUND,
+            Self::NotWritten(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::OutcomeUnknown => StatusCode::GATEWAY_TIMEOUT,
+        }
+    }
+}
+
+impl From<AckError> for WriteFailure {
+    fn from(error: AckError) -> Self {
+        match error {
+            AckError::NotWritten(error) => Self::NotWritten(error),
+            AckError::OutcomeUnknown => Self::OutcomeUnknown,
+        }
+    }
+}
+
+impl From<Failure> for HubError {
+    fn from(failure: Failure) -> Self {
+        Self::new(match failure {
+            Failure::UnknownTopic(name) => format!("Topic '{name}' does not exist or may not be read."),
+            other => other.to_string(),
+        })
+    }
+}
+
+impl From<WriteFailure> for HubError {
+    fn from(failure: WriteFailure) -> Self {
+        Self::of_kind(failure.kind(), failure.to_string())
+    }
+}
+
+/// A problem document (RFC 9457).
+#[derive(Debug)]
+pub(crate) struct Problem {
+    pub(crate) status: StatusCode,
+    pub(crate) detail: String,
+    /// `NotWritten` or `OutcomeUnknown`, for writes.
+    pub(crate) kind: Option<&'static str>,
+    /// Lines durable before the failure, for writes of several.
+    pub(crate) written: Option<usize>,
+}
+
+impl Problem {
+    pub(crate) fn new(status: StatusCode, detail: impl Into<String>) -> Self {
+        Self { status, detail: detail.into(), kind: None, written: None }
+    }
+}
+
+impl From<Failure> for Problem {
+    fn from(failure: Failure) -> Self {
+        let status = failure.status();
+        let detail = match failure {
+            Failure::UnknownTopic(name) => format!("Topic '{name}' does not exist or may not be read."),
+            other => other.to_string(),
+        };
+        Self::new(status, detail)
+    }
+}
+
+impl From<WriteFailure> for Problem {
+    fn from(failure: WriteFailure) -> Self {
+        Self { kind: Some(failure.kind()), ..Self::new(failure.status(), failure.to_string()) }
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let title = self.status.canonical_reason().unwrap_or("Error");
+        let mut document = json!({ "title": title, "status": self.status.as_u16(), "detail": self.detail });
+        if let Some(kind) = self.kind {
+            document["kind"] = kind.into();
+        }
+        if let Some(written) = self.written {
+            document["written"] = written.into();
+        }
+        let mut response = (self.status, Json(document)).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if self.status == StatusCode::SERVICE_UNAVAILABLE {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        response
+    }
+}
+
+/// Characters of a client's text that an error repeats.
+const MAX_ECHO: usize = 100;

@@ -1,0 +1,132 @@
+//! `Gateway`: what hub methods and HTTP routes share, and the hub made of them.
+
+use std::sync::Arc;
+
+use kafka_bridge::broker::Broker;
+use kafka_bridge::feed::Feeds;
+use quix_model::EventData;
+use signalr_server::Hub;
+
+use crate::errors::{Failure, WriteFailure};
+use crate::metrics::Metrics;
+use crate::subscriptions::Subscriptions;
+use crate::topics::{Topic, TopicDirectory, TopicPolicy};
+use crate::{reader_hub, writer_hub};
+
+/// The Quix APIs over one broker.
+#[derive(Debug)]
+pub struct Gateway {
+    pub(crate) broker: Arc<dyn Broker>,
+    pub(crate) feeds: Arc<Feeds>,
+    pub(crate) topics: TopicDirectory,
+    pub(crate) subscriptions: Subscriptions,
+    pub(crate) settings: Settings,
+}
+
+/// How the APIs behave.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Workspace of topic ids: the id of topic `f1` is `<workspace>-f1`. Default `local`.
+    pub workspace: String,
+    /// Whether the first write or subscription makes a topic. Default no.
+    pub create_topics: bool,
+    /// Topics that may be made so, those that are there already counted. Default 1 000.
+    pub max_topics: usize,
+    /// Topics one connection may follow at once. Default 4 096.
+    pub max_subscriptions: usize,
+    /// Longest stream id, event id and tag, in bytes. Default 1 024.
+    pub max_name_bytes: usize,
+    /// Longest HTTP request body. Default 4 MiB.
+    pub max_body_bytes: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            workspace: "local".to_owned(),
+            create_topics: false,
+            max_topics: 1000,
+            max_subscriptions: 4096,
+            max_name_bytes: 1024,
+            max_body_bytes: 4 * 1024 * 1024,
+        }
+    }
+}
+
+impl Gateway {
+    /// The APIs over `broker`, whose topics are followed through `feeds`.
+    pub fn new(broker: Arc<dyn Broker>, feeds: Arc<Feeds>, settings: Settings, metrics: Metrics) -> Arc<Self> {
+        let policy = TopicPolicy {
+            workspace: settings.workspace.clone(),
+            create: settings.create_topics,
+            max_topics: settings.max_topics,
+        };
+        Arc::new(Self {
+            topics: TopicDirectory::new(broker.clone(), policy),
+            subscriptions: Subscriptions::new(feeds.clone(), metrics, settings.max_subscriptions),
+            broker,
+            feeds,
+            settings,
+        })
+    }
+
+    /// The hub that clients call: the methods of the Writer and of the Reader, which do not collide.
+    pub fn hub(self: &Arc<Self>) -> Hub {
+        let gateway = self.clone();
+        let hub = reader_hub::methods(writer_hub::methods(Hub::new(), self), self);
+        hub.on_disconnected(move |caller, _| {
+            let gateway = gateway.clone();
+            async move { gateway.subscriptions.leave_all(caller.connection_id()).await }
+        })
+    }
+
+    /// The broker behind.
+    pub fn broker(&self) -> &Arc<dyn Broker> {
+        &self.broker
+    }
+
+    /// Finds the topic a client means, making it where that is allowed.
+    pub(crate) async fn topic(&self, text: &str) -> Result<Arc<Topic>, Failure> {
+        match self.topics.known(text) {
+            Some(topic) => Ok(topic),
+            None => self.topics.open(text).await,
+        }
+    }
+
+    /// Hands events over as one record of a stream; the future is done when the record is durable.
+    ///
+    /// Records of one stream are stored in the order of these calls. An error means that nothing was or will be stored.
+    pub(crate) fn append(
+        &self,
+        topic: &Topic,
+        stream_id: &str,
+        events: &[EventData],
+    ) -> Result<impl Future<Output = Result<(), WriteFailure>> + Send + use<>, WriteFailure> {
+        self.check_names(stream_id, events)?;
+        let value = quix_model::write_events(events);
+        let record = kafka_bridge::record::NewRecord { key: Some(stream_id.as_bytes()), value: &value };
+        let ack = self.broker.append(&topic.name, record).inspect_err(|error| self.topics.note(topic, error))?;
+        Ok(async move { ack.await.map(drop).map_err(WriteFailure::from) })
+    }
+
+    fn check_names(&self, stream_id: &str, events: &[EventData]) -> Result<(), WriteFailure> {
+        let limit = self.settings.max_name_bytes;
+        let check = |what: &'static str, name: &str| {
+            if name.len() > limit { Err(WriteFailure::NameTooLong { what, limit }) } else { Ok(()) }
+        };
+        if stream_id == KEEP_ALIVE_KEY {
+            return Err(WriteFailure::ReservedStream);
+        }
+        check("stream id", stream_id)?;
+        for event in events {
+            check("event id", &event.id)?;
+            for (tag, _) in event.tags.iter() {
+                check("name of a tag", tag)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Key of Quix's keep-alive records, which readers skip: a stream of that name could never be read.
+const KEEP_ALIVE_KEY: &str = "___KA___";

@@ -1,0 +1,73 @@
+//! `GET /topics` and `PUT /topics/{topic}`.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use kafka_bridge::broker::{CreateTopicError, TopicInfo};
+use serde::{Deserialize, Serialize};
+
+use crate::errors::{Failure, Problem};
+use crate::gateway::Gateway;
+
+/// A topic as tools see it.
+#[derive(Debug, Serialize)]
+pub(super) struct TopicDocument {
+    name: String,
+    id: String,
+    partitions: i32,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Wanted {
+    partitions: Option<i32>,
+}
+
+pub(super) async fn list(State(gateway): State<Arc<Gateway>>) -> Result<Json<Vec<TopicDocument>>, Problem> {
+    let topics = gateway.broker.topics().await.map_err(Failure::from)?;
+    Ok(Json(topics.into_iter().map(|topic| document(&gateway, topic)).collect()))
+}
+
+/// Makes a topic. One that is there already is fine, unless another number of partitions is asked for.
+pub(super) async fn create(
+    State(gateway): State<Arc<Gateway>>,
+    Path(name): Path<String>,
+    body: Bytes,
+) -> Result<Json<TopicDocument>, Problem> {
+    let wanted = wanted(&body)?;
+    match gateway.topics.create(&name, wanted.partitions).await {
+        Ok(topic) => Ok(Json(document(&gateway, topic))),
+        Err(Failure::Create(CreateTopicError::Exists(name))) => existing(&gateway, &name, wanted.partitions).await,
+        Err(failure) => Err(failure.into()),
+    }
+}
+
+fn wanted(body: &[u8]) -> Result<Wanted, Problem> {
+    if body.is_empty() {
+        return Ok(Wanted::default());
+    }
+    serde_json::from_slice(body).map_err(|error| {
+        Problem::new(StatusCode::BAD_REQUEST, format!("The body must be like {{\"partitions\": 1}}: {error}"))
+    })
+}
+
+async fn existing(gateway: &Gateway, name: &str, partitions: Option<i32>) -> Result<Json<TopicDocument>, Problem> {
+    let Some(topic) = gateway.broker.topic(name).await.map_err(Failure::from)? else {
+        return Err(Failure::UnknownTopic(name.to_owned()).into());
+    };
+    match partitions {
+        Some(asked) if asked != topic.partitions => {
+            let detail = format!("Topic '{name}' exists already, with {} partition(s).", topic.partitions);
+            Err(Problem::new(StatusCode::CONFLICT, detail))
+        }
+        _ => Ok(Json(document(gateway, topic))),
+    }
+}
+
+fn document(gateway: &Gateway, topic: TopicInfo) -> TopicDocument {
+    let names = gateway.topics.names(&topic.name);
+    TopicDocument { name: names.name, id: names.id, partitions: topic.partitions }
+}

@@ -1,0 +1,97 @@
+//! Every metric of this crate, with unit and labels. Topics are labels only if they exist; client-made text never is.
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::registry::Registry;
+
+/// Metrics of the gateway. Cloning shares them.
+#[derive(Debug, Clone)]
+pub struct Metrics {
+    packages: Family<OfTopic, Counter>,
+    delivered: Family<OfTopic, Counter>,
+    delivered_bytes: Family<OfTopic, Counter>,
+    pub(crate) delivery_seconds: Histogram,
+    subscriptions: Family<OfTopic, Gauge>,
+    skipped: Family<Reason, Counter>,
+    limit_hits: Family<Limit, Counter>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfTopic {
+    topic: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Reason {
+    reason: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Limit {
+    limit: &'static str,
+}
+
+/// The metrics of one topic's audience, looked up once.
+#[derive(Debug, Clone)]
+pub(crate) struct AudienceMetrics {
+    pub(crate) packages: Counter,
+    pub(crate) delivered: Counter,
+    pub(crate) delivered_bytes: Counter,
+    pub(crate) members: Gauge,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self {
+            packages: Family::default(),
+            delivered: Family::default(),
+            delivered_bytes: Family::default(),
+            delivery_seconds: Histogram::new(exponential_buckets(0.000_5, 2.0, 16)),
+            subscriptions: Family::default(),
+            skipped: Family::default(),
+            limit_hits: Family::default(),
+        }
+    }
+}
+
+impl Metrics {
+    /// Adds all of them to a registry, once.
+    pub fn register(&self, registry: &mut Registry) {
+        registry.register("packages", "Records read for subscribers, by topic", self.packages.clone());
+        registry.register("deliveries", "Packages written or queued to subscribers, by topic", self.delivered.clone());
+        registry.register("delivered_bytes", "The same in bytes on the wire", self.delivered_bytes.clone());
+        registry.register(
+            "delivery_seconds",
+            "From the broker's time of a record to the sockets of its subscribers",
+            self.delivery_seconds.clone(),
+        );
+        registry.register("subscriptions", "Connections that follow a topic", self.subscriptions.clone());
+        registry.register(
+            "records_odd",
+            "Records skipped, or read in spite of a fault, by reason",
+            self.skipped.clone(),
+        );
+        registry.register("gateway_limit_hits", "Limits met, by name", self.limit_hits.clone());
+    }
+
+    pub(crate) fn audience(&self, topic: &str) -> AudienceMetrics {
+        let label = OfTopic { topic: topic.to_owned() };
+        AudienceMetrics {
+            packages: self.packages.get_or_create(&label).clone(),
+            delivered: self.delivered.get_or_create(&label).clone(),
+            delivered_bytes: self.delivered_bytes.get_or_create(&label).clone(),
+            members: self.subscriptions.get_or_create(&label).clone(),
+        }
+    }
+
+    pub(crate) fn odd_record(&self, reason: &'static str) {
+        self.skipped.get_or_create(&Reason { reason }).inc();
+    }
+
+    pub(crate) fn limit_hit(&self, limit: &'static str) {
+        self.limit_hits.get_or_create(&Limit { limit }).inc();
+    }
+}

@@ -1,0 +1,462 @@
+//! The task of one connection: one loop over what can happen (calls end, bytes arrive, time passes, somebody wants the
+//! connection to end, the socket takes more), each turn ending in the same pump.
+
+use std::future::poll_fn;
+use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use bytes::Bytes;
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use signalr_proto::{CloseReason, Connection, Encoding, Event, HubMessage, Output};
+use tokio::time::Sleep;
+
+use super::ConnectionHandle;
+use super::buffers::Buffers;
+use super::calls::{Calls, ConnectRefused};
+use super::ending::{Stage, close_frame, keeps_output};
+use crate::frame::{HEAD_ROOM, OPCODE_PONG, opcode, write_head};
+use crate::groups;
+use crate::hub::Caller;
+use crate::ids::{ConnectionId, ConnectionToken};
+use crate::outbox::Outbox;
+use crate::service::Shared;
+use crate::transport::websocket::{FrameReader, Io, Piece, Violation};
+
+/// Runs a connection from its first byte to its last.
+pub(crate) async fn run(
+    server: Arc<Shared>,
+    mut io: Io,
+    early: Bytes,
+    id: ConnectionId,
+    token: Option<ConnectionToken>,
+) {
+    let now = Instant::now();
+    let socket = if let Io::Socket(socket) = &mut io { socket.take() } else { None };
+    let outbox = Outbox::new(socket, server.bounds.clone(), server.metrics.clone(), now);
+    let registered = Registered { server, handle: ConnectionHandle::new(id, outbox), token };
+    let mut driver = Driver::new(&registered, io, early, now);
+    let ended = AssertUnwindSafe(poll_fn(|cx| driver.poll(cx))).catch_unwind().await;
+    if ended.is_err() {
+        registered.server.metrics.panics.inc();
+        registered.server.metrics.closed("panic");
+        tracing::error!(connection_id = %id, "a connection ended by a fault of ours");
+    }
+}
+
+/// Forgets a connection when its task ends, however it ends.
+struct Registered {
+    server: Arc<Shared>,
+    handle: ConnectionHandle,
+    token: Option<ConnectionToken>,
+}
+
+impl Drop for Registered {
+    fn drop(&mut self) {
+        self.handle.outbox().end();
+        groups::leave_all(&self.server, &self.handle);
+        self.server.store.remove(self.handle.id());
+        if let Some(token) = self.token {
+            self.server.store.forget_token(token);
+        }
+        self.server.connection_ended();
+    }
+}
+
+struct Driver {
+    server: Arc<Shared>,
+    handle: ConnectionHandle,
+    io: Io,
+    stage: Stage,
+    protocol: Connection,
+    frames: FrameReader,
+    calls: Calls,
+    held: Held,
+    /// The client's side of the stream has ended.
+    end_of_stream: bool,
+    close_code: u16,
+    control_frames: ControlFrames,
+    timer: Pin<Box<Sleep>>,
+    /// The disconnected handler, once the connection has ended.
+    farewell: Option<BoxFuture<'static, ()>>,
+    /// The connected handler was begun, and has not failed.
+    is_known_to_hub: bool,
+}
+
+/// Input that must wait for calls before it to end.
+#[derive(Default)]
+struct Held {
+    /// Hub messages, the first of which found no slot.
+    messages: Vec<u8>,
+    done: usize,
+    /// Bytes of the websocket behind them.
+    raw: Vec<u8>,
+    is_paused: bool,
+}
+
+/// Control frames that were taken and are not forgotten yet: a bucket that leaks at the rate allowed.
+struct ControlFrames {
+    level: f64,
+    at: Instant,
+}
+
+impl ControlFrames {
+    /// Takes one more; `false`: it is one too many.
+    fn count(&mut self, now: Instant, rate: f64, burst: f64) -> bool {
+        let leaked = now.saturating_duration_since(self.at).as_secs_f64() * rate;
+        self.level = (self.level - leaked).max(0.0) + 1.0;
+        self.at = now;
+        self.level <= burst
+    }
+}
+
+impl Driver {
+    fn new(registered: &Registered, io: Io, early: Bytes, now: Instant) -> Self {
+        let server = registered.server.clone();
+        Self {
+            handle: registered.handle.clone(),
+            io,
+            stage: Stage::Running,
+            protocol: Connection::server(server.protocol.clone(), now),
+            frames: FrameReader::new(),
+            calls: Calls::new(server.clone()),
+            held: Held { raw: early.to_vec(), ..Held::default() },
+            end_of_stream: false,
+            close_code: NORMAL_CLOSURE,
+            control_frames: ControlFrames { level: 0.0, at: now },
+            timer: Box::pin(tokio::time::sleep_until(tokio::time::Instant::from_std(now))),
+            farewell: None,
+            is_known_to_hub: false,
+            server,
+        }
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut buffers = Buffers::take();
+        let ended = self.turn(&mut buffers, cx);
+        buffers.give_back();
+        ended
+    }
+
+    fn turn(&mut self, buffers: &mut Buffers, cx: &mut Context<'_>) -> Poll<()> {
+        let now = Instant::now();
+        if let Stage::Running = self.stage {
+            if let Some(reason) = self.handle.outbox().condemned() {
+                self.protocol.close(reason);
+            }
+            self.poll_calls(&mut buffers.output, cx);
+            self.poll_input(buffers, now, cx);
+            self.settle(&mut buffers.output, now);
+        } else {
+            self.discard_input(&mut buffers.input, cx);
+        }
+        self.poll_timer(&mut buffers.output, now, cx);
+        self.poll_end(now, cx)
+    }
+
+    fn poll_calls(&mut self, out: &mut Vec<u8>, cx: &mut Context<'_>) {
+        let Some(encoding) = self.protocol.encoding() else {
+            return;
+        };
+        if let Err(ConnectRefused(text)) = self.calls.poll(encoding, cx, out) {
+            self.is_known_to_hub = false;
+            self.protocol.close(CloseReason::Refused(text));
+        }
+    }
+
+    /// Takes what was held back first, then reads until there is nothing more or no room for more.
+    fn poll_input(&mut self, buffers: &mut Buffers, now: Instant, cx: &mut Context<'_>) {
+        loop {
+            if self.protocol.is_ended() || !self.may_read() {
+                return;
+            }
+            if std::mem::take(&mut self.held.is_paused) {
+                self.protocol.handle_resumed(now);
+            }
+            if !self.held.is_empty() {
+                self.take_held(&mut buffers.output, now, cx);
+                continue;
+            }
+            let socket = self.handle.outbox().socket();
+            match self.io.poll_read(socket, cx, &mut buffers.input) {
+                Poll::Ready(Ok(0) | Err(_)) => {
+                    self.end_of_stream = true;
+                    self.protocol.handle_end_of_input(false);
+                }
+                Poll::Ready(Ok(count)) => {
+                    let (input, output) = (&mut buffers.input[..count], &mut buffers.output);
+                    self.take_raw(input, output, now, cx);
+                }
+                Poll::Pending => return,
+            }
+        }
+    }
+
+    /// Whether the connection may be read, and calls of it begin. While the server drains, none do.
+    fn may_read(&mut self) -> bool {
+        let blocked = !self.calls.has_room()
+            || (!self.held.messages.is_empty() && !self.calls.has_slot())
+            || self.server.draining.load(Ordering::Relaxed);
+        self.held.is_paused |= blocked;
+        !blocked
+    }
+
+    fn take_held(&mut self, out: &mut Vec<u8>, now: Instant, cx: &mut Context<'_>) {
+        let held = std::mem::take(&mut self.held);
+        if held.messages.is_empty() {
+            let mut raw = held.raw;
+            return self.take_raw(&mut raw, out, now, cx);
+        }
+        match self.take_messages(&held.messages[held.done..], out, now, cx) {
+            Taken::All => self.held.raw = held.raw,
+            Taken::From(start) => self.held = Held { done: held.done + start, is_paused: true, ..held },
+            Taken::Copied(messages) => self.held = Held { messages, done: 0, is_paused: true, raw: held.raw },
+        }
+    }
+
+    /// Takes websocket frames, unmasking them in place.
+    fn take_raw(&mut self, mut input: &mut [u8], out: &mut Vec<u8>, now: Instant, cx: &mut Context<'_>) {
+        let mut ping = None;
+        while !self.protocol.is_ended() {
+            match self.frames.next(&mut input, &self.server.frame_limits) {
+                Ok(Some(Piece::Data(messages))) => {
+                    let held = match self.take_messages(messages, out, now, cx) {
+                        Taken::All => continue,
+                        Taken::From(start) => messages[start..].to_vec(),
+                        Taken::Copied(messages) => messages,
+                    };
+                    self.held = Held { messages: held, done: 0, raw: input.to_vec(), is_paused: true };
+                    break;
+                }
+                Ok(Some(Piece::Ping(payload))) => {
+                    self.count_control_frame(now);
+                    // Only the latest of several pings is answered, as RFC 6455 allows.
+                    ping = Some(payload);
+                }
+                Ok(Some(Piece::Pong)) => self.count_control_frame(now),
+                Ok(Some(Piece::Close)) => self.protocol.handle_end_of_input(true),
+                Ok(None) => break,
+                Err(violation) => self.violated(violation),
+            }
+        }
+        if let Some(payload) = ping {
+            self.answer_ping(&payload, now);
+        }
+    }
+
+    /// Takes hub messages until a call finds no slot.
+    fn take_messages(&mut self, input: &[u8], out: &mut Vec<u8>, now: Instant, cx: &mut Context<'_>) -> Taken {
+        let mut rest = input;
+        loop {
+            let before = rest;
+            let encoding = self.protocol.encoding();
+            match (self.protocol.receive(&mut rest, now), encoding) {
+                (None, _) => return Taken::All,
+                (Some(Event::Opened), _) => self.open(out, now, cx),
+                (Some(Event::Message { frame, message: HubMessage::Invocation(call) }), Some(encoding)) => {
+                    if !self.calls.has_slot() || !self.calls.has_room() {
+                        let whole = before.len() - rest.len() == frame.len() + 1;
+                        return if whole {
+                            Taken::From(input.len() - before.len())
+                        } else {
+                            Taken::Copied([frame, b"\x1e", rest].concat())
+                        };
+                    }
+                    let caller = Caller { handle: self.handle.clone(), server: Arc::downgrade(&self.server) };
+                    self.calls.begin(caller, &call, (encoding, frame.len(), now), cx, out);
+                }
+                (Some(Event::Message { message: HubMessage::StreamInvocation(call), .. }), Some(encoding)) => {
+                    self.calls.refuse_stream(&call, encoding, out);
+                }
+                // Items, completions and cancellations of streams that are not there are ignored.
+                (Some(_), _) => {}
+            }
+        }
+    }
+
+    /// The handshake succeeded: answer it before anything else can be sent, then become a target and tell the hub.
+    fn open(&mut self, out: &mut Vec<u8>, now: Instant, cx: &mut Context<'_>) {
+        let Some(encoding) = self.protocol.encoding() else {
+            return;
+        };
+        self.handle.opened(encoding);
+        self.settle(out, now);
+        self.server.store.insert(self.handle.clone());
+        self.server.metrics.opened();
+        self.is_known_to_hub = true;
+        tracing::info!(connection_id = %self.handle.id(), transport = "WebSockets", "connection opened");
+        let caller = self.caller();
+        if let Err(ConnectRefused(text)) = self.calls.connect(caller, encoding, now, cx, out) {
+            self.is_known_to_hub = false;
+            self.protocol.close(CloseReason::Refused(text));
+        }
+    }
+
+    fn caller(&self) -> Caller {
+        Caller { handle: self.handle.clone(), server: Arc::downgrade(&self.server) }
+    }
+
+    /// Sends what this turn brought, as one frame, and begins the end if there is one.
+    fn settle(&mut self, out: &mut Vec<u8>, now: Instant) {
+        while let Some(output) = self.protocol.poll_output() {
+            match output {
+                Output::Send(bytes) => out.extend_from_slice(&bytes),
+                Output::End(reason) => return self.end(reason, out, now),
+            }
+        }
+        if out.len() > HEAD_ROOM {
+            let start = self.frame(out);
+            self.handle.outbox().push_slice(&out[start..], now);
+            out.truncate(HEAD_ROOM);
+        }
+    }
+
+    fn frame(&self, out: &mut [u8]) -> usize {
+        // A refused handshake is answered in JSON, whatever the client wanted to speak.
+        write_head(opcode(self.handle.encoding().unwrap_or(Encoding::Json)), out)
+    }
+
+    /// Says goodbye, tells the hub, and forgets the calls.
+    fn end(&mut self, reason: CloseReason, out: &mut Vec<u8>, now: Instant) {
+        tracing::info!(connection_id = %self.handle.id(), reason = reason.label(), error = reason.error(), "connection closed");
+        self.server.metrics.closed(reason.label());
+        self.calls.clear();
+        if reason == CloseReason::TransportEnded {
+            self.handle.outbox().end();
+        } else {
+            let mut last = Vec::new();
+            if out.len() > HEAD_ROOM {
+                let start = self.frame(out);
+                last.extend_from_slice(&out[start..]);
+            }
+            last.extend_from_slice(&close_frame(self.close_code));
+            self.handle.outbox().close(last.into(), keeps_output(&reason), now);
+        }
+        out.truncate(HEAD_ROOM);
+        self.stage = Stage::draining(now);
+        self.farewell = Some(self.say_farewell(reason.error()));
+    }
+
+    /// Tells the hub, leaves the groups, and is no target any more, in this order.
+    fn say_farewell(&self, error: Option<String>) -> BoxFuture<'static, ()> {
+        let (server, caller, known) = (self.server.clone(), self.caller(), self.is_known_to_hub);
+        async move {
+            let handle = caller.handle.clone();
+            if known {
+                server.hub.disconnected(caller, error).await;
+            }
+            groups::leave_all(&server, &handle);
+            server.store.remove(handle.id());
+        }
+        .boxed()
+    }
+
+    /// Does what is due and arms the timer for what is due next. It may fire early, when that was put off meanwhile.
+    fn poll_timer(&mut self, out: &mut Vec<u8>, now: Instant, cx: &mut Context<'_>) {
+        let outbox = self.handle.outbox();
+        if let Stage::Running = self.stage {
+            if outbox.deadline().is_some_and(|deadline| deadline <= now) {
+                self.server.metrics.limit_hit("write_stall");
+                self.protocol.close(CloseReason::TooSlow);
+            } else if self.protocol.poll_timeout().is_some_and(|due| due <= now) {
+                self.protocol.handle_sent(outbox.last_push());
+                self.protocol.handle_timeout(now);
+            }
+            self.settle(out, now);
+        }
+        let due = [self.protocol.poll_timeout(), self.handle.outbox().deadline(), self.stage.deadline()];
+        let Some(due) = due.into_iter().flatten().min() else {
+            return;
+        };
+        if self.timer.is_elapsed() || due < self.timer.deadline().into_std() {
+            self.timer.as_mut().reset(due.into());
+        }
+        if self.timer.as_mut().poll(cx).is_ready() {
+            cx.waker().wake_by_ref();
+        }
+    }
+
+    /// After the goodbye: whatever else the client sends is thrown away, up to the end of its stream.
+    fn discard_input(&mut self, buffer: &mut [u8], cx: &mut Context<'_>) {
+        while !self.end_of_stream {
+            match self.io.poll_read(self.handle.outbox().socket(), cx, buffer) {
+                Poll::Ready(Ok(0) | Err(_)) => self.end_of_stream = true,
+                Poll::Ready(Ok(_)) => {}
+                Poll::Pending => return,
+            }
+        }
+    }
+
+    /// Drains the outbox, and in the end leaves.
+    fn poll_end(&mut self, now: Instant, cx: &mut Context<'_>) -> Poll<()> {
+        let (io, outbox) = (&mut self.io, self.handle.outbox());
+        let drained = outbox.poll_drain(cx, |cx, slices| io.poll_write(outbox.socket(), cx, slices));
+        if let Some(farewell) = &mut self.farewell
+            && farewell.as_mut().poll(cx).is_ready()
+        {
+            self.farewell = None;
+        }
+        match (&self.stage, drained) {
+            (Stage::Running, Poll::Ready(Err(_))) => {
+                outbox.condemn(CloseReason::TransportEnded);
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            (Stage::Running, _) => return Poll::Pending,
+            (_, Poll::Ready(Err(_))) => self.end_of_stream = true,
+            (Stage::Draining { .. }, Poll::Ready(Ok(()))) => {
+                self.io.shut_down(self.handle.outbox().socket(), cx);
+                self.stage = Stage::lingering(now);
+                cx.waker().wake_by_ref();
+            }
+            _ => {}
+        }
+        let is_over = self.end_of_stream || self.stage.deadline().is_some_and(|deadline| deadline <= now);
+        if is_over && self.farewell.is_none() { Poll::Ready(()) } else { Poll::Pending }
+    }
+
+    fn count_control_frame(&mut self, now: Instant) {
+        let options = &self.server.options;
+        let (rate, burst) = (options.max_control_frames_per_second, options.max_control_frame_burst);
+        if !self.control_frames.count(now, f64::from(rate), f64::from(burst)) {
+            self.server.metrics.limit_hit("control_frames");
+            self.violated(Violation { code: 1008, text: "too many control frames" });
+        }
+    }
+
+    fn violated(&mut self, violation: Violation) {
+        if violation.code == 1009 {
+            self.server.metrics.limit_hit("frame_size");
+        }
+        self.close_code = violation.code;
+        self.protocol.close(CloseReason::Transport(format!("WebSocket: {}.", violation.text).into()));
+    }
+
+    fn answer_ping(&mut self, payload: &[u8], now: Instant) {
+        let mut frame = vec![0; HEAD_ROOM];
+        frame.extend_from_slice(payload);
+        let start = write_head(OPCODE_PONG, &mut frame);
+        self.handle.outbox().push_slice(&frame[start..], now);
+    }
+}
+
+/// How much of some hub messages was taken.
+enum Taken {
+    All,
+    /// The message at this position must wait.
+    From(usize),
+    /// As before, but its beginning had come earlier: these are the messages that must wait.
+    Copied(Vec<u8>),
+}
+
+impl Held {
+    fn is_empty(&self) -> bool {
+        self.messages.is_empty() && self.raw.is_empty()
+    }
+}
+
+const NORMAL_CLOSURE: u16 = 1000;

@@ -1,0 +1,60 @@
+//! How a connection ends: what is said last, and how long that may take.
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use signalr_proto::CloseReason;
+
+use crate::frame::{HEAD_ROOM, OPCODE_CLOSE, write_head};
+
+/// Where a connection stands in its life.
+#[derive(Debug)]
+pub(crate) enum Stage {
+    Running,
+    /// The goodbye is on its way out.
+    Draining {
+        deadline: Instant,
+    },
+    /// Ours is out, the client's is awaited: closing a socket with unread input would destroy what the client has not
+    /// read yet.
+    Lingering {
+        deadline: Instant,
+    },
+}
+
+impl Stage {
+    pub(crate) fn draining(now: Instant) -> Self {
+        Self::Draining { deadline: now + DRAIN }
+    }
+
+    pub(crate) fn lingering(now: Instant) -> Self {
+        Self::Lingering { deadline: now + LINGER }
+    }
+
+    /// When this stage ends by itself.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        match self {
+            Self::Running => None,
+            Self::Draining { deadline } | Self::Lingering { deadline } => Some(*deadline),
+        }
+    }
+}
+
+/// Whether what waits for a connection that ends for this reason goes out before the goodbye.
+pub(crate) fn keeps_output(reason: &CloseReason) -> bool {
+    !matches!(reason, CloseReason::TooSlow | CloseReason::Fault(_))
+}
+
+/// A websocket close frame.
+pub(crate) fn close_frame(code: u16) -> Bytes {
+    let mut frame = vec![0; HEAD_ROOM];
+    frame.extend_from_slice(&code.to_be_bytes());
+    let start = write_head(OPCODE_CLOSE, &mut frame);
+    Bytes::from(frame).slice(start..)
+}
+
+/// Source: the send timeout of ASP.NET Core's transports.
+const DRAIN: Duration = Duration::from_secs(10);
+
+/// Source: ASP.NET Core `WebSocketOptions.CloseTimeout`.
+const LINGER: Duration = Duration::from_secs(5);

@@ -1,0 +1,129 @@
+//! Complete websocket frames, made once and shared by everyone who gets the same.
+//!
+//! ```text
+//! 0x81  length 7 bit | 126 + 16 bit | 127 + 64 bit      payload: whole hub messages        (server frames carry no mask)
+//! ```
+
+use bytes::Bytes;
+use serde::Serialize;
+use signalr_proto::Encoding;
+
+use crate::error::SendError;
+
+/// One frame with whole hub messages in one encoding. Cloning shares the bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Frame {
+    pub(crate) bytes: Bytes,
+    encoding: Encoding,
+}
+
+impl Frame {
+    /// The encoding of its messages; only connections that speak it may be sent this frame.
+    pub fn encoding(&self) -> Encoding {
+        self.encoding
+    }
+
+    /// Length on the wire, in bytes.
+    pub fn wire_len(&self) -> usize {
+        self.bytes.len()
+    }
+}
+
+/// Gathers hub messages into one [`Frame`].
+#[derive(Debug)]
+pub struct FrameBuilder {
+    buffer: Vec<u8>,
+    encoding: Encoding,
+}
+
+impl FrameBuilder {
+    /// An empty frame.
+    pub fn new(encoding: Encoding) -> Self {
+        Self { buffer: vec![0; HEAD_ROOM], encoding }
+    }
+
+    /// Adds a call of the client's handler `target`; `arguments` must serialise as a sequence, such as a tuple.
+    pub fn invocation<A: Serialize + ?Sized>(&mut self, target: &str, arguments: &A) -> Result<(), SendError> {
+        self.encoding
+            .encode_invocation(None, target, arguments, &mut self.buffer)
+            .map_err(|cause| SendError { target: target.to_owned(), cause })
+    }
+
+    /// Bytes of the messages so far.
+    pub fn len(&self) -> usize {
+        self.buffer.len() - HEAD_ROOM
+    }
+
+    /// Whether nothing was added yet.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The complete frame.
+    pub fn finish(mut self) -> Frame {
+        let start = write_head(opcode(self.encoding), &mut self.buffer);
+        Frame { bytes: Bytes::from(self.buffer).slice(start..), encoding: self.encoding }
+    }
+}
+
+/// Room kept before a payload for the longest head.
+pub(crate) const HEAD_ROOM: usize = 10;
+
+pub(crate) const OPCODE_TEXT: u8 = 1;
+pub(crate) const OPCODE_CLOSE: u8 = 8;
+pub(crate) const OPCODE_PONG: u8 = 10;
+
+/// The opcode that carries messages of this encoding.
+pub(crate) fn opcode(encoding: Encoding) -> u8 {
+    match encoding {
+        Encoding::Json => OPCODE_TEXT,
+        _ => 2,
+    }
+}
+
+/// Writes the head of a frame into the room before its payload and tells where the frame begins.
+pub(crate) fn write_head(opcode: u8, buffer: &mut [u8]) -> usize {
+    let first = 0x80 | opcode;
+    let length = buffer.len() - HEAD_ROOM;
+    match length {
+        0..126 => {
+            buffer[8..10].copy_from_slice(&[first, length as u8]);
+            8
+        }
+        126..65_536 => {
+            buffer[6..8].copy_from_slice(&[first, 126]);
+            buffer[8..10].copy_from_slice(&(length as u16).to_be_bytes());
+            6
+        }
+        _ => {
+            buffer[0..2].copy_from_slice(&[first, 127]);
+            buffer[2..10].copy_from_slice(&(length as u64).to_be_bytes());
+            0
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn heads_grow_with_the_payload() {
+        for (length, head) in [(0, 2), (125, 2), (126, 4), (65_535, 4), (65_536, 10)] {
+            let mut buffer = vec![0; HEAD_ROOM + length];
+            let start = write_head(OPCODE_TEXT, &mut buffer);
+            assert_eq!(HEAD_ROOM - start, head, "{length}");
+            assert_eq!(buffer[start], 0x81);
+        }
+    }
+
+    #[test]
+    fn several_messages_share_a_frame() {
+        let mut builder = FrameBuilder::new(Encoding::Json);
+        builder.invocation("a", &(1,)).unwrap();
+        builder.invocation("b", &()).unwrap();
+        let text =
+            "{\"type\":1,\"target\":\"a\",\"arguments\":[1]}\x1e{\"type\":1,\"target\":\"b\",\"arguments\":[]}\x1e";
+        assert_eq!(&builder.finish().bytes[2..], text.as_bytes());
+    }
+}

@@ -1,0 +1,96 @@
+//! `ConnectionId`, which everyone may know, and `ConnectionToken`, which is a connection's secret.
+
+use std::fmt;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+/// Characters of an id: 16 random bytes in base64url.
+const LENGTH: usize = 22;
+
+/// Public name of one connection: 22 characters, unique without coordination.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ConnectionId([u8; LENGTH]);
+
+/// Secret of one connection, the `id` of its requests. Never shown, never logged.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct ConnectionToken([u8; LENGTH]);
+
+impl ConnectionId {
+    pub(crate) fn random() -> Self {
+        Self(random())
+    }
+
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        text(&self.0)
+    }
+}
+
+impl ConnectionToken {
+    pub(crate) fn random() -> Self {
+        Self(random())
+    }
+
+    /// In version 0 of the negotiation the id is the secret as well.
+    pub(crate) fn version_0(id: ConnectionId) -> Self {
+        Self(id.0)
+    }
+
+    /// What a client presents as `id`; `None` if it cannot be one of ours.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        text.as_bytes().try_into().ok().map(Self)
+    }
+
+    pub(crate) fn reveal(&self) -> &str {
+        text(&self.0)
+    }
+}
+
+impl fmt::Display for ConnectionId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.as_str())
+    }
+}
+
+impl fmt::Debug for ConnectionId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "ConnectionId({self})")
+    }
+}
+
+impl fmt::Debug for ConnectionToken {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("ConnectionToken(***)")
+    }
+}
+
+fn random() -> [u8; LENGTH] {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).expect("the system has random numbers");
+    let mut text = [0; LENGTH];
+    let written = URL_SAFE_NO_PAD.encode_slice(bytes, &mut text);
+    debug_assert_eq!(written, Ok(LENGTH));
+    text
+}
+
+fn text(bytes: &[u8; LENGTH]) -> &str {
+    // What a client presents as a token may be cut anywhere, but is only ever compared.
+    std::str::from_utf8(bytes).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_url_safe_and_tokens_do_not_show() {
+        let (a, b) = (ConnectionId::random(), ConnectionId::random());
+        assert_ne!(a, b);
+        assert!(a.as_str().bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte)));
+        let token = ConnectionToken::random();
+        assert_eq!(ConnectionToken::parse(token.reveal()), Some(token));
+        assert!(!format!("{token:?}").contains(token.reveal()));
+        assert_eq!(ConnectionToken::parse("short"), None);
+    }
+}

@@ -1,0 +1,75 @@
+//! `Options`: every setting of a hub server, with its default.
+
+use std::time::Duration;
+
+use crate::cors::AllowedOrigins;
+
+/// Settings of a [`HubServer`](crate::HubServer). Defaults are ASP.NET Core's where it has the setting.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The protocol's own: keep-alive, timeouts, message limit, how much of an error is told.
+    pub protocol: signalr_proto::Options,
+    /// Calls of one connection that may run at once; further ones wait, unread. Default 1.
+    /// Source: ASP.NET Core `MaximumParallelInvocationsPerClient`.
+    pub max_parallel_invocations: usize,
+    /// Calls of one connection that may be unanswered, those that have given their slot back included
+    /// (see [`Hub::pipelined_method`](crate::Hub::pipelined_method)). At the bound the connection is not read. Default 1 024.
+    pub max_calls_in_flight: usize,
+    /// The same in bytes of their messages. Default 8 MiB.
+    pub max_bytes_in_flight: usize,
+    /// Output waiting for one connection, in bytes. Past it the connection ends with `The subscriber is too slow.`
+    /// Default 8 MiB.
+    pub max_queued_bytes: usize,
+    /// The same in frames. Default 8 192.
+    pub max_queued_frames: usize,
+    /// Longest that output may wait for one connection. Default 10 s.
+    pub max_queued_age: Duration,
+    /// Largest websocket frame taken, judged by its announced length: 1009. Default 4 MiB + 64 KiB.
+    pub max_frame_bytes: usize,
+    /// Longest that nothing may be written though something waits. Default 10 s.
+    pub max_write_stall: Duration,
+    /// Pings and pongs taken per second on average: 1008 past it. Default 50.
+    pub max_control_frames_per_second: u32,
+    /// Pings and pongs taken at once. Default 200.
+    pub max_control_frame_burst: u32,
+    /// Connections at once; past it 503 with `Retry-After`. Default 50 000.
+    pub max_connections: usize,
+    /// Negotiated but not yet used connections; past it 503. Default 10 000.
+    pub max_negotiated: usize,
+    /// How long a negotiated connection may stay unused. Default 15 s.
+    pub disconnect_timeout: Duration,
+    /// Lowest version of the negotiation that is served. Default 0.
+    pub minimum_negotiate_version: u32,
+    /// Which pages of other origins may connect. Default: those of this machine.
+    pub allowed_origins: AllowedOrigins,
+    /// How long a stop waits for calls that were read already. Default 10 s.
+    pub drain_calls_timeout: Duration,
+    /// Time over which a stop spreads its goodbyes, so that clients do not return all at once. Default 2 s.
+    pub drain_spread: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        const MIB: usize = 1024 * 1024;
+        Self {
+            protocol: signalr_proto::Options::default(),
+            max_parallel_invocations: 1,
+            max_calls_in_flight: 1024,
+            max_bytes_in_flight: 8 * MIB,
+            max_queued_bytes: 8 * MIB,
+            max_queued_frames: 8192,
+            max_queued_age: Duration::from_secs(10),
+            max_frame_bytes: 4 * MIB + 64 * 1024,
+            max_write_stall: Duration::from_secs(10),
+            max_control_frames_per_second: 50,
+            max_control_frame_burst: 200,
+            max_connections: 50_000,
+            max_negotiated: 10_000,
+            disconnect_timeout: Duration::from_secs(15),
+            minimum_negotiate_version: 0,
+            allowed_origins: AllowedOrigins::default(),
+            drain_calls_timeout: Duration::from_secs(10),
+            drain_spread: Duration::from_secs(2),
+        }
+    }
+}

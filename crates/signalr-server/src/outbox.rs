@@ -1,0 +1,303 @@
+//! `Outbox`: the only writer of a connection.
+//!
+//! A push writes to the socket at once when nothing waits, on the thread of whoever pushes, and queues a reference to the
+//! shared frame otherwise; the connection's task drains the queue when the socket takes more. Everything a connection
+//! sends goes this way, so frames never interleave, and no push ever waits.
+//!
+//! The lock is a leaf: nothing else is locked under it, and no waker is called or dropped under it.
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use signalr_proto::CloseReason;
+use tokio::net::TcpStream;
+
+use crate::metrics::Metrics;
+
+/// What became of a frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pushed {
+    /// The system has all of it.
+    Sent,
+    /// It waits for the socket.
+    Queued,
+    /// The connection is ending or has ended; the frame was dropped.
+    Ended,
+}
+
+/// Bounds of what may wait for one connection.
+#[derive(Debug)]
+pub(crate) struct Bounds {
+    pub(crate) bytes: usize,
+    pub(crate) frames: usize,
+    /// Longest wait of one frame.
+    pub(crate) age: Duration,
+    /// Longest time without a byte written while something waits.
+    pub(crate) stall: Duration,
+}
+
+#[derive(Debug)]
+pub(crate) struct Outbox {
+    /// `None` where only the connection's task can write, as on TLS: every push queues.
+    socket: Option<TcpStream>,
+    bounds: Arc<Bounds>,
+    metrics: Metrics,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    queue: VecDeque<Waiting>,
+    queued_bytes: usize,
+    /// A part of the first frame is out already: its rest must follow before anything else.
+    front_started: bool,
+    phase: Phase,
+    /// Of the connection's task. A push takes it only when the queue was empty: one wake per episode.
+    waker: Option<Waker>,
+    last_push: Instant,
+    /// When bytes were written last, or began to wait.
+    last_progress: Instant,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    bytes: Bytes,
+    since: Instant,
+}
+
+#[derive(Debug)]
+enum Phase {
+    Open,
+    /// The task is to say goodbye for this reason; nothing else is taken any more.
+    Condemned(CloseReason),
+    /// The goodbye is queued.
+    Closing,
+    Ended,
+}
+
+impl Outbox {
+    pub(crate) fn new(socket: Option<TcpStream>, bounds: Arc<Bounds>, metrics: Metrics, now: Instant) -> Self {
+        let state = State {
+            queue: VecDeque::new(),
+            queued_bytes: 0,
+            front_started: false,
+            phase: Phase::Open,
+            waker: None,
+            last_push: now,
+            last_progress: now,
+        };
+        Self { socket, bounds, metrics, state: Mutex::new(state) }
+    }
+
+    pub(crate) fn socket(&self) -> Option<&TcpStream> {
+        self.socket.as_ref()
+    }
+
+    /// Sends a shared frame, or queues a reference to it. Never waits; any thread.
+    pub(crate) fn push(&self, frame: &Bytes, now: Instant) -> Pushed {
+        self.push_with(frame, now, |written| frame.slice(written..))
+    }
+
+    /// Sends bytes that nobody shares, and copies only what must be queued.
+    pub(crate) fn push_slice(&self, frame: &[u8], now: Instant) -> Pushed {
+        self.push_with(frame, now, |written| Bytes::copy_from_slice(&frame[written..]))
+    }
+
+    fn push_with(&self, frame: &[u8], now: Instant, rest: impl FnOnce(usize) -> Bytes) -> Pushed {
+        let mut state = self.lock();
+        if !matches!(state.phase, Phase::Open) {
+            return Pushed::Ended;
+        }
+        state.last_push = now;
+        let mut written = 0;
+        if let (true, Some(socket)) = (state.queue.is_empty(), &self.socket) {
+            match socket.try_write(frame) {
+                Ok(count) if count == frame.len() => return Pushed::Sent,
+                Ok(count) => written = count,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(_) => return self.condemn_locked(state, CloseReason::TransportEnded),
+            }
+        }
+        state.front_started |= written > 0;
+        if state.is_full(frame.len() - written, &self.bounds, now) {
+            if written > 0 {
+                // Without its rest the goodbye would cut into this frame.
+                self.enqueue(&mut state, rest(written), now);
+            }
+            self.metrics.limit_hit("output_queue");
+            return self.condemn_locked(state, CloseReason::TooSlow);
+        }
+        let waker = if state.queue.is_empty() { state.waker.take() } else { None };
+        self.enqueue(&mut state, rest(written), now);
+        drop(state);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+        Pushed::Queued
+    }
+
+    /// Ends the connection from outside of its task: nothing more is taken, and the task says goodbye.
+    pub(crate) fn condemn(&self, reason: CloseReason) {
+        let state = self.lock();
+        if matches!(state.phase, Phase::Open) {
+            self.condemn_locked(state, reason);
+        }
+    }
+
+    fn condemn_locked(&self, mut state: MutexGuard<'_, State>, reason: CloseReason) -> Pushed {
+        state.phase = Phase::Condemned(reason);
+        let waker = state.waker.take();
+        drop(state);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+        Pushed::Ended
+    }
+
+    /// Why the connection is to end, if somebody wants it to.
+    pub(crate) fn condemned(&self) -> Option<CloseReason> {
+        match &self.lock().phase {
+            Phase::Condemned(reason) => Some(reason.clone()),
+            _ => None,
+        }
+    }
+
+    /// Queues the last bytes; nothing is taken after them. `keep`: whether what waits goes out first. A frame that has
+    /// begun always does.
+    pub(crate) fn close(&self, last: Bytes, keep: bool, now: Instant) {
+        let mut state = self.lock();
+        if matches!(state.phase, Phase::Ended | Phase::Closing) {
+            return;
+        }
+        if !keep {
+            let started = usize::from(state.front_started);
+            self.forget(&mut state, started);
+        }
+        state.phase = Phase::Closing;
+        if !last.is_empty() {
+            self.enqueue(&mut state, last, now);
+        }
+    }
+
+    /// Forgets everything; later pushes are told so.
+    pub(crate) fn end(&self) {
+        let mut state = self.lock();
+        state.phase = Phase::Ended;
+        self.forget(&mut state, 0);
+        let waker = state.waker.take();
+        drop(state);
+        drop(waker);
+    }
+
+    /// Moment of the last push that was taken.
+    pub(crate) fn last_push(&self) -> Instant {
+        self.lock().last_push
+    }
+
+    /// When what waits will have waited for too long.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        let state = self.lock();
+        let front = state.queue.front()?;
+        Some((front.since + self.bounds.age).min(state.last_progress + self.bounds.stall))
+    }
+
+    /// Writes what waits until the queue is empty (`Ready`) or the socket full. Only for the connection's task, which is
+    /// woken when there is something to do again.
+    ///
+    /// Nobody else writes while the queue is not empty, so the lock is not held during the write.
+    pub(crate) fn poll_drain(
+        &self,
+        cx: &mut Context<'_>,
+        mut write: impl FnMut(&mut Context<'_>, &[io::IoSlice<'_>]) -> Poll<io::Result<usize>>,
+    ) -> Poll<io::Result<()>> {
+        loop {
+            let mut state = self.lock();
+            let old = match &state.waker {
+                Some(waker) if waker.will_wake(cx.waker()) => None,
+                _ => state.waker.replace(cx.waker().clone()),
+            };
+            // Whoever condemned it during this turn may have found no waker to wake.
+            let condemned = matches!(state.phase, Phase::Condemned(_));
+            let empty = state.queue.is_empty();
+            let waiting: Vec<Bytes> = state.queue.iter().take(MAX_SLICES).map(|frame| frame.bytes.clone()).collect();
+            drop(state);
+            drop(old);
+            if condemned {
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            if empty {
+                return Poll::Ready(Ok(()));
+            }
+            let slices: Vec<io::IoSlice<'_>> = waiting.iter().map(|bytes| io::IoSlice::new(bytes)).collect();
+            match write(cx, &slices) {
+                Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                Poll::Ready(Ok(count)) => self.written(count),
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+    }
+
+    fn written(&self, mut count: usize) {
+        let mut state = self.lock();
+        state.queued_bytes -= count;
+        state.last_progress = Instant::now();
+        self.metrics.output_dequeued(count);
+        while let Some(front) = state.queue.front_mut() {
+            if count < front.bytes.len() {
+                bytes::Buf::advance(&mut front.bytes, count);
+                state.front_started |= count > 0;
+                return;
+            }
+            count -= front.bytes.len();
+            state.queue.pop_front();
+            state.front_started = false;
+        }
+        // A burst may have grown it far beyond what an idle connection should hold.
+        state.queue = VecDeque::new();
+    }
+
+    fn enqueue(&self, state: &mut State, bytes: Bytes, now: Instant) {
+        if state.queue.is_empty() {
+            state.last_progress = now;
+        }
+        state.queued_bytes += bytes.len();
+        self.metrics.output_queued(bytes.len());
+        state.queue.push_back(Waiting { bytes, since: now });
+    }
+
+    fn forget(&self, state: &mut State, keep: usize) {
+        let dropped: usize = state.queue.drain(keep.min(state.queue.len())..).map(|frame| frame.bytes.len()).sum();
+        state.queued_bytes -= dropped;
+        self.metrics.output_dequeued(dropped);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Outbox {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+impl State {
+    fn is_full(&self, more: usize, bounds: &Bounds, now: Instant) -> bool {
+        self.queued_bytes + more > bounds.bytes
+            || self.queue.len() >= bounds.frames
+            || self.queue.front().is_some_and(|front| now.saturating_duration_since(front.since) > bounds.age)
+    }
+}
+
+/// Most pieces given to one `writev`.
+const MAX_SLICES: usize = 64;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,43 @@
+//! What the stories share: a server on every kind of connection, a raw client, and ways to wait.
+
+mod client;
+mod http;
+mod server;
+
+use std::time::{Duration, Instant};
+
+pub(crate) use client::{Client, End, frame};
+pub(crate) use http::{Answer, upgrade_request};
+pub(crate) use server::{BoxedIo, Server, Wire, serve_http};
+
+/// Runs each of these stories over every [`Wire`].
+macro_rules! on_every_wire {
+    ($($story:ident),* $(,)?) => {
+        mod own { $(#[tokio::test] async fn $story() { super::$story(crate::common::Wire::Own).await })* }
+        mod hyper { $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)] async fn $story() {
+            super::$story(crate::common::Wire::Hyper).await
+        })* }
+        mod duplex { $(#[tokio::test] async fn $story() { super::$story(crate::common::Wire::Duplex).await })* }
+    };
+}
+pub(crate) use on_every_wire;
+
+/// For a machine that has much else to do: nothing waits that long unless it would wait for ever.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Awaits what must come.
+pub(crate) async fn soon<F: Future>(what: &str, future: F) -> F::Output {
+    match tokio::time::timeout(PATIENCE, future).await {
+        Ok(output) => output,
+        Err(_) => panic!("waited for {what} in vain"),
+    }
+}
+
+/// Waits until a condition holds that nobody announces.
+pub(crate) async fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !holds() {
+        assert!(start.elapsed() < PATIENCE, "waited in vain until {what}");
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}

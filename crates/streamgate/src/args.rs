@@ -1,0 +1,282 @@
+//! The command line: commands, flags, and their help. Flags that set configuration become [`Setting`]s.
+
+use std::{path::PathBuf, str::FromStr};
+
+use clap::{Parser, Subcommand};
+use reqwest::Url;
+use toml::Value;
+
+use crate::config::{self, ConfigError, DEFAULT_FILE, FileChoice, Loaded, Origin, Setting, Sources};
+
+/// An open, self-hosted door between browsers and Kafka.
+#[derive(Debug, Parser)]
+#[command(name = "streamgate", version, propagate_version = false, arg_required_else_help = true)]
+pub struct Args {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the server
+    Serve(ServeArgs),
+    /// Create and list topics
+    Topic(TopicArgs),
+    /// Print the packages of a topic
+    Tail(TailArgs),
+    /// Write lines from standard input to a topic, each as one event
+    Produce(ProduceArgs),
+    /// Show or check the configuration
+    Config(ConfigArgs),
+    /// Print the version
+    Version(VersionArgs),
+}
+
+/// `streamgate serve`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = PRECEDENCE)]
+pub struct ServeArgs {
+    /// Everything the server can be told.
+    #[command(flatten)]
+    pub flags: ConfigFlags,
+}
+
+/// Flags that set configuration.
+#[derive(Debug, Default, clap::Args)]
+pub struct ConfigFlags {
+    /// Settings file [default: ./streamgate.toml if it exists]
+    #[arg(long, value_name = "FILE", env = "STREAMGATE_CONFIG", hide_env_values = true)]
+    pub config: Option<PathBuf>,
+    /// Address of the hubs and the HTTP API [default: 127.0.0.1:8080]
+    #[arg(long, value_name = "ADDR:PORT")]
+    pub listen: Option<String>,
+    /// Address of health, metrics and administration [default: 127.0.0.1:9090]
+    #[arg(long, value_name = "ADDR:PORT")]
+    pub admin_listen: Option<String>,
+    /// Kafka brokers to keep topics in
+    #[arg(long, value_name = "HOST:PORT,…")]
+    pub kafka: Option<String>,
+    /// Keep topics in memory only; they end with the process
+    #[arg(long)]
+    pub memory: bool,
+    /// Make unknown topics at the first write or subscription [default: only on loopback without Kafka]
+    #[arg(long, value_name = "true|false", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub create_topics: Option<bool>,
+}
+
+impl ConfigFlags {
+    /// The configuration of this process: these flags over its environment over the settings file.
+    pub fn load(&self) -> Result<Loaded, ConfigError> {
+        let file = match &self.config {
+            Some(path) => FileChoice::Named(path.clone()),
+            None => FileChoice::IfPresent(DEFAULT_FILE.into()),
+        };
+        config::load(Sources { flags: self.settings(), environment: std::env::vars_os().collect(), file })
+    }
+
+    /// The settings that were given as flags.
+    pub fn settings(&self) -> Vec<Setting> {
+        let text = |value: &Option<String>| value.clone().map(Value::String);
+        let flags = [
+            ("listen", "--listen", text(&self.listen)),
+            ("admin_listen", "--admin-listen", text(&self.admin_listen)),
+            ("kafka.brokers", "--kafka", text(&self.kafka)),
+            ("memory", "--memory", self.memory.then_some(Value::Boolean(true))),
+            ("create_topics", "--create-topics", self.create_topics.map(Value::Boolean)),
+        ];
+        let given = |(key, flag, value): (&str, &'static str, Option<Value>)| {
+            Some(Setting { key: key.to_owned(), value: value?, origin: Origin::Flag(flag) })
+        };
+        flags.into_iter().filter_map(given).collect()
+    }
+}
+
+/// The server that a client command talks to.
+#[derive(Debug, clap::Args)]
+pub struct ServerArgs {
+    /// The server
+    #[arg(long, value_name = "URL", env = "STREAMGATE_URL", hide_env_values = true)]
+    #[arg(default_value = DEFAULT_URL, value_parser = parse_url)]
+    pub url: Url,
+}
+
+/// `streamgate topic`.
+#[derive(Debug, clap::Args)]
+pub struct TopicArgs {
+    /// What to do with topics.
+    #[command(subcommand)]
+    pub command: TopicCommand,
+}
+
+/// The commands about topics.
+#[derive(Debug, Subcommand)]
+pub enum TopicCommand {
+    /// Create a topic; one that is there already is left as it is
+    Create {
+        /// Name of the topic
+        #[arg(value_parser = parse_topic)]
+        name: String,
+        /// Number of partitions [default: the broker's]
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(i32).range(1..))]
+        partitions: Option<i32>,
+        /// Where.
+        #[command(flatten)]
+        server: ServerArgs,
+    },
+    /// List all topics
+    List {
+        /// Print one JSON array
+        #[arg(long)]
+        json: bool,
+        /// Where.
+        #[command(flatten)]
+        server: ServerArgs,
+    },
+}
+
+/// `streamgate tail`.
+#[derive(Debug, clap::Args)]
+pub struct TailArgs {
+    /// Name or id of the topic
+    #[arg(value_parser = parse_topic)]
+    pub topic: String,
+    /// Where to begin: earliest, end, or an offset in every partition [default: end, with --until-end earliest]
+    #[arg(long, value_name = "earliest|end|OFFSET")]
+    pub from: Option<From>,
+    /// Stop at what was the end when the command started
+    #[arg(long)]
+    pub until_end: bool,
+    /// Print one JSON object per line: the package with its partition and offset
+    #[arg(long)]
+    pub json: bool,
+    /// Where.
+    #[command(flatten)]
+    pub server: ServerArgs,
+}
+
+impl TailArgs {
+    /// Where to begin. From the end to the end there is nothing, so `--until-end` begins with the earliest.
+    pub fn start(&self) -> From {
+        self.from.unwrap_or(if self.until_end { From::Earliest } else { From::End })
+    }
+}
+
+/// Where `tail` begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum From {
+    /// With the first package kept.
+    Earliest,
+    /// With the next one.
+    End,
+    /// With this offset in every partition.
+    Offset(u64),
+}
+
+impl FromStr for From {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "earliest" => Ok(Self::Earliest),
+            "end" => Ok(Self::End),
+            _ => match text.parse::<i64>().map(u64::try_from) {
+                Ok(Ok(offset)) => Ok(Self::Offset(offset)),
+                _ => Err("write earliest, end, or an offset (a whole number from 0 on)".to_owned()),
+            },
+        }
+    }
+}
+
+impl std::fmt::Display for From {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Earliest => f.write_str("earliest"),
+            Self::End => f.write_str("end"),
+            Self::Offset(offset) => offset.fmt(f),
+        }
+    }
+}
+
+/// `streamgate produce`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EVENT_LINES)]
+pub struct ProduceArgs {
+    /// Name or id of the topic
+    #[arg(value_parser = parse_topic)]
+    pub topic: String,
+    /// Stream of lines that name none
+    #[arg(long, value_name = "ID", default_value = "cli")]
+    pub stream: String,
+    /// Event id of lines that name none
+    #[arg(long, value_name = "ID", default_value = "line")]
+    pub id: String,
+    /// Where.
+    #[command(flatten)]
+    pub server: ServerArgs,
+}
+
+/// `streamgate config`.
+#[derive(Debug, clap::Args)]
+pub struct ConfigArgs {
+    /// What to do with the configuration.
+    #[command(subcommand)]
+    pub command: ConfigCommand,
+}
+
+/// The commands about the configuration.
+#[derive(Debug, Subcommand)]
+pub enum ConfigCommand {
+    /// Print the settings in force as TOML, secrets as ***
+    #[command(after_help = PRECEDENCE)]
+    Show {
+        /// Add to each value where it came from
+        #[arg(long)]
+        origin: bool,
+        /// As for `serve`.
+        #[command(flatten)]
+        flags: ConfigFlags,
+    },
+    /// Say whether `serve` would take the settings
+    #[command(after_help = PRECEDENCE)]
+    Check {
+        /// As for `serve`.
+        #[command(flatten)]
+        flags: ConfigFlags,
+    },
+}
+
+/// `streamgate version`.
+#[derive(Debug, clap::Args)]
+pub struct VersionArgs {
+    /// Print one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Where `serve` listens unless told otherwise.
+const DEFAULT_URL: &str = "http://127.0.0.1:8080";
+
+const PRECEDENCE: &str = "Flags win over the environment (STREAMGATE_KAFKA__BROKERS is kafka.brokers), \
+that over the settings file, that over the defaults; `streamgate config show --origin` prints the outcome.";
+
+const EVENT_LINES: &str = "A line that is a JSON object with \"value\" and \"id\" or \"timestamp\" (ns) is an event as it \
+stands; any other line becomes the value of one.";
+
+fn parse_url(text: &str) -> Result<Url, String> {
+    let example = format!("write it like {DEFAULT_URL}");
+    let url = Url::parse(text).map_err(|_| example.clone())?;
+    match url.scheme() {
+        "http" if url.has_host() => Ok(url),
+        "https" => Err("https is not part of this version: give an http:// address".to_owned()),
+        _ => Err(example),
+    }
+}
+
+/// Kafka's own rule for topic names; topic ids keep to it too.
+fn parse_topic(text: &str) -> Result<String, String> {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+    let good = (1..=249).contains(&text.len()) && text.bytes().all(allowed) && text != "." && text != "..";
+    good.then(|| text.to_owned()).ok_or_else(|| "a topic has 1 to 249 letters, digits, '.', '_' or '-'".to_owned())
+}

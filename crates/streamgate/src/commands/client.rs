@@ -1,0 +1,130 @@
+//! The HTTP side of the client commands: addresses, sending, and answers that are errors.
+
+use std::{error::Error, time::Duration};
+
+use reqwest::{RequestBuilder, Response, Url, header::CONTENT_TYPE};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+use super::error::{CommandError, Problem};
+use crate::suggest;
+
+/// A topic as the server tells it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Topic {
+    pub(super) name: String,
+    pub(super) id: String,
+    pub(super) partitions: i32,
+}
+
+/// One server.
+pub(super) struct Client {
+    pub(super) http: reqwest::Client,
+    base: Url,
+}
+
+impl Client {
+    pub(super) fn new(base: &Url) -> Result<Self, CommandError> {
+        let mut builder = reqwest::Client::builder().connect_timeout(CONNECT_TIMEOUT);
+        if is_loopback(base) {
+            // A proxy for the outside cannot reach this machine's own loopback.
+            builder = builder.no_proxy();
+        }
+        let http = builder.build().map_err(|error| broken(base, &error))?;
+        Ok(Self { http, base: base.clone() })
+    }
+
+    /// An address below the server's, each part escaped.
+    pub(super) fn url(&self, parts: &[&str]) -> Url {
+        let mut url = self.base.clone();
+        url.set_query(None);
+        if let Ok(mut path) = url.path_segments_mut() {
+            path.pop_if_empty().extend(parts);
+        }
+        url
+    }
+
+    /// Sends, and makes an error of any answer but a good one. The request's own timeout, if any, covers the body too.
+    pub(super) async fn send(&self, request: RequestBuilder) -> Result<Response, CommandError> {
+        let response = tokio::time::timeout(ANSWER_TIMEOUT, request.send())
+            .await
+            .map_err(|_| CommandError::TimedOut { url: self.base.to_string() })?
+            .map_err(|error| self.failed(&error))?;
+        if response.status().is_success() { Ok(response) } else { Err(self.refused(response).await) }
+    }
+
+    /// The body as JSON.
+    pub(super) async fn json<T: DeserializeOwned>(&self, response: Response) -> Result<T, CommandError> {
+        let body = response.bytes().await.map_err(|error| self.failed(&error))?;
+        serde_json::from_slice(&body).map_err(|error| self.not_streamgate(error.to_string()))
+    }
+
+    pub(super) async fn topics(&self) -> Result<Vec<Topic>, CommandError> {
+        let request = self.http.get(self.url(&["topics"])).timeout(ANSWER_TIMEOUT);
+        self.json(self.send(request).await?).await
+    }
+
+    /// For requests about one topic: a 404 of the server means that topic, and gets the nearest name with it.
+    pub(super) async fn explain(&self, topic: &str, error: CommandError) -> CommandError {
+        match error {
+            CommandError::Refused(problem) if problem.status == 404 => {
+                let topics = self.topics().await.unwrap_or_default();
+                let names = topics.iter().flat_map(|topic| [topic.name.as_str(), topic.id.as_str()]);
+                let suggestion = suggest::nearest(topic, names).map(str::to_owned);
+                CommandError::UnknownTopic { topic: topic.to_owned(), url: self.base.to_string(), suggestion }
+            }
+            other => other,
+        }
+    }
+
+    /// A failure below HTTP, in words.
+    pub(super) fn failed(&self, error: &reqwest::Error) -> CommandError {
+        let url = self.base.to_string();
+        if error.is_timeout() {
+            CommandError::TimedOut { url }
+        } else if error.is_connect() {
+            CommandError::Unreachable { url, reason: root_cause(error) }
+        } else {
+            broken(&self.base, error)
+        }
+    }
+
+    pub(super) fn not_streamgate(&self, what: String) -> CommandError {
+        CommandError::NotStreamgate { url: self.base.to_string(), what }
+    }
+
+    async fn refused(&self, response: Response) -> CommandError {
+        let status = response.status();
+        let kind = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        if !kind.starts_with("application/problem+json") {
+            return self.not_streamgate(format!("HTTP status {status}"));
+        }
+        match self.json::<Problem>(response).await {
+            Ok(problem) => CommandError::Refused(Box::new(Problem { status: status.as_u16(), ..problem })),
+            Err(error) => error,
+        }
+    }
+}
+
+fn is_loopback(url: &Url) -> bool {
+    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
+    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+fn broken(url: &Url, error: &reqwest::Error) -> CommandError {
+    CommandError::Broken { url: url.to_string(), reason: root_cause(error) }
+}
+
+/// The innermost reason: `Connection refused` says more than the four layers around it.
+fn root_cause(error: &dyn Error) -> String {
+    let mut cause = error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    let text = cause.to_string();
+    text.split(" (os error").next().unwrap_or(&text).to_owned()
+}
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Longer than the longest `limits.delivery_timeout`: until then a server may rightly be silent.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(150);

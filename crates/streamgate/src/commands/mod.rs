@@ -1,0 +1,33 @@
+//! The commands beside `serve`: clients of a running server's HTTP API, and those about the program itself.
+
+mod client;
+pub mod config;
+mod error;
+mod event;
+mod input;
+mod package;
+pub mod produce;
+mod progress;
+pub mod tail;
+mod text;
+pub mod topic;
+pub mod version;
+
+use std::io;
+
+pub use self::error::CommandError;
+
+/// Whoever read our output has closed it (`… | head`): that is an end, not a failure.
+fn quiet_on_closed_pipe(result: Result<(), CommandError>) -> Result<(), CommandError> {
+    match result {
+        Err(CommandError::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        other => other,
+    }
+}
+
+/// Waits for Ctrl-C. If it cannot be caught, it ends the process by itself, and this waits for ever.
+async fn interrupted() {
+    if tokio::signal::ctrl_c().await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}

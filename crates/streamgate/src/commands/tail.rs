@@ -1,0 +1,99 @@
+//! `streamgate tail`: the packages of a topic, one per line, as they come.
+
+use std::io::{self, Write};
+
+use reqwest::Response;
+use serde::{Deserialize, de::IgnoredAny};
+
+use super::{CommandError, client::Client, interrupted, package, quiet_on_closed_pipe, text::escape};
+use crate::args::TailArgs;
+
+/// Prints to standard output until the end, Ctrl-C, or until nobody reads it any more.
+pub async fn run(args: &TailArgs) -> Result<(), CommandError> {
+    let mut out = io::BufWriter::new(io::stdout());
+    let result = tokio::select! {
+        result = run_to(args, &mut out) => result,
+        () = interrupted() => Ok(()),
+    };
+    quiet_on_closed_pipe(result)
+}
+
+/// The same with an output of choice, until the stream ends.
+pub async fn run_to(args: &TailArgs, out: &mut impl Write) -> Result<(), CommandError> {
+    let client = Client::new(&args.server.url)?;
+    let mut url = client.url(&["topics", &args.topic, "packages"]);
+    url.query_pairs_mut().append_pair("from", &args.start().to_string());
+    if args.until_end {
+        url.query_pairs_mut().append_pair("until_end", "true");
+    }
+    match client.send(client.http.get(url)).await {
+        Ok(response) => Printer { client: &client, json: args.json, out }.follow(response, args.until_end).await,
+        Err(error) => Err(client.explain(&args.topic, error).await),
+    }
+}
+
+struct Printer<'a, W> {
+    client: &'a Client,
+    json: bool,
+    out: &'a mut W,
+}
+
+impl<W: Write> Printer<'_, W> {
+    async fn follow(mut self, mut response: Response, until_end: bool) -> Result<(), CommandError> {
+        let mut pending = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(|error| self.client.failed(&error))? {
+            pending.extend_from_slice(&chunk);
+            let complete = pending.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+            let printed = self.lines(&pending[..complete]);
+            // What came before a broken line is good, and a terminal shows it now.
+            self.out.flush()?;
+            printed?;
+            pending.drain(..complete);
+            if pending.len() > MAX_LINE_BYTES {
+                return Err(self.client.not_streamgate(format!("a line of more than {MAX_LINE_BYTES} bytes")));
+            }
+        }
+        if !pending.is_empty() {
+            return Err(CommandError::StreamEnded("in the middle of a package".to_owned()));
+        }
+        if until_end {
+            Ok(())
+        } else {
+            Err(CommandError::StreamEnded("it is stopping, or the topic is gone".to_owned()))
+        }
+    }
+
+    fn lines(&mut self, complete: &[u8]) -> Result<(), CommandError> {
+        let lines = complete.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
+        lines.filter(|line| !line.is_empty()).try_for_each(|line| self.line(line))
+    }
+
+    fn line(&mut self, line: &[u8]) -> Result<(), CommandError> {
+        let kind: Line = serde_json::from_slice(line).map_err(|error| self.bad(&error))?;
+        if let (Some(error), None) = (kind.error, kind.offset) {
+            return Err(CommandError::StreamEnded(escape(error.trim_end_matches('.')).into_owned()));
+        }
+        if self.json {
+            self.out.write_all(line)?;
+            self.out.write_all(b"\n")?;
+        } else {
+            let package = serde_json::from_slice(line).map_err(|error| self.bad(&error))?;
+            package::print(&package, self.out)?;
+        }
+        Ok(())
+    }
+
+    fn bad(&self, error: &serde_json::Error) -> CommandError {
+        self.client.not_streamgate(format!("a line that is no package: {error}"))
+    }
+}
+
+/// Enough of a line to tell a package, which has an offset, from the error that ends a stream.
+#[derive(Deserialize)]
+struct Line {
+    error: Option<String>,
+    offset: Option<IgnoredAny>,
+}
+
+/// More than any message a broker is set up for; something that sends no line breaks must not fill the memory.
+const MAX_LINE_BYTES: usize = 256 << 20;

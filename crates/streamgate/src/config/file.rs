@@ -1,0 +1,121 @@
+//! The settings file: TOML to settings with their lines.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use serde::Deserialize;
+use toml::{
+    Spanned, Value,
+    de::{DeTable, DeValue, ValueDeserializer},
+};
+
+use super::{
+    ConfigError, Placed,
+    schema::{PROPERTIES, Schema, property_name},
+    sources::{FileChoice, Origin, Setting},
+};
+
+/// The chosen file and its text, if there is one to read.
+pub(super) fn read(choice: &FileChoice) -> Result<Option<(PathBuf, String)>, ConfigError> {
+    let (path, required) = match choice {
+        FileChoice::None => return Ok(None),
+        FileChoice::Named(path) => (path, true),
+        FileChoice::IfPresent(path) => (path, false),
+    };
+    match fs::read_to_string(path) {
+        Ok(text) => Ok(Some((path.clone(), text))),
+        Err(error) if error.kind() == io::ErrorKind::NotFound && !required => Ok(None),
+        Err(source) => Err(ConfigError::Unreadable { path: path.clone(), source }),
+    }
+}
+
+/// All settings of a file in the order they stand there.
+pub(super) fn parse(path: &Path, text: &str, schema: &Schema) -> Result<Vec<Setting>, ConfigError> {
+    let mut reader = Reader { path, text, schema, settings: Vec::new() };
+    let table = DeTable::parse(text).map_err(|error| ConfigError::Syntax {
+        path: path.to_owned(),
+        line: error.span().map_or(1, |span| line_of(text, span.start)),
+        message: error.message().replace('\n', " "),
+    })?;
+    reader.table("", table.into_inner())?;
+    Ok(reader.settings)
+}
+
+/// A warning if the file holds secrets and others on this machine may read it.
+pub(super) fn readable_secrets(path: &Path, settings: &[Setting]) -> Option<String> {
+    let in_file =
+        |setting: &Setting| property_name(&setting.key).is_some() && matches!(setting.origin, Origin::File { .. });
+    let readable = settings.iter().any(in_file) && others_may_read(path);
+    readable.then(|| format!("{} holds {PROPERTIES} and can be read by other users: chmod 600 it", path.display()))
+}
+
+#[cfg(unix)]
+fn others_may_read(path: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    fs::metadata(path).is_ok_and(|metadata| metadata.permissions().mode() & 0o004 != 0)
+}
+
+#[cfg(not(unix))]
+fn others_may_read(_: &Path) -> bool {
+    false
+}
+
+struct Reader<'a> {
+    path: &'a Path,
+    text: &'a str,
+    schema: &'a Schema,
+    settings: Vec<Setting>,
+}
+
+impl Reader<'_> {
+    fn table(&mut self, section: &str, table: DeTable<'_>) -> Result<(), ConfigError> {
+        for (name, value) in table {
+            let key =
+                if section.is_empty() { name.get_ref().to_string() } else { format!("{section}.{}", name.get_ref()) };
+            let origin = Origin::File { path: self.path.to_owned(), line: line_of(self.text, name.span().start) };
+            self.entry(key, value, origin)?;
+        }
+        Ok(())
+    }
+
+    fn entry(&mut self, key: String, value: Spanned<DeValue<'_>>, origin: Origin) -> Result<(), ConfigError> {
+        let within_properties = property_name(&key).is_some();
+        let is_section = match self.schema.get(&key) {
+            // An unquoted `sasl.mechanism = …` is a table in a table to TOML, and one name to librdkafka.
+            None if within_properties => value.get_ref().is_table(),
+            None => return Err(self.schema.unknown(key, origin, str::to_owned)),
+            Some(known) => known.is_table(),
+        };
+        let span = value.span();
+        match value.into_inner() {
+            DeValue::Table(table) if is_section => self.table(&key, table),
+            _ if is_section => {
+                let problem = format!("is a section: write [{key}] and its settings below");
+                Err(ConfigError::Invalid { setting: Placed { key, origin }, problem })
+            }
+            DeValue::Table(_) => {
+                let problem = "is one setting and has none below it".to_owned();
+                Err(ConfigError::Invalid { setting: Placed { key, origin }, problem })
+            }
+            value => {
+                let value = Value::deserialize(ValueDeserializer::from(Spanned::new(span, value)));
+                let value = value.map_err(|error| invalid(&key, &origin, error.message()))?;
+                self.settings.push(Setting { key, value, origin });
+                Ok(())
+            }
+        }
+    }
+}
+
+fn invalid(key: &str, origin: &Origin, message: &str) -> ConfigError {
+    ConfigError::Invalid {
+        setting: Placed { key: key.to_owned(), origin: origin.clone() },
+        problem: format!("cannot be read: {message}"),
+    }
+}
+
+fn line_of(text: &str, at: usize) -> usize {
+    1 + text.bytes().take(at).filter(|byte| *byte == b'\n').count()
+}

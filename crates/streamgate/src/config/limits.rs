@@ -1,0 +1,108 @@
+//! `[limits]`: every bound of the server that can be set, its default, and what happens past it.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::units;
+
+/// Bounds that keep one client from taking the server away from the others. None can be switched off: 0 is refused.
+///
+/// Not settable because clients rely on it: JSON and MessagePack nest at most 64 deep. Every hit is counted in
+/// `streamgate_limit_hits_total`. Source of names and defaults: the project's reliability notes, section "Limits".
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Limits {
+    /// Connections of all kinds at once. Default 50 000; the server uses at most 80 % of its file descriptors whatever is
+    /// set here. Past it: HTTP 503 with `Retry-After`.
+    pub connections: u32,
+    /// Connections negotiated but not yet opened, in all. Default 10 000. Past it: negotiate answers 503.
+    pub negotiated: u32,
+    /// Bytes of one hub message from a client. Default 4 MiB (ASP.NET Core: 32 KiB). Past it: the connection ends with
+    /// `The maximum message size of …B was exceeded.`
+    #[serde(with = "units::size")]
+    pub message_size: usize,
+    /// Bytes of one websocket frame from a client, judged by its announced length. Default 4 MiB + 64 KiB; at least
+    /// `message_size`. Past it: close code 1009.
+    #[serde(with = "units::size")]
+    pub frame_size: usize,
+    /// Websocket control frames (ping, pong, close) per second and connection, in the long run. Default 50. Past it and
+    /// past `control_frames_burst`: close code 1008.
+    pub control_frames_per_second: u32,
+    /// Websocket control frames that may come at once. Default 200.
+    pub control_frames_burst: u32,
+    /// Time from the opened transport to the hub handshake. Default 15 s (ASP.NET Core: `HandshakeTimeout`). Past it: the
+    /// connection ends.
+    #[serde(with = "units::duration")]
+    pub handshake_timeout: Duration,
+    /// Calls of one connection that are not answered yet. Default 1 024. Past it: no error, the connection is not read
+    /// until some are.
+    pub calls_in_flight: u32,
+    /// Bytes of the calls of one connection that are not answered yet. Default 8 MiB. Past it: as `calls_in_flight`.
+    #[serde(with = "units::size")]
+    pub calls_in_flight_bytes: usize,
+    /// Subscriptions of one connection. Default 4 096. Past it: the Subscribe call completes with an error.
+    pub subscriptions: u32,
+    /// Bytes waiting to be written to one connection. Default 8 MiB. Past it: the connection ends with
+    /// `The subscriber is too slow.`
+    #[serde(with = "units::size")]
+    pub output_queue_bytes: usize,
+    /// Frames waiting to be written to one connection. Default 8 192. Past it: as `output_queue_bytes`.
+    pub output_queue_frames: u32,
+    /// Age of the oldest frame waiting to be written to one connection. Default 10 s. Past it: as `output_queue_bytes`.
+    #[serde(with = "units::duration")]
+    pub output_queue_age: Duration,
+    /// Time in which a connection that has output takes none of it. Default 10 s. Past it: the connection is reset.
+    #[serde(with = "units::duration")]
+    pub write_stall: Duration,
+    /// Messages of all connections handed to the broker and not acknowledged. Default 100 000. Past it: calls are refused
+    /// as not written, HTTP 503.
+    pub write_backlog_messages: u32,
+    /// Bytes of all connections handed to the broker and not acknowledged. Default 64 MiB. Past it: as
+    /// `write_backlog_messages`.
+    #[serde(with = "units::size")]
+    pub write_backlog_bytes: usize,
+    /// Time the broker has to acknowledge a message; at most 2 min. Default 30 s (librdkafka: 5 min, longer than any client
+    /// waits). Past it: the call fails, and its outcome is unknown.
+    #[serde(with = "units::duration")]
+    pub delivery_timeout: Duration,
+    /// Time for finishing calls and closing connections after the signal to stop. Default 15 s. Past it: the process exits.
+    #[serde(with = "units::duration")]
+    pub drain_timeout: Duration,
+    /// Time for a request's complete head. Default 10 s. Past it: the connection is closed.
+    #[serde(with = "units::duration")]
+    pub head_timeout: Duration,
+    /// Bytes of one HTTP request body. Default 4 MiB. Past it: HTTP 413.
+    #[serde(with = "units::size")]
+    pub body_size: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 50_000,
+            negotiated: 10_000,
+            message_size: 4 * MIB,
+            frame_size: 4 * MIB + 64 * KIB,
+            control_frames_per_second: 50,
+            control_frames_burst: 200,
+            handshake_timeout: Duration::from_secs(15),
+            calls_in_flight: 1_024,
+            calls_in_flight_bytes: 8 * MIB,
+            subscriptions: 4_096,
+            output_queue_bytes: 8 * MIB,
+            output_queue_frames: 8_192,
+            output_queue_age: Duration::from_secs(10),
+            write_stall: Duration::from_secs(10),
+            write_backlog_messages: 100_000,
+            write_backlog_bytes: 64 * MIB,
+            delivery_timeout: Duration::from_secs(30),
+            drain_timeout: Duration::from_secs(15),
+            head_timeout: Duration::from_secs(10),
+            body_size: 4 * MIB,
+        }
+    }
+}
+
+const KIB: usize = 1 << 10;
+const MIB: usize = 1 << 20;

@@ -1,0 +1,160 @@
+//! The names and kinds of all settings, taken from the default configuration, so that no second list can go stale.
+
+use serde::Deserialize;
+use toml::{Table, Value};
+
+use super::{
+    Config, ConfigError, Placed,
+    kafka::forced_property,
+    sources::{Origin, Setting},
+};
+use crate::suggest;
+
+/// Section whose keys are librdkafka's, dots included, and not ours to know.
+pub(super) const PROPERTIES: &str = "kafka.properties";
+
+/// All settings with their defaults.
+pub(super) struct Schema {
+    defaults: Table,
+}
+
+impl Schema {
+    pub(super) fn new() -> Self {
+        Self { defaults: to_table(&Config::default()) }
+    }
+
+    /// The default of a setting, or the table of a section.
+    pub(super) fn get(&self, key: &str) -> Option<&Value> {
+        let mut parts = key.split('.');
+        let first = self.defaults.get(parts.next()?)?;
+        parts.try_fold(first, |value, part| value.as_table()?.get(part))
+    }
+
+    /// The error for a name that is none, with the nearest that is one as it is spelt in that place.
+    pub(super) fn unknown(&self, key: String, origin: Origin, spell: impl Fn(&str) -> String) -> ConfigError {
+        let names = self.names();
+        let suggestion = suggest::nearest(&key, names.iter().map(String::as_str)).map(spell);
+        ConfigError::Unknown { setting: Placed { key, origin }, suggestion }
+    }
+
+    /// Reads one value alone, so that an error is certainly its own, and gives it the type the setting has.
+    pub(super) fn checked(&self, mut setting: Setting) -> Result<Setting, ConfigError> {
+        let problem = match property_name(&setting.key) {
+            Some(name) => property(name, &mut setting.value),
+            None => self.read_alone(&setting.key, &mut setting.value),
+        };
+        match problem {
+            Ok(()) => Ok(setting),
+            Err(problem) => {
+                Err(ConfigError::Invalid { setting: Placed { key: setting.key, origin: setting.origin }, problem })
+            }
+        }
+    }
+
+    /// The defaults with the settings put over them, the last of one name winning.
+    pub(super) fn overlaid<'a>(
+        &self,
+        settings: impl IntoIterator<Item = &'a Setting>,
+    ) -> Result<Config, toml::de::Error> {
+        let mut table = self.defaults.clone();
+        for setting in settings {
+            put(&mut table, &setting.key, setting.value.clone());
+        }
+        Config::deserialize(Value::Table(table))
+    }
+
+    fn read_alone(&self, key: &str, value: &mut Value) -> Result<(), String> {
+        let default = self.get(key);
+        if let (Some(default), Value::String(text)) = (default, &*value)
+            && let Some(typed) = from_text(default, text)
+        {
+            *value = typed;
+        }
+        let mut table = self.defaults.clone();
+        put(&mut table, key, value.clone());
+        Config::deserialize(Value::Table(table)).map(drop).map_err(|error| problem(default, value, error.message()))
+    }
+
+    fn names(&self) -> Vec<String> {
+        self.defaults.iter().flat_map(|(name, value)| names_of(name, value)).collect()
+    }
+}
+
+/// A serialised configuration as a table.
+pub(super) fn to_table(config: &Config) -> Table {
+    // Plain structs, numbers, texts and maps with text keys always serialise.
+    Table::try_from(config).unwrap_or_default()
+}
+
+/// The librdkafka property that a key sets, if it does.
+pub(super) fn property_name(key: &str) -> Option<&str> {
+    key.strip_prefix(PROPERTIES)?.strip_prefix('.')
+}
+
+fn names_of(name: &str, value: &Value) -> Vec<String> {
+    let mut names = vec![name.to_owned()];
+    if let Some(table) = value.as_table() {
+        names.extend(table.iter().flat_map(|(inner, value)| names_of(&format!("{name}.{inner}"), value)));
+    }
+    names
+}
+
+fn put(table: &mut Table, key: &str, value: Value) {
+    let (section, name) = match property_name(key) {
+        Some(name) => (PROPERTIES, name),
+        None => key.rsplit_once('.').unwrap_or(("", key)),
+    };
+    let mut at = table;
+    for part in section.split('.').filter(|part| !part.is_empty()) {
+        match at.get_mut(part) {
+            Some(Value::Table(inner)) => at = inner,
+            _ => return,
+        }
+    }
+    at.insert(name.to_owned(), value);
+}
+
+/// The environment and the command line know only texts; in a file a list may be written as one text too.
+fn from_text(default: &Value, text: &str) -> Option<Value> {
+    match default {
+        Value::Boolean(_) => text.parse().ok().map(Value::Boolean),
+        Value::Integer(_) => text.parse().ok().map(Value::Integer),
+        Value::Array(_) => {
+            let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
+            Some(Value::Array(items.map(|item| Value::String(item.to_owned())).collect()))
+        }
+        _ => None,
+    }
+}
+
+fn property(name: &str, value: &mut Value) -> Result<(), String> {
+    if let Some(reason) = forced_property(name) {
+        return Err(format!("cannot be set: {name} {reason}"));
+    }
+    let text = match &*value {
+        Value::String(_) => return Ok(()),
+        Value::Integer(number) => number.to_string(),
+        Value::Boolean(flag) => flag.to_string(),
+        Value::Float(number) => number.to_string(),
+        // The value itself may be a secret: it is not shown.
+        _ => return Err("must be a text, a number or true or false".to_owned()),
+    };
+    *value = Value::String(text);
+    Ok(())
+}
+
+/// Our own parsers say what they want; serde's texts name types of Rust, so they are said anew.
+fn problem(default: Option<&Value>, value: &Value, message: &str) -> String {
+    if message.starts_with("must ") || message.starts_with("cannot ") {
+        return message.to_owned();
+    }
+    match (default, value) {
+        (Some(Value::Boolean(_)), _) => format!("must be true or false, not {value}"),
+        (Some(Value::Integer(_)), Value::Integer(_)) => {
+            format!("must be a whole number from 0 to {}, not {value}", u32::MAX)
+        }
+        (Some(Value::Integer(_)), _) => format!("must be a whole number, not {value}"),
+        (Some(Value::Array(_)), _) => format!("must be a list of texts, not {value}"),
+        _ => format!("must be a text, not {value}"),
+    }
+}

@@ -1,0 +1,59 @@
+//! The configuration in force as TOML, each value with its origin as a comment if asked for.
+
+use std::fmt::Write;
+
+use toml::{Table, Value};
+
+use super::{
+    schema::to_table,
+    sources::{Loaded, Origin},
+};
+
+/// TOML that a settings file may hold as it is, but for secrets, which are `***`.
+pub fn show(loaded: &Loaded, with_origin: bool) -> String {
+    let table = to_table(&loaded.config);
+    let mut lines = Vec::new();
+    section("", &table, &mut lines);
+    let width = lines.iter().filter(|line| line.key.is_some()).map(|line| line.text.chars().count()).max().unwrap_or(0);
+
+    let mut out = String::new();
+    for line in lines {
+        // Writing to a `String` cannot fail.
+        let _ = match line.key.filter(|_| with_origin) {
+            Some(key) => writeln!(out, "{:width$}  # {}", line.text, comment(&loaded.origin(&key))),
+            None => writeln!(out, "{}", line.text),
+        };
+    }
+    out
+}
+
+struct Line {
+    text: String,
+    key: Option<String>,
+}
+
+fn section(name: &str, table: &Table, lines: &mut Vec<Line>) {
+    let is_root = name.is_empty();
+    if !is_root && !table.is_empty() {
+        lines.push(Line { text: format!("\n[{name}]"), key: None });
+    }
+    let prefix = if is_root { String::new() } else { format!("{name}.") };
+    for (inner, value) in table.iter().filter(|(_, value)| !value.is_table()) {
+        lines.push(Line { text: format!("{} = {value}", quoted(inner)), key: Some(format!("{prefix}{inner}")) });
+    }
+    for (inner, value) in table {
+        if let Value::Table(table) = value {
+            section(&format!("{prefix}{inner}"), table, lines);
+        }
+    }
+}
+
+fn quoted(name: &str) -> String {
+    let bare = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte));
+    if bare && !name.is_empty() { name.to_owned() } else { Value::String(name.to_owned()).to_string() }
+}
+
+/// A path may hold any character; a comment ends with the line.
+fn comment(origin: &Origin) -> String {
+    origin.to_string().replace(char::is_control, "?")
+}

@@ -1,0 +1,137 @@
+//! Where settings come from, and the merge: flags win over the environment, that over the file, that over the defaults.
+
+use std::{collections::BTreeMap, ffi::OsString, fmt, path::PathBuf};
+
+use toml::Value;
+
+use super::{Config, ConfigError, Placed, check, environment, file, schema::Schema};
+
+/// Read from the working directory, if it is there and no other file was named.
+pub const DEFAULT_FILE: &str = "streamgate.toml";
+
+/// What [`load`] reads; the edge fills it, so that tests need no process of their own.
+#[derive(Default)]
+pub struct Sources {
+    /// Values given on the command line.
+    pub flags: Vec<Setting>,
+    /// All environment variables; those without the prefix `STREAMGATE_` are not looked at.
+    pub environment: Vec<(OsString, OsString)>,
+    /// The settings file.
+    pub file: FileChoice,
+}
+
+/// Which settings file to read.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum FileChoice {
+    /// None.
+    #[default]
+    None,
+    /// This one; it must exist.
+    Named(PathBuf),
+    /// This one if it exists.
+    IfPresent(PathBuf),
+}
+
+/// One value from one place. Its `Debug` does not show the value, which may be a secret.
+#[derive(Clone, PartialEq)]
+pub struct Setting {
+    /// Dotted name: `limits.message_size`.
+    pub key: String,
+    /// As it stands there; texts are read according to the setting's type.
+    pub value: Value,
+    /// Where.
+    pub origin: Origin,
+}
+
+impl fmt::Debug for Setting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self.key, self.origin)
+    }
+}
+
+/// Where a value stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// Nobody set it.
+    Default,
+    /// In the settings file.
+    File {
+        /// The file as it was named.
+        path: PathBuf,
+        /// Line, from 1.
+        line: usize,
+    },
+    /// In this environment variable.
+    Environment(String),
+    /// On the command line, by this flag.
+    Flag(&'static str),
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Default => f.write_str("default"),
+            Self::File { path, line } => write!(f, "{}:{line}", path.display()),
+            Self::Environment(name) => write!(f, "environment {name}"),
+            Self::Flag(name) => write!(f, "flag {name}"),
+        }
+    }
+}
+
+/// The configuration in force, and where each value came from.
+#[derive(Debug, Clone)]
+pub struct Loaded {
+    /// The values.
+    pub config: Config,
+    /// The settings file that was read, if one was.
+    pub file: Option<PathBuf>,
+    /// Sentences for the log: nothing that stops the start.
+    pub warnings: Vec<String>,
+    origins: BTreeMap<String, Origin>,
+}
+
+impl Loaded {
+    /// Where the value of a setting (`limits.message_size`) came from.
+    pub fn origin(&self, key: &str) -> Origin {
+        self.origins.get(key).cloned().unwrap_or(Origin::Default)
+    }
+
+    /// Whether somebody asked for this value, even if it equals the default.
+    pub fn is_set(&self, key: &str) -> bool {
+        self.origins.contains_key(key)
+    }
+}
+
+/// Reads, merges and checks. Every value is checked, also one that a stronger source overrides.
+pub fn load(sources: Sources) -> Result<Loaded, ConfigError> {
+    let file = file::read(&sources.file)?;
+    merge(file, sources.environment, sources.flags)
+}
+
+/// The same for a file that was read already.
+pub(super) fn merge(
+    file: Option<(PathBuf, String)>,
+    environment: Vec<(OsString, OsString)>,
+    flags: Vec<Setting>,
+) -> Result<Loaded, ConfigError> {
+    let schema = Schema::new();
+    let mut settings = match &file {
+        Some((path, text)) => file::parse(path, text, &schema)?,
+        None => Vec::new(),
+    };
+    settings.extend(environment::settings(environment, &schema)?);
+    settings.extend(flags);
+
+    // Weakest first: `overlaid` and the map of origins keep what comes last.
+    let settings = settings.into_iter().map(|setting| schema.checked(setting)).collect::<Result<Vec<_>, _>>()?;
+    let config = schema.overlaid(&settings).map_err(|error| ConfigError::Invalid {
+        setting: Placed { key: "configuration".to_owned(), origin: Origin::Default },
+        problem: error.message().to_owned(),
+    })?;
+    let path = file.map(|(path, _)| path);
+    let warnings = path.as_deref().and_then(|path| file::readable_secrets(path, &settings)).into_iter().collect();
+    let origins = settings.into_iter().map(|setting| (setting.key, setting.origin)).collect();
+    let loaded = Loaded { config, file: path, warnings, origins };
+    check::check(&loaded)?;
+    Ok(loaded)
+}

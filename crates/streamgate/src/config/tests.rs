@@ -1,0 +1,399 @@
+//! The whole way from flags, environment and file to a configuration or to the sentence that refuses it.
+
+use std::{fs, net::Ipv4Addr, path::PathBuf, time::Duration};
+
+use clap::Parser;
+use tempfile::TempDir;
+
+use super::*;
+use crate::args::{Args, Command};
+
+#[test]
+fn nothing_given_is_the_default() {
+    let loaded = Setup::default().load().unwrap();
+    assert_eq!(loaded.config, Config::default());
+    assert!(!loaded.is_set("admin_listen"));
+    assert_eq!(loaded.origin("admin_listen"), Origin::Default);
+    assert_eq!(loaded.file, None);
+}
+
+#[test]
+fn flags_over_environment_over_file_over_default() {
+    const FILE: &str = "listen = \"127.0.0.1:1\"";
+    const ENVIRONMENT: &[(&str, &str)] = &[("STREAMGATE_LISTEN", "127.0.0.1:2")];
+    const FLAGS: &[&str] = &["--listen", "127.0.0.1:3"];
+    for (file, environment, flags, port, origin) in [
+        ("", &[][..], &[][..], 8080, "default"),
+        (FILE, &[], &[], 1, "streamgate.toml:1"),
+        (FILE, ENVIRONMENT, &[], 2, "environment STREAMGATE_LISTEN"),
+        (FILE, ENVIRONMENT, FLAGS, 3, "flag --listen"),
+        (FILE, &[], FLAGS, 3, "flag --listen"),
+        ("", ENVIRONMENT, FLAGS, 3, "flag --listen"),
+        ("", ENVIRONMENT, &[], 2, "environment STREAMGATE_LISTEN"),
+        (FILE, &[("STREAMGATE_LISTEN", "")], &[], 1, "streamgate.toml:1"),
+    ] {
+        let loaded = Setup { file, environment, flags }.load().unwrap();
+        assert_eq!((loaded.config.listen.port(), loaded.origin("listen").to_string().as_str()), (port, origin));
+        assert_eq!(loaded.is_set("listen"), origin != "default");
+    }
+}
+
+#[test]
+fn a_default_that_was_asked_for_counts_as_asked_for() {
+    let loaded = Setup { flags: &["--admin-listen", "127.0.0.1:9090"], ..Setup::default() }.load().unwrap();
+    assert_eq!(loaded.config, Config::default());
+    assert!(loaded.is_set("admin_listen"));
+}
+
+#[test]
+fn every_kind_of_value_can_be_given_everywhere() {
+    let file = "
+        memory = false
+        create_topics = true
+        allowed_origins = [\"https://app.example.com\", \"null\"]
+        kafka.brokers = [\"a:1\", \"[::1]:2\"]
+        kafka.compression = \"zstd\"
+        [limits]
+        connections = 7
+        message_size = 1024
+        write_stall = \"500ms\"
+    ";
+    let config = Setup { file, ..Setup::default() }.load().unwrap().config;
+    assert_eq!(config.create_topics, Some(true));
+    assert_eq!(
+        config.allowed_origins,
+        [AllowedOrigin::Exact("https://app.example.com".to_owned()), AllowedOrigin::Null]
+    );
+    assert_eq!(config.kafka.brokers, ["a:1", "[::1]:2"]);
+    assert_eq!(config.kafka.compression, Compression::Zstd);
+    assert_eq!((config.limits.connections, config.limits.message_size), (7, 1024));
+    assert_eq!(config.limits.write_stall, Duration::from_millis(500));
+
+    let environment = &[
+        ("STREAMGATE_MEMORY", "false"),
+        ("STREAMGATE_CREATE_TOPICS", "true"),
+        ("STREAMGATE_ALLOWED_ORIGINS", "https://app.example.com, null"),
+        ("STREAMGATE_KAFKA__BROKERS", "a:1,[::1]:2"),
+        ("STREAMGATE_KAFKA__COMPRESSION", "zstd"),
+        ("STREAMGATE_LIMITS__CONNECTIONS", "7"),
+        ("STREAMGATE_LIMITS__MESSAGE_SIZE", "1KiB"),
+        ("STREAMGATE_LIMITS__WRITE_STALL", "500ms"),
+    ];
+    assert_eq!(Setup { environment, ..Setup::default() }.load().unwrap().config, config);
+
+    let flags = &["--kafka", "a:1", "--create-topics", "--listen", "localhost:0"];
+    let config = Setup { flags, ..Setup::default() }.load().unwrap().config;
+    assert_eq!((config.kafka.brokers, config.create_topics), (vec!["a:1".to_owned()], Some(true)));
+    assert_eq!(config.listen, (Ipv4Addr::LOCALHOST, 0).into());
+}
+
+#[test]
+fn topics_are_made_on_loopback_without_kafka_unless_said_otherwise() {
+    for (flags, made) in [
+        (&[][..], true),
+        (&["--memory"], true),
+        (&["--kafka", "a:1"], false),
+        (&["--kafka", "a:1", "--create-topics"], true),
+        (&["--create-topics=false"], false),
+    ] {
+        assert_eq!(Setup { flags, ..Setup::default() }.load().unwrap().config.makes_topics(), made, "{flags:?}");
+    }
+}
+
+#[test]
+fn librdkafka_properties_keep_their_dots_and_are_never_shown() {
+    let file = "
+        [kafka.properties]
+        sasl.mechanism = \"PLAIN\"
+        \"sasl.password\" = \"hunter2\"
+        \"socket.keepalive.enable\" = true
+        \"metadata.max.age.ms\" = 5000
+    ";
+    let environment = &[("STREAMGATE_KAFKA__PROPERTIES__SASL_USERNAME", "hunter3")];
+    let loaded = Setup { file, environment, ..Setup::default() }.load().unwrap();
+    let properties: Vec<_> =
+        loaded.config.kafka.properties.iter().map(|(name, value)| (name.as_str(), value.reveal())).collect();
+    assert_eq!(
+        properties,
+        [
+            ("metadata.max.age.ms", "5000"),
+            ("sasl.mechanism", "PLAIN"),
+            ("sasl.password", "hunter2"),
+            ("sasl.username", "hunter3"),
+            ("socket.keepalive.enable", "true"),
+        ]
+    );
+    let shown = format!("{:?}{}{}", loaded, show(&loaded, true), show(&loaded, false));
+    assert!(!shown.contains("hunter") && !shown.contains("PLAIN"), "{shown}");
+    assert!(shown.contains("\"sasl.password\" = \"***\"") && shown.contains("streamgate.toml:4"), "{shown}");
+}
+
+#[test]
+fn unknown_settings_are_named_with_their_place_and_their_neighbour() {
+    for (file, environment, sentence) in [
+        ("\nlisen = \"x\"", &[][..], "unknown setting `lisen` (streamgate.toml:2); did you mean `listen`?"),
+        ("[limts]\nconnections = 1", &[], "unknown setting `limts` (streamgate.toml:1); did you mean `limits`?"),
+        (
+            "[limits]\n\nmesage_size = 1",
+            &[],
+            "unknown setting `limits.mesage_size` (streamgate.toml:3); did you mean `limits.message_size`?",
+        ),
+        ("brokers = []", &[], "unknown setting `brokers` (streamgate.toml:1); did you mean `kafka.brokers`?"),
+        ("colour = 1", &[], "unknown setting `colour` (streamgate.toml:1)"),
+        (
+            "",
+            &[("STREAMGATE_KAFKA__BROKER", "a:1")],
+            "unknown setting `kafka.broker` (environment STREAMGATE_KAFKA__BROKER); did you mean `STREAMGATE_KAFKA__BROKERS`?",
+        ),
+        (
+            "",
+            &[("STREAMGATE_KAFKA_BROKERS", "a:1")],
+            "unknown setting `kafka_brokers` (environment STREAMGATE_KAFKA_BROKERS); did you mean `STREAMGATE_KAFKA__BROKERS`?",
+        ),
+    ] {
+        assert_eq!(Setup { file, environment, ..Setup::default() }.refusal(), sentence);
+    }
+}
+
+#[test]
+fn variables_that_are_no_settings_are_left_alone() {
+    let environment = &[
+        ("PATH", "/bin"),
+        ("XSTREAMGATE_LISEN", "x"),
+        ("STREAMGATE_URL", "http://127.0.0.1:1"),
+        ("STREAMGATE_CONFIG", "x.toml"),
+        ("STREAMGATE_SERVICE_HOST", "10.0.0.1"),
+        ("STREAMGATE_SERVICE_PORT_HTTP", "8080"),
+        ("STREAMGATE_PORT", "tcp://10.0.0.1:8080"),
+        ("STREAMGATE_PORT_8080_TCP_ADDR", "10.0.0.1"),
+        ("STREAMGATE_LISEN", ""),
+    ];
+    assert_eq!(Setup { environment, ..Setup::default() }.load().unwrap().config, Config::default());
+}
+
+#[test]
+fn bad_values_are_refused_in_one_sentence_that_names_them() {
+    for (line, sentence) in [
+        ("memory = \"yes\"", "`memory` (streamgate.toml:1) must be true or false, not \"yes\""),
+        (
+            "create_topics = \"maybe\"",
+            "`create_topics` (streamgate.toml:1) must be true, false or \"auto\", not \"maybe\"",
+        ),
+        ("workspace = 5", "`workspace` (streamgate.toml:1) must be a text, not 5"),
+        (
+            "workspace = \"\"",
+            "`workspace` (streamgate.toml:1) must be 1 to 100 letters, digits, '.', '_' or '-', not \"\"",
+        ),
+        (
+            "listen = \"8080\"",
+            "`listen` (streamgate.toml:1) must be an address with a port, such as \"127.0.0.1:8080\" or \"[::1]:8080\", not \"8080\"",
+        ),
+        (
+            "allowed_origins = \"*\"",
+            "`allowed_origins` (streamgate.toml:1) cannot be \"*\": without authentication any web page could then read and write; list the origins",
+        ),
+        ("limits = 5", "`limits` (streamgate.toml:1) is a section: write [limits] and its settings below"),
+        (
+            "limits.connections.most = 5",
+            "`limits.connections` (streamgate.toml:1) is one setting and has none below it",
+        ),
+        (
+            "limits.connections = -1",
+            "`limits.connections` (streamgate.toml:1) must be a whole number from 0 to 4294967295, not -1",
+        ),
+        (
+            "limits.connections = \"many\"",
+            "`limits.connections` (streamgate.toml:1) must be a whole number, not \"many\"",
+        ),
+        (
+            "limits.write_stall = 10",
+            "`limits.write_stall` (streamgate.toml:1) must be a duration such as \"15s\" or \"500ms\" (whole numbers of ms, s, m or h), not 10",
+        ),
+        (
+            "limits.message_size = \"4MB\"",
+            "`limits.message_size` (streamgate.toml:1) must be a size such as \"4MiB\" or a number of bytes (whole numbers of B, KiB, MiB or GiB), not \"4MB\"",
+        ),
+        (
+            "kafka.compression = \"zip\"",
+            "`kafka.compression` (streamgate.toml:1) must be one of none, gzip, snappy, lz4, zstd, not \"zip\"",
+        ),
+        (
+            "kafka.partitioner = \"random\"",
+            "`kafka.partitioner` (streamgate.toml:1) must be one of consistent, consistent_random, murmur2, murmur2_random, fnv1a, fnv1a_random, not \"random\"",
+        ),
+        (
+            "kafka.properties.acks = \"0\"",
+            "`kafka.properties.acks` (streamgate.toml:1) cannot be set: acks is always all: acknowledged means durable",
+        ),
+        (
+            "kafka.properties.x = [\"hunter2\"]",
+            "`kafka.properties.x` (streamgate.toml:1) must be a text, a number or true or false",
+        ),
+        ("memory = ", "streamgate.toml:1: this is not TOML: string values must be quoted, expected literal string"),
+    ] {
+        assert_eq!(Setup { file: line, ..Setup::default() }.refusal(), sentence);
+    }
+}
+
+#[test]
+fn a_bad_value_is_refused_even_where_a_flag_overrides_it() {
+    let setup = Setup { file: "listen = \"x\"", flags: &["--listen", "127.0.0.1:1"], ..Setup::default() };
+    assert!(setup.refusal().starts_with("`listen` (streamgate.toml:1) must be an address"));
+}
+
+#[test]
+fn settings_that_do_not_go_together_are_refused() {
+    const NO_AUTHENTICATION: &str = "which other machines can reach: this version has no authentication yet, so it listens on \
+        loopback only (127.0.0.1 or [::1])";
+    for (flags, file, sentence) in [
+        (
+            &["--kafka", "a:1", "--memory"][..],
+            "",
+            "`memory` (flag --memory) and `kafka.brokers` (flag --kafka) exclude each other: topics are kept either in memory or in Kafka; leave one out"
+                .to_owned(),
+        ),
+        (
+            &["--memory"],
+            "\nkafka.brokers = \"a:1\"",
+            "`memory` (flag --memory) and `kafka.brokers` (streamgate.toml:2) exclude each other: topics are kept either in memory or in Kafka; leave one out"
+                .to_owned(),
+        ),
+        (&["--listen", "0.0.0.0:80"], "", format!("`listen` (flag --listen) is 0.0.0.0:80, {NO_AUTHENTICATION}")),
+        (&["--listen", "[::]:80"], "", format!("`listen` (flag --listen) is [::]:80, {NO_AUTHENTICATION}")),
+        (
+            &["--admin-listen", "192.168.0.1:9"],
+            "",
+            format!("`admin_listen` (flag --admin-listen) is 192.168.0.1:9, {NO_AUTHENTICATION}"),
+        ),
+        (
+            &["--listen", "127.0.0.1:9090"],
+            "",
+            "`listen` (flag --listen) and `admin_listen` (default) are both 127.0.0.1:9090: give each a port of its own".to_owned(),
+        ),
+        (
+            &["--kafka", "broker"],
+            "",
+            "`kafka.brokers` (flag --kafka) must hold HOST:PORT, such as \"broker:9092\", not \"broker\"".to_owned(),
+        ),
+        (
+            &[],
+            "kafka.linger_ms = 6",
+            "`kafka.linger_ms` (streamgate.toml:1) must be from 0 to 5, not 6: every call would wait that long".to_owned(),
+        ),
+        (
+            &[],
+            "limits.message_size = \"5MiB\"",
+            "`limits.message_size` (streamgate.toml:1) and `limits.frame_size` (default) do not fit: a message of 5MiB comes in one frame, and frames end at 4160KiB; raise `limits.frame_size` with it"
+                .to_owned(),
+        ),
+        (
+            &[],
+            "limits.delivery_timeout = \"121s\"",
+            "`limits.delivery_timeout` (streamgate.toml:1) must be at most 120s: no client waits longer".to_owned(),
+        ),
+    ] {
+        assert_eq!(Setup { file, flags, ..Setup::default() }.refusal(), sentence);
+    }
+}
+
+#[test]
+fn hosts_and_ports_of_brokers() {
+    for (broker, good) in [
+        ("a:1", true),
+        ("kafka-0.kafka:9092", true),
+        ("[::1]:9092", true),
+        ("a", false),
+        ("a:", false),
+        ("a:0", false),
+        ("a:65536", false),
+        (":9092", false),
+        ("::1:9092", false),
+        ("SSL://a:1", false),
+        ("a b:1", false),
+    ] {
+        assert_eq!(Setup { flags: &["--kafka", broker], ..Setup::default() }.load().is_ok(), good, "{broker}");
+    }
+}
+
+#[test]
+fn no_limit_can_be_zero() {
+    let schema = schema::Schema::new();
+    let limits = schema.get("limits").unwrap().as_table().unwrap().clone();
+    assert_eq!(limits.len(), 20);
+    for (name, default) in limits {
+        let zero = match default.as_str() {
+            None => "0",
+            Some(size) if size.ends_with('B') => "\"0KiB\"",
+            Some(_) => "\"0ms\"",
+        };
+        let file = format!("limits.{name} = {zero}");
+        let sentence = Setup { file: &file, ..Setup::default() }.refusal();
+        assert_eq!(
+            sentence,
+            format!("`limits.{name}` (streamgate.toml:1) must be more than 0: no limit can be switched off")
+        );
+    }
+}
+
+#[test]
+fn what_is_shown_reads_back_as_what_is_in_force() {
+    let file =
+        "create_topics = false\nkafka.brokers = \"a:1,b:2\"\nlimits.body_size = 1000\nlimits.write_stall = \"1500ms\"";
+    let config = Setup { file, ..Setup::default() }.load().unwrap();
+    for with_origin in [false, true] {
+        let again = Setup { file: &show(&config, with_origin), ..Setup::default() }.load().unwrap();
+        assert_eq!(again.config, config.config);
+    }
+    assert!(show(&config, true).lines().any(|line| line.starts_with("listen = ") && line.ends_with("  # default")));
+    assert!(!show(&config, false).contains('#'));
+}
+
+#[test]
+fn a_named_file_must_exist_and_the_default_one_need_not() {
+    let missing = PathBuf::from("there-is-no-such-file.toml");
+    let named = Sources { file: FileChoice::Named(missing.clone()), ..Sources::default() };
+    let sentence = load(named).unwrap_err().to_string();
+    assert!(sentence.starts_with("the settings file there-is-no-such-file.toml cannot be read: "), "{sentence}");
+    let maybe = Sources { file: FileChoice::IfPresent(missing), ..Sources::default() };
+    assert_eq!(load(maybe).unwrap().file, None);
+}
+
+#[cfg(unix)]
+#[test]
+fn secrets_that_others_can_read_are_warned_of() {
+    use std::os::unix::fs::PermissionsExt;
+    for (text, mode, warned) in [
+        ("kafka.properties.x = \"y\"", 0o644, true),
+        ("kafka.properties.x = \"y\"", 0o600, false),
+        ("memory = true", 0o644, false),
+    ] {
+        let folder = TempDir::new().unwrap();
+        let path = folder.path().join("streamgate.toml");
+        fs::write(&path, text).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+        let loaded = load(Sources { file: FileChoice::Named(path), ..Sources::default() }).unwrap();
+        assert_eq!(!loaded.warnings.is_empty(), warned, "{text} {mode:o}");
+    }
+}
+
+/// A command line, an environment and a settings file `streamgate.toml`.
+#[derive(Default)]
+struct Setup<'a> {
+    file: &'a str,
+    environment: &'a [(&'a str, &'a str)],
+    flags: &'a [&'a str],
+}
+
+impl Setup<'_> {
+    fn load(&self) -> Result<Loaded, ConfigError> {
+        let args = Args::try_parse_from(["streamgate", "serve"].iter().chain(self.flags)).unwrap();
+        let Command::Serve(serve) = args.command else { panic!("serve was asked for") };
+        let file = (!self.file.is_empty()).then(|| ("streamgate.toml".into(), self.file.to_owned()));
+        let environment = self.environment.iter().map(|(name, value)| (name.into(), value.into())).collect();
+        sources::merge(file, environment, serve.flags.settings())
+    }
+
+    fn refusal(&self) -> String {
+        self.load().expect_err("this must be refused").to_string()
+    }
+}

@@ -1,0 +1,10 @@
+//! The parts of the `streamgate` program: its command line, its configuration, the server, and the commands beside it.
+
+pub mod args;
+mod banner;
+pub mod commands;
+pub mod config;
+pub mod logging;
+pub mod serve;
+pub mod server;
+pub mod suggest;

@@ -1,0 +1,49 @@
+//! The management listener: metrics and health. Health is answered on the public port too, without details.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::State as Shared;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use tokio::net::TcpListener;
+
+use super::State;
+
+/// Serves until the task is dropped.
+pub(super) async fn serve(listener: TcpListener, state: Arc<State>) {
+    let routes = health(state.clone()).route("/metrics", get(metrics).with_state(state));
+    if let Err(error) = axum::serve(listener, routes).await {
+        tracing::error!(%error, "the management listener ended");
+    }
+}
+
+/// `/health/live`, `/health/ready`, and the other names people try.
+pub(super) fn health(state: Arc<State>) -> Router {
+    let mut routes = Router::new();
+    for path in ["/health/live", "/livez"] {
+        routes = routes.route(path, get(|| async { "live\n" }));
+    }
+    for path in ["/health/ready", "/readyz", "/healthz"] {
+        routes = routes.route(path, get(ready));
+    }
+    routes.with_state(state)
+}
+
+async fn ready(Shared(state): Shared<Arc<State>>) -> Response {
+    match state.unready() {
+        None => "ready\n".into_response(),
+        Some(reason) => (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {reason}\n")).into_response(),
+    }
+}
+
+/// OpenMetrics text, as Prometheus reads it.
+async fn metrics(Shared(state): Shared<Arc<State>>) -> Response {
+    let mut text = String::new();
+    if let Err(error) = prometheus_client::encoding::text::encode(&mut text, &state.registry) {
+        tracing::error!(%error, "the metrics cannot be written");
+        return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+    }
+    ([(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text).into_response()
+}

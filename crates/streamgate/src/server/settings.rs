@@ -1,0 +1,73 @@
+//! The one configuration, handed to the parts as their settings.
+
+use kafka_bridge::kafka::{KafkaSettings, SettingsError};
+use signalr_server::cors::AllowedOrigins;
+use signalr_server::{ErrorDetail, Options};
+
+use crate::config::{AllowedOrigin, Config};
+
+pub(super) fn hub(config: &Config) -> Options {
+    let limits = &config.limits;
+    let defaults = Options::default();
+    Options {
+        protocol: signalr_server::ProtocolOptions {
+            handshake_timeout: limits.handshake_timeout,
+            max_message_bytes: limits.message_size,
+            error_detail: if config.detailed_errors { ErrorDetail::All } else { ErrorDetail::ClientFaults },
+            ..defaults.protocol
+        },
+        max_calls_in_flight: limits.calls_in_flight as usize,
+        max_bytes_in_flight: limits.calls_in_flight_bytes,
+        max_queued_bytes: limits.output_queue_bytes,
+        max_queued_frames: limits.output_queue_frames as usize,
+        max_queued_age: limits.output_queue_age,
+        max_write_stall: limits.write_stall,
+        max_frame_bytes: limits.frame_size,
+        max_control_frames_per_second: limits.control_frames_per_second,
+        max_control_frame_burst: limits.control_frames_burst,
+        max_connections: limits.connections as usize,
+        max_negotiated: limits.negotiated as usize,
+        allowed_origins: origins(config),
+        ..defaults
+    }
+}
+
+pub(super) fn origins(config: &Config) -> AllowedOrigins {
+    let name = |origin: &AllowedOrigin| match origin {
+        AllowedOrigin::Loopback => AllowedOrigins::LOOPBACK.to_owned(),
+        AllowedOrigin::Null => "null".to_owned(),
+        AllowedOrigin::Exact(origin) => origin.clone(),
+    };
+    AllowedOrigins::List(config.allowed_origins.iter().map(name).collect())
+}
+
+pub(super) fn gateway(config: &Config) -> quix_gateway::Settings {
+    quix_gateway::Settings {
+        workspace: config.workspace.clone(),
+        create_topics: config.makes_topics(),
+        max_subscriptions: config.limits.subscriptions as usize,
+        max_body_bytes: config.limits.body_size,
+        ..quix_gateway::Settings::default()
+    }
+}
+
+/// Largest record: the largest message, and room for what the envelope adds.
+pub(super) fn message_max_bytes(config: &Config) -> usize {
+    config.limits.message_size.max(config.limits.body_size) + 64 * 1024
+}
+
+pub(super) fn kafka(config: &Config) -> Result<KafkaSettings, SettingsError> {
+    let (kafka, limits) = (&config.kafka, &config.limits);
+    Ok(KafkaSettings {
+        brokers: kafka.brokers.join(","),
+        message_max_bytes: message_max_bytes(config),
+        delivery_timeout: limits.delivery_timeout,
+        linger_ms: kafka.linger_ms,
+        compression: kafka.compression.as_str().parse()?,
+        partitioner: kafka.partitioner.as_str(),
+        backlog_messages: limits.write_backlog_messages as usize,
+        backlog_bytes: limits.write_backlog_bytes,
+        properties: kafka.properties.iter().map(|(name, value)| (name.clone(), value.reveal())).collect(),
+        ..KafkaSettings::default()
+    })
+}
