@@ -12,18 +12,18 @@ const OPTIONS = {
 };
 
 // The command line: the options above and `more` of the script's own.
-export function readArguments(more = {}) {
+function readArguments(more = {}) {
   const { values } = parseArgs({ options: { ...OPTIONS, ...more } });
-  if (!values.url) fail(new Error("--url http://HOST:PORT is missing"));
+  if (!values.url) throw new Error("--url http://HOST:PORT is missing");
   return { ...values, hub: new URL("/hub", values.url).href };
 }
 
 // Runs `story(arguments)` within its time; its result is printed as one JSON line, its failure told on stderr.
 export async function run(story, more) {
-  const values = readArguments(more);
-  const seconds = Number(values.timeout);
-  const bound = setTimeout(() => fail(new Error(`not done after ${seconds} s; last waited for: ${waitingFor ?? "nothing"}`)), seconds * 1000);
   try {
+    const values = readArguments(more);
+    const late = () => fail(new Error(`not done after ${values.timeout} s; last waited for: ${waitingFor ?? "nothing"}`));
+    const bound = setTimeout(late, Number(values.timeout) * 1000);
     const result = await story(values);
     clearTimeout(bound);
     print({ ok: true, client: values.client, ...result }, () => process.exit(0));
@@ -48,12 +48,9 @@ export async function load(client) {
 
 // A connection that is not started yet. `set(builder)` may change it before it is built.
 export function build(signalR, hub, options = {}, set = (builder) => builder) {
-  const builder = new signalR.HubConnectionBuilder().withUrl(hub, options).configureLogging(silent(signalR));
+  const builder = new signalR.HubConnectionBuilder().withUrl(hub, options).configureLogging(signalR.LogLevel.None);
   return set(builder).build();
 }
-
-// Version 3.1 has no `configureLogging` with text; the number works everywhere. `None` is the number for silence.
-const silent = (signalR) => signalR.LogLevel.None;
 
 export async function connect(signalR, hub, options, set) {
   const connection = build(signalR, hub, options, set);

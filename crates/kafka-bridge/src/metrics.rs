@@ -41,23 +41,20 @@ pub struct Metrics {
     /// Topics whose settings weaken what an acknowledgement means.
     pub(crate) unsafe_topics: Gauge,
     /// Times a limit was met, by its name.
-    pub(crate) limit_hits: Family<Limit, Counter>,
+    pub(crate) limit_hits: LimitHits,
     /// Running feeds.
     pub(crate) feeds: Gauge,
     /// Followers of all feeds.
     pub(crate) followers: Gauge,
 }
 
+/// Times a limit was met, with the label `limit`: one family for all crates of a process, see [`Metrics::limit_hits`].
+pub type LimitHits = Family<[(&'static str, &'static str); 1], Counter>;
+
 /// Label `cause`, from a closed set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(crate) struct Cause {
     pub(crate) cause: &'static str,
-}
-
-/// Label `limit`, the limit's name in the documentation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub(crate) struct Limit {
-    pub(crate) limit: &'static str,
 }
 
 /// Labels of a partition that exists.
@@ -111,9 +108,14 @@ impl Metrics {
         add.metric("kafka_producer_errors", "Errors the producer reported, by code", &self.producer_errors);
         add.metric("kafka_producers_replaced", "Producers replaced after a fatal error", &self.producers_replaced);
         add.metric("kafka_unsafe_topics", "Topics whose settings weaken acknowledgements", &self.unsafe_topics);
-        add.metric("broker_limit_hits", "Times a limit of the broker side was met, by name", &self.limit_hits);
+        add.metric("limit_hits", "Times a limit was met, by name", &self.limit_hits);
         add.metric("feeds", "Topics followed now", &self.feeds);
         add.metric("feed_followers", "Followers of all feeds", &self.followers);
+    }
+
+    /// Where limits are counted; other crates may count theirs there too, and are registered by this one.
+    pub fn limit_hits(&self) -> LimitHits {
+        self.limit_hits.clone()
     }
 
     pub(crate) fn count_refused(&self, error: &NotWritten) {
@@ -149,7 +151,7 @@ impl Metrics {
     }
 
     pub(crate) fn count_limit(&self, limit: &'static str) {
-        self.limit_hits.get_or_create(&Limit { limit }).inc();
+        self.limit_hits.get_or_create(&[("limit", limit)]).inc();
     }
 }
 
@@ -188,6 +190,6 @@ mod tests {
         let mut text = String::new();
         prometheus_client::encoding::text::encode(&mut text, &registry).expect("text");
         assert!(text.contains("streamgate_appends_refused_total{cause=\"backlog_full\"} 1"), "{text}");
-        assert!(text.contains("streamgate_broker_limit_hits_total{limit=\"write_backlog\"} 1"), "{text}");
+        assert!(text.contains("streamgate_limit_hits_total{limit=\"write_backlog\"} 1"), "{text}");
     }
 }

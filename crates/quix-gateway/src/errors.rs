@@ -109,19 +109,22 @@ impl From<WriteFailure> for HubError {
     }
 }
 
-/// A problem document (RFC 9457).
+/// A problem document (RFC 9457): what HTTP clients are told.
 #[derive(Debug)]
-pub(crate) struct Problem {
-    pub(crate) status: StatusCode,
-    pub(crate) detail: String,
+pub struct Problem {
+    /// HTTP status.
+    pub status: StatusCode,
+    /// One or more sentences about this very request.
+    pub detail: String,
     /// `NotWritten` or `OutcomeUnknown`, for writes.
-    pub(crate) kind: Option<&'static str>,
+    pub kind: Option<&'static str>,
     /// Lines durable before the failure, for writes of several.
-    pub(crate) written: Option<usize>,
+    pub written: Option<usize>,
 }
 
 impl Problem {
-    pub(crate) fn new(status: StatusCode, detail: impl Into<String>) -> Self {
+    /// One that says nothing about writes.
+    pub fn new(status: StatusCode, detail: impl Into<String>) -> Self {
         Self { status, detail: detail.into(), kind: None, written: None }
     }
 }

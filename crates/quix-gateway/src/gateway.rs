@@ -6,6 +6,7 @@ use kafka_bridge::broker::Broker;
 use kafka_bridge::feed::Feeds;
 use quix_model::EventData;
 use signalr_server::Hub;
+use tokio::sync::watch;
 
 use crate::errors::{Failure, WriteFailure};
 use crate::metrics::Metrics;
@@ -21,6 +22,9 @@ pub struct Gateway {
     pub(crate) topics: TopicDirectory,
     pub(crate) subscriptions: Subscriptions,
     pub(crate) settings: Settings,
+    pub(crate) metrics: Metrics,
+    /// Whether answers that would go on for ever end now.
+    pub(crate) stopping: watch::Sender<bool>,
 }
 
 /// How the APIs behave.
@@ -63,10 +67,12 @@ impl Gateway {
         };
         Arc::new(Self {
             topics: TopicDirectory::new(broker.clone(), policy),
-            subscriptions: Subscriptions::new(feeds.clone(), metrics, settings.max_subscriptions),
+            subscriptions: Subscriptions::new(feeds.clone(), metrics.clone(), settings.max_subscriptions),
             broker,
             feeds,
             settings,
+            metrics,
+            stopping: watch::Sender::new(false),
         })
     }
 
@@ -80,6 +86,11 @@ impl Gateway {
         })
     }
 
+    /// Ends the HTTP answers that would go on for ever: live packages. Whoever reads them is told why.
+    pub fn end_tails(&self) {
+        self.stopping.send_replace(true);
+    }
+
     /// The broker behind.
     pub fn broker(&self) -> &Arc<dyn Broker> {
         &self.broker
@@ -89,7 +100,19 @@ impl Gateway {
     pub(crate) async fn topic(&self, text: &str) -> Result<Arc<Topic>, Failure> {
         match self.topics.known(text) {
             Some(topic) => Ok(topic),
-            None => self.topics.open(text).await,
+            None => self.topics.open(text).await.inspect_err(|failure| {
+                if matches!(failure, Failure::TooManyTopics { .. }) {
+                    self.metrics.limit_hit("create_topics");
+                }
+            }),
+        }
+    }
+
+    /// The same, but never makes a topic.
+    pub(crate) async fn existing_topic(&self, text: &str) -> Result<Arc<Topic>, Failure> {
+        match self.topics.known(text) {
+            Some(topic) => Ok(topic),
+            None => self.topics.find(text).await?.ok_or_else(|| Failure::UnknownTopic(text.to_owned())),
         }
     }
 
@@ -112,7 +135,11 @@ impl Gateway {
     fn check_names(&self, stream_id: &str, events: &[EventData]) -> Result<(), WriteFailure> {
         let limit = self.settings.max_name_bytes;
         let check = |what: &'static str, name: &str| {
-            if name.len() > limit { Err(WriteFailure::NameTooLong { what, limit }) } else { Ok(()) }
+            if name.len() <= limit {
+                return Ok(());
+            }
+            self.metrics.limit_hit("names");
+            Err(WriteFailure::NameTooLong { what, limit })
         };
         if stream_id == KEEP_ALIVE_KEY {
             return Err(WriteFailure::ReservedStream);

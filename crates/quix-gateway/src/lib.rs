@@ -15,6 +15,7 @@ mod timestamp;
 mod topics;
 mod writer_hub;
 
+pub use errors::Problem;
 pub use gateway::{Gateway, Settings};
 pub use http_api::router;
 pub use topics::Topic;

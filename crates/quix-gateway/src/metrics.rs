@@ -16,8 +16,12 @@ pub struct Metrics {
     pub(crate) delivery_seconds: Histogram,
     subscriptions: Family<OfTopic, Gauge>,
     skipped: Family<Reason, Counter>,
-    limit_hits: Family<Limit, Counter>,
+    limit_hits: LimitHits,
+    limit_hits_are_shared: bool,
 }
+
+/// Times a limit was met, with the label `limit`.
+pub type LimitHits = Family<[(&'static str, &'static str); 1], Counter>;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct OfTopic {
@@ -27,11 +31,6 @@ struct OfTopic {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Reason {
     reason: &'static str,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Limit {
-    limit: &'static str,
 }
 
 /// The metrics of one topic's audience, looked up once.
@@ -52,12 +51,18 @@ impl Default for Metrics {
             delivery_seconds: Histogram::new(exponential_buckets(0.000_5, 2.0, 16)),
             subscriptions: Family::default(),
             skipped: Family::default(),
-            limit_hits: Family::default(),
+            limit_hits: LimitHits::default(),
+            limit_hits_are_shared: false,
         }
     }
 }
 
 impl Metrics {
+    /// Metrics that count limits where other parts of the program do; who made the family registers it.
+    pub fn sharing(limit_hits: LimitHits) -> Self {
+        Self { limit_hits, limit_hits_are_shared: true, ..Self::default() }
+    }
+
     /// Adds all of them to a registry, once.
     pub fn register(&self, registry: &mut Registry) {
         registry.register("packages", "Records read for subscribers, by topic", self.packages.clone());
@@ -74,7 +79,9 @@ impl Metrics {
             "Records skipped, or read in spite of a fault, by reason",
             self.skipped.clone(),
         );
-        registry.register("gateway_limit_hits", "Limits met, by name", self.limit_hits.clone());
+        if !self.limit_hits_are_shared {
+            registry.register("limit_hits", "Times a limit was met, by name", self.limit_hits.clone());
+        }
     }
 
     pub(crate) fn audience(&self, topic: &str) -> AudienceMetrics {
@@ -92,6 +99,6 @@ impl Metrics {
     }
 
     pub(crate) fn limit_hit(&self, limit: &'static str) {
-        self.limit_hits.get_or_create(&Limit { limit }).inc();
+        self.limit_hits.get_or_create(&[("limit", limit)]).inc();
     }
 }

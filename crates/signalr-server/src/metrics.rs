@@ -17,19 +17,18 @@ pub struct Metrics {
     refused: Family<Reason, Counter>,
     invocations: Family<Call, Counter>,
     call_seconds: Family<Method, Histogram, fn() -> Histogram>,
-    limit_hits: Family<Limit, Counter>,
+    limit_hits: LimitHits,
+    limit_hits_are_shared: bool,
     output_bytes: Gauge,
     pub(crate) panics: Counter,
 }
 
+/// Times a limit was met, with the label `limit`.
+pub type LimitHits = Family<[(&'static str, &'static str); 1], Counter>;
+
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Reason {
     reason: &'static str,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Limit {
-    limit: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -61,7 +60,8 @@ impl Default for Metrics {
             refused: Family::default(),
             invocations: Family::default(),
             call_seconds: Family::new_with_constructor(|| Histogram::new(exponential_buckets(0.000_1, 4.0, 10))),
-            limit_hits: Family::default(),
+            limit_hits: LimitHits::default(),
+            limit_hits_are_shared: false,
             output_bytes: Gauge::default(),
             panics: Counter::default(),
         }
@@ -69,6 +69,11 @@ impl Default for Metrics {
 }
 
 impl Metrics {
+    /// Metrics that count limits where other parts of the program do; who made the family registers it.
+    pub fn sharing(limit_hits: LimitHits) -> Self {
+        Self { limit_hits, limit_hits_are_shared: true, ..Self::default() }
+    }
+
     /// Adds all of them to a registry, once.
     pub fn register(&self, registry: &mut Registry) {
         registry.register("connections", "Open connections", self.connections.clone());
@@ -82,7 +87,9 @@ impl Metrics {
         );
         registry.register("invocations", "Calls answered, by method and outcome", self.invocations.clone());
         registry.register("call_seconds", "From a call's arrival to its completion", self.call_seconds.clone());
-        registry.register("limit_hits", "Limits met, by name", self.limit_hits.clone());
+        if !self.limit_hits_are_shared {
+            registry.register("limit_hits", "Times a limit was met, by name", self.limit_hits.clone());
+        }
         registry.register(
             "output_queued_bytes",
             "Output waiting for sockets, shared frames counted for each",
@@ -114,7 +121,7 @@ impl Metrics {
     }
 
     pub(crate) fn limit_hit(&self, limit: &'static str) {
-        self.limit_hits.get_or_create(&Limit { limit }).inc();
+        self.limit_hits.get_or_create(&[("limit", limit)]).inc();
     }
 
     pub(crate) fn output_queued(&self, bytes: usize) {

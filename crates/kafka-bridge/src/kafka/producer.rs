@@ -172,6 +172,7 @@ impl ClientContext for Delivery {
 
     fn error(&self, error: KafkaError, reason: &str) {
         note_error(&self.shared.health, &error, reason);
+        eprintln!("DBG error {error:?} {reason}");
         let code = code_of(&error);
         self.shared.metrics.producer_errors.get_or_create(&Cause { cause: error_label(code) }).inc();
         if code == RDKafkaErrorCode::Fatal && !self.fatal.swap(true, Ordering::AcqRel) {
@@ -194,6 +195,7 @@ impl ProducerContext for Delivery {
     type DeliveryOpaque = Box<Pending>;
 
     fn delivery(&self, report: &DeliveryResult<'_>, pending: Box<Pending>) {
+        if let Err((e, m)) = report { eprintln!("DBG delivery {e:?} {:?}", unsafe { sys::rd_kafka_message_status(m.ptr()) }); }
         let (answer, cause) = match report {
             Ok(message) => (Ok(Stored { partition: message.partition(), offset: message.offset() }), "none"),
             Err((error, message)) => {

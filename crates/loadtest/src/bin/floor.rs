@@ -50,7 +50,7 @@ fn main() -> anyhow::Result<()> {
             let index = event.token().0;
             if event.token() == LISTENER {
                 floor.accept(&listener, &poll)?;
-            } else if floor.ready(index, &mut buffer).is_none() {
+            } else if floor.ready(index, event.is_read_closed(), &mut buffer).is_none() {
                 floor.remove(index);
             }
         }
@@ -109,7 +109,7 @@ impl Floor {
     }
 
     /// Reads what a client has sent; `None`: it is gone.
-    fn ready(&mut self, index: usize, buffer: &mut [u8]) -> Option<()> {
+    fn ready(&mut self, index: usize, ends: bool, buffer: &mut [u8]) -> Option<()> {
         let client = self.clients.get_mut(index)?.as_mut()?;
         let count = match client.stream.read(buffer) {
             Ok(count @ 1..) => count,
@@ -120,9 +120,9 @@ impl Floor {
         let bytes = std::mem::take(&mut client.partial);
         let rest = self.receive(index, &bytes)?.to_vec();
         self.clients[index].as_mut()?.partial = rest;
-        // A short read has emptied the socket; after a full one there may be more.
-        if count == buffer.len() {
-            return self.ready(index, buffer);
+        // A short read has emptied the socket, but for its end; after a full one there may be more.
+        if ends || count == buffer.len() {
+            return self.ready(index, ends, buffer);
         }
         Some(())
     }

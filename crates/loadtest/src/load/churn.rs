@@ -72,7 +72,10 @@ pub fn run(
         progress.set(ended);
     }
     let elapsed_s = (last_end - start).as_secs_f64();
-    failed += count - ended;
+    if ended < count {
+        failed += count - ended;
+        first_failure.get_or_insert_with(|| format!("{} timed out while {}", begun - ended, swarm.stuck()));
+    }
     let cpu = Usage::now(server)?.since(usage);
     let connections = count - failed;
     Ok(ChurnReport {

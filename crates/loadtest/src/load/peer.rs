@@ -51,8 +51,9 @@ pub(crate) struct Peer {
     heard: bool,
 }
 
+/// How far a peer has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Phase {
+pub(crate) enum Phase {
     Connecting,
     Upgrading,
     Greeting,
@@ -82,6 +83,10 @@ impl Peer {
         }
     }
 
+    pub(crate) fn phase(&self) -> Phase {
+        self.phase
+    }
+
     /// The socket can be written to, again or for the first time.
     pub(crate) fn writable(&mut self, shared: &Shared) -> Result<(), Ended> {
         if self.phase == Phase::Connecting {
@@ -98,10 +103,12 @@ impl Peer {
         self.flush()
     }
 
-    /// The socket can be read: reads all there is, into `buffer` piece by piece. Returns how many bytes.
+    /// The socket can be read: reads all there is, into `buffer` piece by piece; with `to_the_end` its end as well, which
+    /// is told together with the last bytes and not again. Returns how many bytes.
     pub(crate) fn readable(
         &mut self,
         buffer: &mut [u8],
+        to_the_end: bool,
         shared: &mut Shared,
         on: &mut impl FnMut(Incoming),
     ) -> Result<usize, Ended> {
@@ -113,7 +120,7 @@ impl Peer {
                     total += count;
                     self.receive(&buffer[..count], shared, on)?;
                     // A short read has emptied the socket; what comes later raises a new event.
-                    if count < buffer.len() {
+                    if count < buffer.len() && !to_the_end {
                         break;
                     }
                 }

@@ -15,7 +15,7 @@ use signalr_proto::Options;
 use socket2::{Domain, Socket, Type};
 
 use super::error::LoadError;
-use super::peer::{Ended, Incoming, Peer, Shared};
+use super::peer::{Ended, Incoming, Peer, Phase, Shared};
 use super::random::Random;
 use super::target::{Role, Target};
 use crate::progress::Progress;
@@ -90,7 +90,7 @@ impl Swarm {
             })?;
             progress.set(opened as u64);
             if failure.is_none() && Instant::now() > deadline {
-                failure = Some("timed out".to_owned());
+                failure = Some(format!("timed out while {}", self.stuck()));
             }
             if let Some(reason) = failure {
                 return Err(LoadError::NotOpened { opened, wanted: count, reason });
@@ -129,7 +129,7 @@ impl Swarm {
             }
             if result.is_ok() && (event.is_readable() || event.is_read_closed()) {
                 let tell = &mut |incoming| on(index, incoming);
-                result = peer.readable(&mut self.buffer, &mut self.shared, tell);
+                result = peer.readable(&mut self.buffer, event.is_read_closed(), &mut self.shared, tell);
             }
             match result {
                 Ok(count) => self.received_bytes += count as u64,
@@ -139,6 +139,13 @@ impl Swarm {
         self.events = events;
         self.tick(on);
         Ok(())
+    }
+
+    /// What connections that are not open wait for, for a message about some that wait too long.
+    pub(crate) fn stuck(&self) -> String {
+        let phases = self.peers.iter().flatten().map(Peer::phase);
+        let phase = phases.filter(|phase| *phase != Phase::Open).next();
+        phase.map_or_else(|| "open".to_owned(), |phase| format!("{phase:?}").to_lowercase())
     }
 
     /// Queues one message on a connection that may be gone.

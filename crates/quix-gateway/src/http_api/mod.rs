@@ -1,5 +1,8 @@
 //! Plain HTTP for tools: topics, and the packages in them.
 
+mod ends;
+mod extract;
+mod lines;
 mod packages;
 mod topics;
 mod write;

@@ -4,20 +4,20 @@
 use std::sync::Arc;
 
 use axum::body::{Body, Bytes};
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use futures::stream;
 use kafka_bridge::broker::{Deliveries, Delivery, Start};
 use kafka_bridge::feed::{FeedEvent, Following};
-use kafka_bridge::record::Record;
-use quix_model::{Package, PackageReceived, Reading};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
+use tokio::sync::watch;
 
-use crate::audience::package_received;
+use super::ends::Ends;
+use super::extract::{Parameters, TopicText};
+use super::lines::{error_line, gap_line, package_lines};
 use crate::errors::{Failure, Problem};
 use crate::gateway::Gateway;
-use crate::timestamp::date_time;
 use crate::topics::Topic;
 
 #[derive(Debug, Deserialize)]
@@ -30,26 +30,19 @@ pub(super) struct Ask {
     until_end: bool,
 }
 
+/// Going on live is a subscription, which makes a topic where that is allowed; looking at what is there does not.
 pub(super) async fn read(
     State(gateway): State<Arc<Gateway>>,
-    Path(topic): Path<String>,
-    Query(ask): Query<Ask>,
+    TopicText(topic): TopicText,
+    Parameters(ask): Parameters<Ask>,
 ) -> Result<Response, Problem> {
     let start = start(ask.from.as_deref())?;
-    let topic = gateway.topic(&topic).await?;
-    let source = match (start, ask.until_end) {
-        (Start::End, true) => Source::Nothing,
-        (Start::End, false) => Source::Live(gateway.feeds.follow(&topic.name).await.map_err(Failure::from)?),
-        (start, until_end) => {
-            let positions = gateway.broker.positions(&topic.name).await.map_err(Failure::from)?;
-            let partitions_left = if until_end { Some(positions.len()) } else { None };
-            let deliveries = gateway.broker.read(&topic.name, start).await.map_err(Failure::from)?;
-            Source::From { deliveries, partitions_left }
-        }
-    };
-    let lines = stream::unfold((source, topic), |(mut source, topic)| async move {
-        let lines = source.next_lines(&topic).await?;
-        Some((Ok::<_, std::convert::Infallible>(lines), (source, topic)))
+    let topic = if ask.until_end { gateway.existing_topic(&topic).await? } else { gateway.topic(&topic).await? };
+    let source = open(&gateway, &topic, start, ask.until_end).await.inspect_err(|_| gateway.topics.forget(&topic))?;
+    let tail = Tail { source, topic, stopping: gateway.stopping.subscribe() };
+    let lines = stream::unfold(tail, |mut tail| async move {
+        let lines = tail.next_lines().await?;
+        Some((Ok::<_, std::convert::Infallible>(lines), tail))
     });
     let headers = [(header::CONTENT_TYPE, "application/x-ndjson"), (header::CACHE_CONTROL, "no-store")];
     Ok((headers, Body::from_stream(lines)).into_response())
@@ -69,102 +62,93 @@ fn start(from: Option<&str>) -> Result<Start, Problem> {
     }
 }
 
+async fn open(gateway: &Gateway, topic: &Topic, start: Start, until_end: bool) -> Result<Source, Failure> {
+    Ok(match (start, until_end) {
+        (Start::End, true) => Source::Nothing,
+        (Start::End, false) => Source::Live(gateway.feeds.follow(&topic.name).await?),
+        (start, true) => {
+            let ends = Ends::new(gateway.broker.positions(&topic.name).await?);
+            Source::Until { deliveries: gateway.broker.read(&topic.name, start).await?, ends }
+        }
+        (start, false) => Source::From(gateway.broker.read(&topic.name, start).await?),
+    })
+}
+
+/// One answer under way.
+struct Tail {
+    source: Source,
+    topic: Arc<Topic>,
+    stopping: watch::Receiver<bool>,
+}
+
 /// Where the packages come from.
 enum Source {
     Nothing,
     /// The topic's feed, shared with all who follow it.
     Live(Following),
-    /// A read of its own, from an older position; with the partitions whose end is still awaited.
-    From {
+    /// A read of its own, from an older position.
+    From(Deliveries),
+    /// The same, up to what was the end.
+    Until {
         deliveries: Deliveries,
-        partitions_left: Option<usize>,
+        ends: Ends,
     },
 }
 
-impl Source {
+impl Tail {
     /// The lines of the next batch, several or none; `None` at the end.
-    async fn next_lines(&mut self, topic: &Topic) -> Option<Bytes> {
-        let lines = match self {
-            Self::Nothing => return None,
-            Self::Live(following) => live_lines(&*following.recv().await?, topic),
-            Self::From { partitions_left: Some(0), .. } => return None,
-            Self::From { deliveries, partitions_left } => match deliveries.next().await? {
-                Delivery::CaughtUp { .. } => {
-                    *partitions_left = partitions_left.map(|left| left.saturating_sub(1));
-                    Ok(Vec::new())
-                }
-                Delivery::Batch(batch) => Ok(lines(topic, &batch.records)),
-                Delivery::Gap { partition, next_offset, lost } => Ok(gap_line(partition, next_offset, lost)),
-                Delivery::TopicGone => Err(format!("Topic '{}' is gone.", topic.name)),
+    async fn next_lines(&mut self) -> Option<Bytes> {
+        let Self { source, topic, stopping } = self;
+        let lines = match source {
+            Source::Nothing => return None,
+            // What has an end is left to come to it.
+            Source::Until { .. } => source.next_lines(topic).await?,
+            Source::Live(_) | Source::From(_) => tokio::select! {
+                lines = source.next_lines(topic) => lines?,
+                _ = stopping.wait_for(|stopping| *stopping) => Err("The server is stopping.".to_owned()),
             },
         };
         let lines = lines.unwrap_or_else(|error| {
-            *self = Self::Nothing;
-            line(&ErrorLine { error: &error })
+            *source = Source::Nothing;
+            error_line(&error)
         });
         Some(Bytes::from(lines))
     }
 }
 
+impl Source {
+    async fn next_lines(&mut self, topic: &Topic) -> Option<Result<Vec<u8>, String>> {
+        match self {
+            Self::Nothing => None,
+            Self::Live(following) => Some(live_lines(&*following.recv().await?, topic)),
+            Self::From(deliveries) => Some(delivered_lines(&deliveries.next().await?, topic)),
+            Self::Until { ends, .. } if ends.are_reached() => None,
+            Self::Until { deliveries, ends } => {
+                let delivery = ends.cut(deliveries.next().await?);
+                Some(delivered_lines(&delivery, topic))
+            }
+        }
+    }
+}
+
 fn live_lines(event: &FeedEvent, topic: &Topic) -> Result<Vec<u8>, String> {
     match event {
-        FeedEvent::Batch(batch) => Ok(lines(topic, &batch.records)),
+        FeedEvent::Batch(batch) => Ok(package_lines(topic, &batch.records)),
         FeedEvent::Gap { partition, next_offset, lost } => Ok(gap_line(*partition, *next_offset, *lost)),
-        FeedEvent::TopicGone => Err(format!("Topic '{}' is gone.", topic.name)),
+        FeedEvent::TopicGone => Err(gone(topic)),
         FeedEvent::TooSlow => Err("The subscriber is too slow.".to_owned()),
     }
 }
 
-/// A package with its place in the topic.
-#[derive(Serialize)]
-struct PackageLine<'a> {
-    #[serde(flatten)]
-    package: PackageReceived<'a>,
-    partition: i32,
-    offset: i64,
-}
-
-/// Records are missing here: they were deleted before they were read.
-#[derive(Serialize)]
-struct GapLine {
-    gap: Gap,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Gap {
-    partition: i32,
-    next_offset: i64,
-    lost: i64,
-}
-
-/// The stream ends here, and not by plan.
-#[derive(Serialize)]
-struct ErrorLine<'a> {
-    error: &'a str,
-}
-
-fn lines(topic: &Topic, records: &[Record]) -> Vec<u8> {
-    let mut lines = Vec::new();
-    for record in records {
-        let headers = record.headers.iter().map(|header| (&*header.name, header.value.as_deref()));
-        if let Reading::Package(package) = Package::read(record.key.as_deref(), headers, record.value.as_deref()) {
-            let (partition, offset) = (record.partition, record.offset);
-            let date_time = date_time(record.timestamp_ms);
-            package_received(topic, &package, &date_time, |package| {
-                lines.extend(line(&PackageLine { package, partition, offset }));
-            });
-        }
+fn delivered_lines(delivery: &Delivery, topic: &Topic) -> Result<Vec<u8>, String> {
+    match delivery {
+        Delivery::Batch(batch) => Ok(package_lines(topic, &batch.records)),
+        Delivery::CaughtUp { .. } => Ok(Vec::new()),
+        Delivery::Gap { partition, next_offset, lost } => Ok(gap_line(*partition, *next_offset, *lost)),
+        Delivery::TopicGone => Err(gone(topic)),
     }
-    lines
 }
 
-fn gap_line(partition: i32, next_offset: i64, lost: i64) -> Vec<u8> {
-    line(&GapLine { gap: Gap { partition, next_offset, lost } })
-}
-
-fn line<T: Serialize>(value: &T) -> Vec<u8> {
-    let mut line = serde_json::to_vec(value).expect("texts and numbers always serialise");
-    line.push(b'\n');
-    line
+fn gone(topic: &Topic) -> String {
+    format!("Topic '{}' is gone.", topic.name)
 }

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::body::Bytes;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use kafka_bridge::broker::{CreateTopicError, TopicInfo};
 use serde::{Deserialize, Serialize};
 
+use super::extract::{Body, TopicText};
 use crate::errors::{Failure, Problem};
 use crate::gateway::Gateway;
 
@@ -34,8 +34,8 @@ pub(super) async fn list(State(gateway): State<Arc<Gateway>>) -> Result<Json<Vec
 /// Makes a topic. One that is there already is fine, unless another number of partitions is asked for.
 pub(super) async fn create(
     State(gateway): State<Arc<Gateway>>,
-    Path(name): Path<String>,
-    body: Bytes,
+    TopicText(name): TopicText,
+    Body(body): Body,
 ) -> Result<Json<TopicDocument>, Problem> {
     let wanted = wanted(&body)?;
     match gateway.topics.create(&name, wanted.partitions).await {

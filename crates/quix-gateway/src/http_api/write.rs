@@ -4,15 +4,14 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use axum::Json;
-use axum::body::Bytes;
-use axum::extract::rejection::BytesRejection;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use quix_model::EventData;
 use serde::{Deserialize, Serialize};
 
+use super::extract::{Body, TopicText};
 use crate::errors::{Problem, WriteFailure};
 use crate::gateway::Gateway;
 use crate::topics::Topic;
@@ -32,52 +31,72 @@ struct Envelope {
 
 pub(super) async fn write(
     State(gateway): State<Arc<Gateway>>,
-    Path(topic): Path<String>,
-    body: Result<Bytes, BytesRejection>,
+    TopicText(topic): TopicText,
+    Body(body): Body,
 ) -> Result<Json<Written>, Problem> {
-    let body = body.map_err(|error| Problem::new(error.status(), error.body_text()))?;
     let topic = gateway.topic(&topic).await.map_err(WriteFailure::from)?;
-    let mut writes = Writes { waiting: VecDeque::new(), durable: 0 };
-    match writes.write_lines(&gateway, &topic, &body).await {
-        Ok(()) => Ok(Json(Written { written: writes.durable })),
-        Err(problem) => {
-            // What was handed over before the fault goes on; the answer says how much of it is durable.
-            let settled = writes.settle(0).await;
-            let problem = settled.err().map_or(problem, Problem::from);
-            Err(Problem { written: Some(writes.durable), ..problem })
-        }
-    }
+    let mut writes = Writes::default();
+    let stopped_by = writes.write_lines(&gateway, &topic, &body).await.err();
+    writes.settle(0).await;
+    writes.outcome(stopped_by)
 }
 
-/// Lines handed over and not yet answered, in order.
+/// Lines handed over, in order.
+#[derive(Default)]
 struct Writes {
+    /// Not answered yet.
     waiting: VecDeque<BoxFuture<'static, Result<(), WriteFailure>>>,
+    /// Durable before the first that failed.
     durable: usize,
+    failed: Option<WriteFailure>,
+    /// Whether a line after the failed one may be stored.
+    stored_beyond: bool,
 }
 
 impl Writes {
+    /// Hands lines over until one fails; an error means that this line was not handed over.
     async fn write_lines(&mut self, gateway: &Gateway, topic: &Topic, body: &[u8]) -> Result<(), Problem> {
         let lines = body.split(|byte| *byte == b'\n').enumerate().filter(|(_, line)| !line.trim_ascii().is_empty());
         for (number, line) in lines {
             let (stream_id, event) = parse(line).map_err(|error| {
+                // serde counts lines too, and sees but this one.
+                let error = error.to_string().replace(" at line 1 column ", ", at column ");
                 let detail = format!("Line {}: {error}", number + 1);
                 Problem { kind: Some("NotWritten"), ..Problem::new(StatusCode::BAD_REQUEST, detail) }
             })?;
             self.waiting.push_back(gateway.append(topic, &stream_id, &[event])?.boxed());
-            self.settle(LINES_IN_FLIGHT).await?;
+            self.settle(LINES_IN_FLIGHT).await;
+            if self.failed.is_some() {
+                break;
+            }
         }
-        Ok(self.settle(0).await?)
+        Ok(())
     }
 
-    /// Awaits acknowledgements, in order, until at most `most` are missing.
-    async fn settle(&mut self, most: usize) -> Result<(), WriteFailure> {
+    /// Awaits answers, in order, until at most `most` are missing.
+    async fn settle(&mut self, most: usize) {
         while self.waiting.len() > most
             && let Some(write) = self.waiting.pop_front()
         {
-            write.await?;
-            self.durable += 1;
+            match (write.await, &self.failed) {
+                (Ok(()), None) => self.durable += 1,
+                (Err(failure), None) => self.failed = Some(failure),
+                (Ok(()) | Err(WriteFailure::OutcomeUnknown), Some(_)) => self.stored_beyond = true,
+                (Err(_), Some(_)) => {}
+            }
         }
-        Ok(())
+    }
+
+    /// The answer, when all is settled: the first line that failed decides, and `written` counts those before it.
+    fn outcome(self, stopped_by: Option<Problem>) -> Result<Json<Written>, Problem> {
+        let problem = match (self.failed, stopped_by) {
+            (None, None) => return Ok(Json(Written { written: self.durable })),
+            (None, Some(problem)) => problem,
+            // To send the rest again could double what lies beyond.
+            (Some(_), _) if self.stored_beyond => Problem::from(WriteFailure::OutcomeUnknown),
+            (Some(failure), _) => Problem::from(failure),
+        };
+        Err(Problem { written: Some(self.durable), ..problem })
     }
 }
 
@@ -88,3 +107,29 @@ fn parse(line: &[u8]) -> Result<(String, EventData), serde_json::Error> {
 
 /// Lines of one request that may be unacknowledged.
 const LINES_IN_FLIGHT: usize = 1024;
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt;
+    use kafka_bridge::broker::NotWritten;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_lies_behind_a_failed_line_decides_whether_the_rest_may_be_sent_again() {
+        const UNAVAILABLE: WriteFailure = WriteFailure::NotWritten(NotWritten::Unavailable);
+        const UNKNOWN: WriteFailure = WriteFailure::OutcomeUnknown;
+        for (answers, written, kind) in [
+            (vec![Ok(()), Err(UNAVAILABLE), Err(UNAVAILABLE)], 1, "NotWritten"),
+            (vec![Ok(()), Err(UNAVAILABLE), Ok(())], 1, "OutcomeUnknown"),
+            (vec![Err(UNAVAILABLE), Err(UNKNOWN)], 0, "OutcomeUnknown"),
+            (vec![Ok(()), Ok(()), Err(UNKNOWN), Ok(())], 2, "OutcomeUnknown"),
+        ] {
+            let waiting = answers.iter().cloned().map(|answer| std::future::ready(answer).boxed()).collect();
+            let mut writes = Writes { waiting, ..Writes::default() };
+            writes.settle(0).await;
+            let problem = writes.outcome(None).err().expect("a line failed");
+            assert_eq!((problem.written, problem.kind), (Some(written), Some(kind)), "{answers:?}");
+        }
+    }
+}

@@ -139,6 +139,7 @@ async fn what_breaks_the_rules_of_websockets_ends_with_their_codes(wire: Wire) {
     let server = Server::start_with(wire, Hub::new(), options).await;
     for (name, bytes, code) in rows {
         let mut client = server.connect().await;
+        eprintln!("{name}");
         client.write(&bytes).await;
         let (close, end) = client.closed().await;
         assert_eq!(end, End::Close(Some(code)), "{name}");

@@ -11,11 +11,11 @@ pub(super) struct Defaults {
 
 /// The event as one line of JSON, without a line break. `now` (ns) is when the line was read.
 ///
-/// An object with `value` and `id` or `timestamp` is kept digit for digit; only a missing stream or id is added. Anything
-/// else is a value.
+/// An object with `value` and `id` or `timestamp` is kept digit for digit; only a missing stream, id or timestamp is added.
+/// Anything else is a value.
 pub(super) fn encode(line: &str, defaults: &Defaults, now: u64) -> Result<String, serde_json::Error> {
     if let Some(event) = as_event(line) {
-        return add_missing(&event, defaults);
+        return add_missing(&event, defaults, now);
     }
     serde_json::to_string(&NewEvent { stream_id: &defaults.stream, id: &defaults.id, timestamp: now, value: line })
 }
@@ -24,6 +24,7 @@ struct Given<'a> {
     text: &'a str,
     has_stream: bool,
     has_id: bool,
+    has_timestamp: bool,
 }
 
 fn as_event(line: &str) -> Option<Given<'_>> {
@@ -33,15 +34,23 @@ fn as_event(line: &str) -> Option<Given<'_>> {
     }
     let members: Members = serde_json::from_str(text).ok()?;
     let is_event = members.value && (members.id || members.timestamp);
-    is_event.then_some(Given { text, has_stream: members.stream_id, has_id: members.id })
+    is_event.then_some(Given {
+        text,
+        has_stream: members.stream_id,
+        has_id: members.id,
+        has_timestamp: members.timestamp,
+    })
 }
 
-fn add_missing(event: &Given<'_>, defaults: &Defaults) -> Result<String, serde_json::Error> {
+fn add_missing(event: &Given<'_>, defaults: &Defaults, now: u64) -> Result<String, serde_json::Error> {
     let mut added = String::from("{");
     for (name, value, given) in [("streamId", &defaults.stream, event.has_stream), ("id", &defaults.id, event.has_id)] {
         if !given {
             added.push_str(&format!("\"{name}\":{},", serde_json::to_string(value)?));
         }
+    }
+    if !event.has_timestamp {
+        added.push_str(&format!("\"timestamp\":{now},"));
     }
     added.push_str(event.text.strip_prefix('{').unwrap_or(event.text));
     Ok(added)
@@ -95,7 +104,10 @@ mod tests {
                 r#"{"streamId":"cli","id":"A","timestamp":1700000000000000001,"value":"v","tags":{"a":"b"}}"#
                     .to_owned(),
             ),
-            (r#"{"streamId":"s","id":"A","value":null}"#, r#"{"streamId":"s","id":"A","value":null}"#.to_owned()),
+            (
+                r#"{"streamId":"s","id":"A","value":null}"#,
+                r#"{"timestamp":7,"streamId":"s","id":"A","value":null}"#.to_owned(),
+            ),
             (
                 r#"{"timestamp":1,"value":"v"}"#,
                 r#"{"streamId":"cli","id":"line","timestamp":1,"value":"v"}"#.to_owned(),

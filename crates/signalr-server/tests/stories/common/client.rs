@@ -59,7 +59,7 @@ impl Client {
 
     /// Writes bytes under the websocket.
     pub(crate) async fn write(&mut self, bytes: &[u8]) {
-        self.io().write_all(bytes).await.unwrap();
+        soon("a write", self.io().write_all(bytes)).await.unwrap();
         self.io().flush().await.unwrap();
     }
 
@@ -148,16 +148,19 @@ impl Client {
 
     /// The Close message and the code of the close frame; other messages before them are passed over.
     pub(crate) async fn closed(&mut self) -> (Option<Value>, End) {
-        let mut close = None;
-        loop {
-            match self.next_or_end().await {
-                Ok(message) => {
-                    assert!(close.is_none(), "after the Close came {message}");
-                    close = (message["type"] == 7).then_some(message);
+        let end = async {
+            let mut close = None;
+            loop {
+                match self.next_or_end().await {
+                    Ok(message) => {
+                        assert!(close.is_none(), "after the Close came {message}");
+                        close = (message["type"] == 7).then_some(message);
+                    }
+                    Err(end) => return (close, end),
                 }
-                Err(end) => return (close, end),
             }
-        }
+        };
+        soon("the end", end).await
     }
 }
 

@@ -1,0 +1,70 @@
+//! The lines of an NDJSON answer: packages with their places, gaps, and the error that ends one.
+
+use kafka_bridge::record::Record;
+use quix_model::{Package, PackageReceived, Reading};
+use serde::Serialize;
+
+use crate::audience::package_received;
+use crate::timestamp::date_time;
+use crate::topics::Topic;
+
+/// A package with its place in the topic.
+#[derive(Serialize)]
+struct PackageLine<'a> {
+    #[serde(flatten)]
+    package: PackageReceived<'a>,
+    partition: i32,
+    offset: i64,
+}
+
+/// Records are missing here: they were deleted before they were read.
+#[derive(Serialize)]
+struct GapLine {
+    gap: Gap,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Gap {
+    partition: i32,
+    next_offset: i64,
+    lost: i64,
+}
+
+/// The stream ends here, and not by plan.
+#[derive(Serialize)]
+struct ErrorLine<'a> {
+    error: &'a str,
+}
+
+/// One line for each record that is a package.
+pub(super) fn package_lines(topic: &Topic, records: &[Record]) -> Vec<u8> {
+    let mut lines = Vec::new();
+    for record in records {
+        let headers = record.headers.iter().map(|header| (&*header.name, header.value.as_deref()));
+        if let Reading::Package(package) = Package::read(record.key.as_deref(), headers, record.value.as_deref()) {
+            let (partition, offset) = (record.partition, record.offset);
+            let date_time = date_time(record.timestamp_ms);
+            package_received(topic, &package, &date_time, |package| {
+                lines.extend(line(&PackageLine { package, partition, offset }));
+            });
+        }
+    }
+    lines
+}
+
+/// Reading goes on at `next_offset`; `lost` packages before it are gone.
+pub(super) fn gap_line(partition: i32, next_offset: i64, lost: i64) -> Vec<u8> {
+    line(&GapLine { gap: Gap { partition, next_offset, lost } })
+}
+
+/// The last line of an answer that ends too early.
+pub(super) fn error_line(error: &str) -> Vec<u8> {
+    line(&ErrorLine { error })
+}
+
+fn line<T: Serialize>(value: &T) -> Vec<u8> {
+    let mut line = serde_json::to_vec(value).expect("texts and numbers always serialise");
+    line.push(b'\n');
+    line
+}
