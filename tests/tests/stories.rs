@@ -107,10 +107,7 @@ async fn refused_writes_say_that_nothing_was_written() {
         (json!([&topic, &long, [event(1)]]), "NotWritten: The stream id is longer than 1024 bytes."),
         (json!([&topic, "___KA___", [event(1)]]), "NotWritten: The stream id '___KA___' is reserved"),
         (json!(["no topic!", "s", [event(1)]]), "NotWritten: 'no topic!' is not a topic name"),
-        (
-            json!(["__consumer_offsets", "s", [event(1)]]),
-            "NotWritten: '__consumer_offsets' is not a topic name",
-        ),
+        (json!(["__consumer_offsets", "s", [event(1)]]), "NotWritten: '__consumer_offsets' is not a topic name"),
         (json!([&topic, "s", [{ "timestamp": 1.5, "id": "a" }]]), "Argument 3 does not fit"),
         (json!([&topic, "s", [{ "timestamp": 1 }]]), "Argument 3 does not fit: the event has no `id`"),
         (json!([&topic, null, []]), "Argument 2 does not fit: invalid type: null, expected a string"),

@@ -27,7 +27,7 @@ pub async fn broker_contract(broker: Arc<dyn Broker>) {
 }
 
 /// Names and checks, in the order they run.
-const CHECKS: &[(&str, fn(Subject) -> BoxFuture<'static, ()>)] = &[
+const CHECKS: &[(&str, Check)] = &[
     ("reachable and described", |s| reachable_and_described(s).boxed()),
     ("append, then read in order", |s| append_then_read_in_order(s).boxed()),
     ("keys and values unchanged", |s| keys_and_values_unchanged(s).boxed()),
@@ -47,6 +47,8 @@ const CHECKS: &[(&str, fn(Subject) -> BoxFuture<'static, ()>)] = &[
     ("a huge message is refused, the next one is not", |s| huge_message_refused(s).boxed()),
     ("flush answers everything", |s| flush_answers(s).boxed()),
 ];
+
+type Check = fn(Subject) -> BoxFuture<'static, ()>;
 
 const PATIENCE: Duration = Duration::from_secs(120);
 

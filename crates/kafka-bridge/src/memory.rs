@@ -171,6 +171,10 @@ impl MemoryBroker {
         if state.topics.contains_key(name) {
             return Err(CreateTopicError::Exists(name.to_owned()));
         }
+        let held: usize = state.topics.values().map(|topic| topic.partitions.len()).sum();
+        if held + partitions as usize > MAX_PARTITIONS as usize {
+            return Err(invalid(format!("in memory there are {MAX_PARTITIONS} partitions at most, of all topics")));
+        }
         state.generations += 1;
         let topic = Topic {
             generation: state.generations,
@@ -417,5 +421,5 @@ fn size_of_kept(size: usize) -> usize {
 const QUEUED_DELIVERIES: usize = 16;
 /// Bound of one batch, in bytes; a larger record comes alone.
 const BATCH_BYTES: usize = 256 << 10;
-/// Enough for any test; each costs memory at once.
+/// Of one topic, and of all; each costs memory at once.
 const MAX_PARTITIONS: i32 = 10_000;

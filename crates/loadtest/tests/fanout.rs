@@ -68,6 +68,31 @@ async fn a_server_that_is_no_hub_is_told_by_its_answer() {
     assert_eq!(reason, "websocket upgrade answered with HTTP/1.1 401 Unauthorized");
 }
 
+/// The end of a connection that arrives in one piece with its last bytes raises one event for both.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_end_right_behind_the_last_bytes_is_noticed() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/hub", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        use std::io::{Read, Write};
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let count = stream.read(&mut [0; 4096]).unwrap();
+            assert!(count > 0, "what is left unread would make the end a reset");
+            stream.write_all(b"HTTP/1.1 101").unwrap();
+            // Waits in the kernel for the first piece's acknowledgement, so the end joins it.
+            stream.write_all(b" Switching").unwrap();
+        }
+    });
+    let start = std::time::Instant::now();
+    let target = Target::new(&url, Dialect::SignalR, "topic", None).unwrap();
+    let Err(LoadError::NotOpened { reason, .. }) = run_on(target, 1, Pacing::OneAtATime, 5).await else {
+        panic!("there is no hub")
+    };
+    assert_eq!(reason, "connection ended by the server");
+    assert!(start.elapsed().as_secs() < 10);
+}
+
 async fn run(faults: Faults, pacing: Pacing, messages: u64) -> Result<FanoutReport, LoadError> {
     run_by(2, faults, pacing, messages).await
 }

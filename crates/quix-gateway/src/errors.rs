@@ -53,6 +53,16 @@ impl Failure {
         Self::InvalidName { name: name.chars().take(MAX_ECHO).collect(), reason: error.to_string() }
     }
 
+    fn cause(&self) -> &'static str {
+        match self {
+            Self::UnknownTopic(_) | Self::Read(ReadError::UnknownTopic(_)) => "unknown_topic",
+            Self::InvalidName { .. } | Self::Create(CreateTopicError::Invalid { .. }) => "invalid_name",
+            Self::Create(CreateTopicError::Exists(_)) => "exists",
+            Self::TooManyTopics { .. } | Self::TooManySubscriptions(_) => "limit",
+            Self::Read(_) | Self::Broker(_) | Self::Create(CreateTopicError::Broker(_)) => "unavailable",
+        }
+    }
+
     fn status(&self) -> StatusCode {
         match self {
             Self::UnknownTopic(_) | Self::Read(ReadError::UnknownTopic(_)) => StatusCode::NOT_FOUND,
@@ -71,6 +81,16 @@ impl WriteFailure {
     /// `NotWritten`: nothing was or will be stored. `OutcomeUnknown`: it may have been.
     pub(crate) fn kind(&self) -> &'static str {
         if matches!(self, Self::OutcomeUnknown) { "OutcomeUnknown" } else { "NotWritten" }
+    }
+
+    /// For the metrics: why it never came to the broker; `None` if it did.
+    pub(crate) fn cause(&self) -> Option<&'static str> {
+        match self {
+            Self::Topic(failure) => Some(failure.cause()),
+            Self::NameTooLong { .. } => Some("name_too_long"),
+            Self::ReservedStream => Some("reserved_stream"),
+            Self::NotWritten(_) | Self::OutcomeUnknown => None,
+        }
     }
 
     fn status(&self) -> StatusCode {

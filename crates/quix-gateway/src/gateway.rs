@@ -1,14 +1,16 @@
 //! `Gateway`: what hub methods and HTTP routes share, and the hub made of them.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use kafka_bridge::broker::Broker;
+use kafka_bridge::broker::{Broker, BrokerError};
 use kafka_bridge::feed::Feeds;
 use quix_model::EventData;
 use signalr_server::Hub;
 use tokio::sync::watch;
 
 use crate::errors::{Failure, WriteFailure};
+use crate::http_api::Bodies;
 use crate::metrics::Metrics;
 use crate::subscriptions::Subscriptions;
 use crate::topics::{Topic, TopicDirectory, TopicPolicy};
@@ -23,6 +25,7 @@ pub struct Gateway {
     pub(crate) subscriptions: Subscriptions,
     pub(crate) settings: Settings,
     pub(crate) metrics: Metrics,
+    pub(crate) bodies: Arc<Bodies>,
     /// Whether answers that would go on for ever end now.
     pub(crate) stopping: watch::Sender<bool>,
 }
@@ -42,6 +45,13 @@ pub struct Settings {
     pub max_name_bytes: usize,
     /// Longest HTTP request body. Default 4 MiB.
     pub max_body_bytes: usize,
+    /// Bytes of HTTP request bodies of all requests together, until they are answered. Default 256 MiB. Past it the oldest
+    /// that has not come to its end is refused.
+    pub max_total_body_bytes: usize,
+    /// Longest that nothing may come of an HTTP request body. Default 10 s.
+    pub body_timeout: Duration,
+    /// Longest that the broker may take to find or make a topic; then it counts as unreachable. Default 10 s.
+    pub lookup_timeout: Duration,
 }
 
 impl Default for Settings {
@@ -53,6 +63,9 @@ impl Default for Settings {
             max_subscriptions: 4096,
             max_name_bytes: 1024,
             max_body_bytes: 4 * 1024 * 1024,
+            max_total_body_bytes: 256 * 1024 * 1024,
+            body_timeout: Duration::from_secs(10),
+            lookup_timeout: Duration::from_secs(10),
         }
     }
 }
@@ -70,6 +83,7 @@ impl Gateway {
             subscriptions: Subscriptions::new(feeds.clone(), metrics.clone(), settings.max_subscriptions),
             broker,
             feeds,
+            bodies: Bodies::new(settings.max_total_body_bytes),
             settings,
             metrics,
             stopping: watch::Sender::new(false),
@@ -100,7 +114,7 @@ impl Gateway {
     pub(crate) async fn topic(&self, text: &str) -> Result<Arc<Topic>, Failure> {
         match self.topics.known(text) {
             Some(topic) => Ok(topic),
-            None => self.topics.open(text).await.inspect_err(|failure| {
+            None => self.in_time(self.topics.open(text)).await.inspect_err(|failure| {
                 if matches!(failure, Failure::TooManyTopics { .. }) {
                     self.metrics.limit_hit("create_topics");
                 }
@@ -108,11 +122,28 @@ impl Gateway {
         }
     }
 
-    /// The same, but never makes a topic.
+    /// The same for a write; refusals are counted.
+    pub(crate) async fn topic_to_write(&self, text: &str) -> Result<Arc<Topic>, WriteFailure> {
+        let topic = self.topic(text).await.map_err(WriteFailure::from);
+        topic.inspect_err(|failure| self.metrics.write_refused(failure))
+    }
+
+    /// As [`topic`](Self::topic), but never makes one.
     pub(crate) async fn existing_topic(&self, text: &str) -> Result<Arc<Topic>, Failure> {
         match self.topics.known(text) {
             Some(topic) => Ok(topic),
-            None => self.topics.find(text).await?.ok_or_else(|| Failure::UnknownTopic(text.to_owned())),
+            None => self.in_time(self.topics.find(text)).await?.ok_or_else(|| Failure::UnknownTopic(text.to_owned())),
+        }
+    }
+
+    /// The answer of the broker to a question about topics.
+    pub(crate) async fn in_time<T, E>(&self, answer: impl Future<Output = Result<T, E>>) -> Result<T, Failure>
+    where
+        Failure: From<E>,
+    {
+        match tokio::time::timeout(self.settings.lookup_timeout, answer).await {
+            Ok(answer) => Ok(answer?),
+            Err(_) => Err(BrokerError::Unreachable.into()),
         }
     }
 
@@ -125,7 +156,7 @@ impl Gateway {
         stream_id: &str,
         events: &[EventData],
     ) -> Result<impl Future<Output = Result<(), WriteFailure>> + Send + use<>, WriteFailure> {
-        self.check_names(stream_id, events)?;
+        self.check_names(stream_id, events).inspect_err(|failure| self.metrics.write_refused(failure))?;
         let value = quix_model::write_events(events);
         let record = kafka_bridge::record::NewRecord { key: Some(stream_id.as_bytes()), value: &value };
         let ack = self.broker.append(&topic.name, record).inspect_err(|error| self.topics.note(topic, error))?;

@@ -7,6 +7,8 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 
+use crate::errors::WriteFailure;
+
 /// Metrics of the gateway. Cloning shares them.
 #[derive(Debug, Clone)]
 pub struct Metrics {
@@ -16,6 +18,7 @@ pub struct Metrics {
     pub(crate) delivery_seconds: Histogram,
     subscriptions: Family<OfTopic, Gauge>,
     skipped: Family<Reason, Counter>,
+    writes_refused: Family<Cause, Counter>,
     limit_hits: LimitHits,
     limit_hits_are_shared: bool,
 }
@@ -31,6 +34,11 @@ struct OfTopic {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Reason {
     reason: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Cause {
+    cause: &'static str,
 }
 
 /// The metrics of one topic's audience, looked up once.
@@ -51,6 +59,7 @@ impl Default for Metrics {
             delivery_seconds: Histogram::new(exponential_buckets(0.000_5, 2.0, 16)),
             subscriptions: Family::default(),
             skipped: Family::default(),
+            writes_refused: Family::default(),
             limit_hits: LimitHits::default(),
             limit_hits_are_shared: false,
         }
@@ -79,6 +88,11 @@ impl Metrics {
             "Records skipped, or read in spite of a fault, by reason",
             self.skipped.clone(),
         );
+        registry.register(
+            "writes_refused",
+            "Writes refused before they were handed to the broker, by cause",
+            self.writes_refused.clone(),
+        );
         if !self.limit_hits_are_shared {
             registry.register("limit_hits", "Times a limit was met, by name", self.limit_hits.clone());
         }
@@ -96,6 +110,12 @@ impl Metrics {
 
     pub(crate) fn odd_record(&self, reason: &'static str) {
         self.skipped.get_or_create(&Reason { reason }).inc();
+    }
+
+    pub(crate) fn write_refused(&self, failure: &WriteFailure) {
+        if let Some(cause) = failure.cause() {
+            self.writes_refused.get_or_create(&Cause { cause }).inc();
+        }
     }
 
     pub(crate) fn limit_hit(&self, limit: &'static str) {

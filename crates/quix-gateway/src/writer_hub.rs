@@ -5,7 +5,6 @@ use std::sync::Arc;
 use quix_model::Events;
 use signalr_server::{Caller, Hub, HubError};
 
-use crate::errors::WriteFailure;
 use crate::gateway::Gateway;
 
 /// Adds the methods: `SendEventData(topic, streamId, events)`.
@@ -25,7 +24,7 @@ async fn send_event_data(
     stream_id: &str,
     events: &Events,
 ) -> Result<impl Future<Output = Result<(), HubError>> + Send + use<>, HubError> {
-    let topic = gateway.topic(topic).await.map_err(WriteFailure::from)?;
+    let topic = gateway.topic_to_write(topic).await?;
     let stored = gateway.append(&topic, stream_id, events)?;
     Ok(async move { Ok(stored.await?) })
 }

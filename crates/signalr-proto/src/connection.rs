@@ -169,7 +169,7 @@ impl Connection {
 
     /// The input has ended: by the transport's own goodbye, or without one.
     pub fn handle_end_of_input(&mut self, goodbye: bool) {
-        let cut_off = self.frames.is_partial() && matches!(self.phase, Phase::Open(_));
+        let cut_off = self.frames.partial_bytes() > 0 && matches!(self.phase, Phase::Open(_));
         self.close(match (cut_off, goodbye) {
             (true, _) => CloseReason::CutOff,
             (false, true) => CloseReason::PeerClosed(None),
@@ -189,7 +189,10 @@ impl Connection {
         if !self.unsent.is_empty() {
             return Some(Output::Send(std::mem::take(&mut self.unsent)));
         }
-        self.ended.take().map(Output::End)
+        let ended = self.ended.take()?;
+        // What has begun to arrive is nobody's any more.
+        self.frames = Frames::default();
+        Some(Output::End(ended))
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) is to be called next. It may turn out early, if something was sent
@@ -241,6 +244,11 @@ impl Connection {
             Phase::Open(encoding) => Some(encoding),
             _ => None,
         }
+    }
+
+    /// Bytes held of a message that has begun to arrive.
+    pub fn held_bytes(&self) -> usize {
+        self.frames.partial_bytes()
     }
 
     /// Whether the connection has ended.

@@ -52,9 +52,9 @@ impl Frames {
         Ok(Some(&self.partial))
     }
 
-    /// Whether a message has begun and not ended.
-    pub(crate) fn is_partial(&self) -> bool {
-        !self.handed_out && !self.partial.is_empty()
+    /// Bytes of a message that has begun and not ended; 0 between messages.
+    pub(crate) fn partial_bytes(&self) -> usize {
+        if self.handed_out { 0 } else { self.partial.len() }
     }
 }
 
@@ -92,10 +92,10 @@ mod tests {
     fn nothing_is_held_between_whole_messages() {
         let mut frames = Frames::default();
         let mut input: &[u8] = b"ab";
-        assert!(frames.next(&mut input, 10).unwrap().is_none() && frames.is_partial());
+        assert!(frames.next(&mut input, 10).unwrap().is_none() && frames.partial_bytes() == 2);
         input = b"c\x1e";
         assert_eq!(frames.next(&mut input, 10).unwrap(), Some(&b"abc"[..]));
         assert!(frames.next(&mut input, 10).unwrap().is_none());
-        assert!(!frames.is_partial() && frames.partial.capacity() == 0);
+        assert!(frames.partial_bytes() == 0 && frames.partial.capacity() == 0);
     }
 }

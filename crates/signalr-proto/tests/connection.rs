@@ -1,5 +1,7 @@
 //! The connection as dialogue on a clock of our own: what goes in, what comes out, when.
 
+#![allow(clippy::unwrap_used)]
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 

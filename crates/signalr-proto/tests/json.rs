@@ -1,5 +1,7 @@
 //! The JSON encoding as tables: each kind of message in its wire forms, both ways, and what is refused.
 
+#![allow(clippy::unwrap_used)]
+
 use std::borrow::Cow;
 
 use proptest::prelude::*;

@@ -124,6 +124,10 @@ impl Metrics {
         self.limit_hits.get_or_create(&[("limit", limit)]).inc();
     }
 
+    pub(crate) fn output_waiting(&self) -> usize {
+        self.output_bytes.get().max(0) as usize
+    }
+
     pub(crate) fn output_queued(&self, bytes: usize) {
         self.output_bytes.inc_by(bytes as i64);
     }

@@ -22,6 +22,12 @@ pub struct Options {
     pub max_queued_bytes: usize,
     /// The same in frames. Default 8 192.
     pub max_queued_frames: usize,
+    /// Output waiting for all connections together, in bytes, shared frames counted for each. Past it a connection that
+    /// cannot take more ends as too slow, whatever its own queue. Default 256 MiB.
+    pub max_total_queued_bytes: usize,
+    /// Unfinished input of all connections together, in bytes: messages whose end has not come, and calls that wait for a
+    /// slot. Past it the connection ends that has held some for the longest time. Default 256 MiB.
+    pub max_total_input_bytes: usize,
     /// Longest that output may wait for one connection. Default 10 s.
     pub max_queued_age: Duration,
     /// Largest websocket frame taken, judged by its announced length: 1009. Default 4 MiB + 64 KiB.
@@ -58,6 +64,8 @@ impl Default for Options {
             max_bytes_in_flight: 8 * MIB,
             max_queued_bytes: 8 * MIB,
             max_queued_frames: 8192,
+            max_total_queued_bytes: 256 * MIB,
+            max_total_input_bytes: 256 * MIB,
             max_queued_age: Duration::from_secs(10),
             max_frame_bytes: 4 * MIB + 64 * 1024,
             max_write_stall: Duration::from_secs(10),

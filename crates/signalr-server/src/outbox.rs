@@ -34,6 +34,8 @@ pub enum Pushed {
 pub(crate) struct Bounds {
     pub(crate) bytes: usize,
     pub(crate) frames: usize,
+    /// Bytes that may wait for all connections together.
+    pub(crate) total_bytes: usize,
     /// Longest wait of one frame.
     pub(crate) age: Duration,
     /// Longest time without a byte written while something waits.
@@ -123,12 +125,12 @@ impl Outbox {
             }
         }
         state.front_started |= written > 0;
-        if state.is_full(frame.len() - written, &self.bounds, now) {
+        if let Some(limit) = self.limit_met(&state, frame.len() - written, now) {
             if written > 0 {
                 // Without its rest the goodbye would cut into this frame.
                 self.enqueue(&mut state, rest(written), now);
             }
-            self.metrics.limit_hit("output_queue");
+            self.metrics.limit_hit(limit);
             return self.condemn_locked(state, CloseReason::TooSlow);
         }
         let waker = if state.queue.is_empty() { state.waker.take() } else { None };
@@ -262,6 +264,19 @@ impl Outbox {
         state.queue = VecDeque::new();
     }
 
+    /// The limit that keeps so many bytes more from waiting, if one does.
+    fn limit_met(&self, state: &State, more: usize, now: Instant) -> Option<&'static str> {
+        let bounds = &self.bounds;
+        let is_old = |front: &Waiting| now.saturating_duration_since(front.since) > bounds.age;
+        let is_full = state.queued_bytes + more > bounds.bytes
+            || state.queue.len() >= bounds.frames
+            || state.queue.front().is_some_and(is_old);
+        if is_full {
+            return Some("output_queue");
+        }
+        (self.metrics.output_waiting() + more > bounds.total_bytes).then_some("output_total")
+    }
+
     fn enqueue(&self, state: &mut State, bytes: Bytes, now: Instant) {
         if state.queue.is_empty() {
             state.last_progress = now;
@@ -285,14 +300,6 @@ impl Outbox {
 impl Drop for Outbox {
     fn drop(&mut self) {
         self.end();
-    }
-}
-
-impl State {
-    fn is_full(&self, more: usize, bounds: &Bounds, now: Instant) -> bool {
-        self.queued_bytes + more > bounds.bytes
-            || self.queue.len() >= bounds.frames
-            || self.queue.front().is_some_and(|front| now.saturating_duration_since(front.since) > bounds.age)
     }
 }
 

@@ -17,7 +17,7 @@ use signalr_proto::CloseReason;
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::clients::Clients;
-use crate::connection;
+use crate::connection::{self, InputShares};
 use crate::connection_store::{Claim, ConnectionStore};
 use crate::groups::{Groups, Members};
 use crate::hub::Hub;
@@ -57,6 +57,8 @@ pub(crate) struct Shared {
     open: AtomicUsize,
     /// Calls that have begun and wait.
     pub(crate) calls_waiting: AtomicUsize,
+    /// Unfinished input that connections hold.
+    pub(crate) input: InputShares,
     pub(crate) draining: AtomicBool,
 }
 
@@ -76,6 +78,7 @@ impl HubServer {
             bounds: Arc::new(Bounds {
                 bytes: options.max_queued_bytes,
                 frames: options.max_queued_frames,
+                total_bytes: options.max_total_queued_bytes,
                 age: options.max_queued_age,
                 stall: options.max_write_stall,
             }),
@@ -90,6 +93,7 @@ impl HubServer {
             groups: DashMap::new(),
             open: AtomicUsize::new(0),
             calls_waiting: AtomicUsize::new(0),
+            input: InputShares::default(),
             draining: AtomicBool::new(false),
         };
         Self { shared: Arc::new(shared) }
@@ -150,10 +154,12 @@ impl HubServer {
             tokio::time::sleep(DRAIN_TICK).await;
         }
         let connections = server.store.connections(&[]);
-        let pause = server.options.drain_spread / connections.len().max(1) as u32;
-        for connection in connections {
+        let (start, pause) =
+            (tokio::time::Instant::now(), server.options.drain_spread / connections.len().max(1) as u32);
+        for (index, connection) in (1..).zip(connections) {
             connection.end(CloseReason::Draining);
-            tokio::time::sleep(pause).await;
+            // Timers tick in milliseconds: only points in time from the start add up to the whole.
+            tokio::time::sleep_until(start + pause * index).await;
         }
     }
 
@@ -244,10 +250,14 @@ impl Shared {
         }
         let (id, token) = match query(request, "id") {
             None => (ConnectionId::random(), None),
-            Some(presented) => match self.claim(&presented) {
-                Ok(claimed) => claimed,
-                Err(refused) => return refused,
-            },
+            Some(presented) => {
+                let token = ConnectionToken::parse(&presented);
+                match token.map_or(Claim::Unknown, |token| self.claim(token)) {
+                    Claim::Granted(id) => (id, token),
+                    Claim::InUse => return status(StatusCode::CONFLICT),
+                    Claim::Unknown => return unknown_connection(),
+                }
+            }
         };
         self.open.fetch_add(1, Ordering::Relaxed);
         self.metrics.connections.inc();
@@ -273,17 +283,10 @@ impl Shared {
         response
     }
 
-    fn claim(&self, presented: &str) -> Result<(ConnectionId, Option<ConnectionToken>), Response<Body>> {
-        let Some(token) = ConnectionToken::parse(presented) else {
-            return Err(unknown_connection());
-        };
+    fn claim(&self, token: ConnectionToken) -> Claim {
         let claim = self.store.claim(token, Instant::now(), self.options.disconnect_timeout);
         self.metrics.negotiated.set(self.store.waiting() as i64);
-        match claim {
-            Claim::Granted(id) => Ok((id, Some(token))),
-            Claim::InUse => Err(status(StatusCode::CONFLICT)),
-            Claim::Unknown => Err(unknown_connection()),
-        }
+        claim
     }
 
     /// What requests of the transports that are not there, or that do not fit a websocket, are told.

@@ -262,7 +262,7 @@ const PRECEDENCE: &str = "Flags win over the environment (STREAMGATE_KAFKA__BROK
 that over the settings file, that over the defaults; `streamgate config show --origin` prints the outcome.";
 
 const EVENT_LINES: &str = "A line that is a JSON object with \"value\" and \"id\" or \"timestamp\" (ns) is an event as it \
-stands; any other line becomes the value of one.";
+stands, and gets what it lacks of \"streamId\", \"id\" and \"timestamp\"; any other line becomes the value of one.";
 
 fn parse_url(text: &str) -> Result<Url, String> {
     let example = format!("write it like {DEFAULT_URL}");

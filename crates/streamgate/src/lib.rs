@@ -4,6 +4,7 @@ pub mod args;
 mod banner;
 pub mod commands;
 pub mod config;
+mod descriptors;
 pub mod logging;
 pub mod serve;
 pub mod server;

@@ -5,12 +5,29 @@ use std::process::ExitCode;
 use clap::Parser;
 use streamgate::{
     args::{Args, Command},
-    commands, logging, serve,
+    commands::{self, CommandError},
+    logging, serve,
 };
 
-#[tokio::main]
-async fn main() -> ExitCode {
-    let result = match Args::parse().command {
+fn main() -> ExitCode {
+    let command = Args::parse().command;
+    let result = tokio::runtime::Runtime::new().map_err(CommandError::System).and_then(|runtime| {
+        let result = runtime.block_on(run(command));
+        // What still waits for a broker or a name server keeps nobody waiting.
+        runtime.shutdown_background();
+        result
+    });
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(command: Command) -> Result<(), CommandError> {
+    match command {
         Command::Serve(args) => {
             logging::start();
             serve::run(&args).await
@@ -20,12 +37,5 @@ async fn main() -> ExitCode {
         Command::Produce(args) => commands::produce::run(&args).await,
         Command::Config(args) => commands::config::run(&args),
         Command::Version(args) => commands::version::run(&args),
-    };
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
     }
 }

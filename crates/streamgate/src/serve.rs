@@ -1,6 +1,6 @@
 //! `streamgate serve`: configuration → listeners and broker → serve → drain.
 
-use std::io;
+use std::io::{self, IsTerminal, Write, stdout};
 use std::net::SocketAddr;
 
 use tokio::net::TcpListener;
@@ -9,34 +9,53 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use crate::args::ServeArgs;
 use crate::banner::Banner;
 use crate::commands::CommandError;
-use crate::config::Loaded;
+use crate::config::{Config, Loaded};
+use crate::descriptors;
 use crate::server::{Server, choose_broker};
 
 /// Serves until SIGTERM or SIGINT, then drains; a second signal ends the process at once.
 pub async fn run(args: &ServeArgs) -> Result<(), CommandError> {
-    let loaded = args.flags.load()?;
+    let mut loaded = args.flags.load()?;
+    for warning in &loaded.warnings {
+        tracing::warn!("{warning}");
+    }
+    let wanted_connections = loaded.config.limits.connections;
+    let descriptors = fit_connections(&mut loaded.config);
     let config = &loaded.config;
-    let mut signals = Signals::new().map_err(system)?;
-    let broker = choose_broker(config).map_err(|error| CommandError::Serve(error.to_string()))?;
+    let mut signals = Signals::new().map_err(CommandError::System)?;
     let public = bind("listen", config.listen).await?;
     let management = bind_management(&loaded).await?;
-    let unmanaged = management.is_none().then_some(config.admin_listen);
+    let broker = choose_broker(config).map_err(|error| CommandError::Serve(error.to_string()))?;
     let described = broker.broker.describe();
-    let server = Server::start(config, broker, public, management).map_err(system)?;
-    print!("{}", Banner { config, broker: &described, server: &server, unmanaged });
-
+    let server = Server::start(config, broker, public, management).map_err(CommandError::System)?;
+    greet(&Banner { config, broker: &described, public: server.public, management: server.management });
+    if let Some(descriptors) = descriptors.filter(|_| config.limits.connections < wanted_connections) {
+        let connections = config.limits.connections;
+        tracing::info!(
+            "limits.connections is {connections}, not {wanted_connections}: {descriptors} files may be open (ulimit -n)"
+        );
+    }
     signals.next().await;
     tracing::info!("stopping: calls under way are finished; a second signal ends at once");
     tokio::select! {
         () = server.drain() => Ok(()),
-        () = signals.next() => std::process::exit(i32::from(SECOND_SIGNAL)),
+        code = signals.next() => std::process::exit(code),
     }
+}
+
+/// Raises the number of files this process may have open, and takes no more connections than it suffices for.
+fn fit_connections(config: &mut Config) -> Option<u64> {
+    let descriptors = descriptors::raise()?;
+    config.limits.connections = config.limits.connections.min(descriptors::connections(descriptors));
+    Some(descriptors)
 }
 
 async fn bind(setting: &str, address: SocketAddr) -> Result<TcpListener, CommandError> {
     TcpListener::bind(address).await.map_err(|error| {
         let reason = match error.kind() {
             io::ErrorKind::AddrInUse => "another program has this port".to_owned(),
+            io::ErrorKind::PermissionDenied => "this user may not have this port".to_owned(),
+            io::ErrorKind::AddrNotAvailable => "this machine does not have this address".to_owned(),
             _ => error.to_string(),
         };
         let flag = setting.replace('_', "-");
@@ -53,8 +72,10 @@ async fn bind_management(loaded: &Loaded) -> Result<Option<TcpListener>, Command
     }
 }
 
-fn system(error: io::Error) -> CommandError {
-    CommandError::Serve(error.to_string())
+/// Prints the banner. Whoever closed standard output does not want it; the server runs all the same.
+fn greet(banner: &Banner<'_>) {
+    let styled = stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let _ = stdout().write_all(banner.text(styled).as_bytes());
 }
 
 struct Signals {
@@ -67,13 +88,11 @@ impl Signals {
         Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
     }
 
-    async fn next(&mut self) {
+    /// Waits for one, and gives the exit code by which shells know it.
+    async fn next(&mut self) -> i32 {
         tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => 128 + 15,
+            _ = self.interrupt.recv() => 128 + 2,
         }
     }
 }
-
-/// Exit code when a second signal cut the drain short; as a shell shows SIGTERM.
-const SECOND_SIGNAL: u8 = 143;

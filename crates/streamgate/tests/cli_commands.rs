@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 use std::{
-    io::{Cursor, Read},
+    io::{self, Cursor, Read},
     sync::{Arc, Mutex},
 };
 
@@ -339,7 +339,7 @@ async fn run_with(
     let mut out = Vec::new();
     let result = match args.command {
         Command::Topic(args) => commands::topic::run_to(&args, &mut out).await,
-        Command::Tail(args) => commands::tail::run_to(&args, &mut out).await,
+        Command::Tail(args) => commands::tail::run_to(&args, &mut out, &mut io::sink()).await,
         Command::Produce(args) => commands::produce::run_with(&args, input, &mut out).await,
         other => panic!("{other:?} is no client command"),
     };

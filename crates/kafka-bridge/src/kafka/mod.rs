@@ -182,7 +182,11 @@ impl Broker for KafkaBroker {
         async move {
             let made = self.topics.create(&name, partitions).await?;
             if let Some(producer) = self.producer.clone() {
-                blocking(move || Ok::<_, BrokerError>(producer.hear_of(&name, TIMEOUT))).await?;
+                blocking(move || {
+                    producer.hear_of(&name, TIMEOUT);
+                    Ok::<_, BrokerError>(())
+                })
+                .await?;
             }
             Ok(made)
         }

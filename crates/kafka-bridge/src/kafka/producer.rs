@@ -1,7 +1,7 @@
 //! `Producer`: the one producer of the process. Delivery reports decide what a caller hears; a fatal error replaces it.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, PoisonError, RwLock, Weak};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 use std::time::{Duration, Instant};
 
 use rdkafka::ClientConfig;
@@ -26,6 +26,7 @@ use crate::record::NewRecord;
 pub(super) struct Producer {
     config: ClientConfig,
     current: RwLock<Arc<Client>>,
+    replacing: Mutex<()>,
     shared: Arc<Shared>,
 }
 
@@ -52,7 +53,8 @@ impl Producer {
         let shared = Arc::new(Shared { backlog, limits, metrics, health, message_max_bytes });
         let owner = OwnerCell::default();
         let client = make_client(&config, &shared, &owner).map_err(SettingsError::of_client)?;
-        let producer = Arc::new(Self { config, current: RwLock::new(Arc::new(client)), shared });
+        let producer =
+            Arc::new(Self { config, current: RwLock::new(Arc::new(client)), replacing: Mutex::default(), shared });
         owner.set(&producer);
         Ok(producer)
     }
@@ -98,7 +100,12 @@ impl Producer {
 
     /// After a fatal error. The old client's records are answered as unknown and never put into the new one: that could
     /// store them twice or out of order.
-    fn replace(self: &Arc<Self>) {
+    fn replace_if_fatal(self: &Arc<Self>) {
+        let _one_at_a_time = self.replacing.lock().unwrap_or_else(PoisonError::into_inner);
+        let old = self.client();
+        let Some((code, reason)) = old.client().fatal_error() else { return };
+        old.client().context().fatal.store(true, Ordering::Release);
+        tracing::error!(%code, reason, "fatal producer error");
         let owner = OwnerCell::default();
         owner.set(self);
         let new = match make_client(&self.config, &self.shared, &owner) {
@@ -107,7 +114,7 @@ impl Producer {
                 return tracing::error!(%error, "no new producer could be made; appends are refused");
             }
         };
-        let old = std::mem::replace(&mut *self.current.write().unwrap_or_else(PoisonError::into_inner), new);
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = new;
         self.shared.metrics.producers_replaced.inc();
         tracing::warn!("producer replaced after a fatal error; outstanding appends are answered as unknown");
         drop(old); // purges; whoever is just sending through it may drop it instead
@@ -172,21 +179,26 @@ impl ClientContext for Delivery {
 
     fn error(&self, error: KafkaError, reason: &str) {
         note_error(&self.shared.health, &error, reason);
-        eprintln!("DBG error {error:?} {reason}");
         let code = code_of(&error);
         self.shared.metrics.producer_errors.get_or_create(&Cause { cause: error_label(code) }).inc();
-        if code == RDKafkaErrorCode::Fatal && !self.fatal.swap(true, Ordering::AcqRel) {
-            tracing::error!(reason, "fatal producer error");
-            let owner = self.owner.clone();
-            // Not here: this is the old client's own thread, which its end waits for.
-            let replacing = std::thread::Builder::new().name("kafka-replace".into()).spawn(move || {
-                if let Some(producer) = owner.get() {
-                    producer.replace();
-                }
-            });
-            if let Err(error) = replacing {
-                tracing::error!(%error, "no thread to replace the producer; appends are refused");
+        if !matches!(error_label(code), "all_brokers_down" | "transport") {
+            self.look_for_fatal();
+        }
+    }
+}
+
+impl Delivery {
+    /// The event of a fatal error carries the error behind it, not that it is fatal: the client must be asked. Not here, for
+    /// this is the client's own thread, which its end waits for.
+    fn look_for_fatal(&self) {
+        let owner = self.owner.clone();
+        let looking = std::thread::Builder::new().name("kafka-replace".into()).spawn(move || {
+            if let Some(producer) = owner.get() {
+                producer.replace_if_fatal();
             }
+        });
+        if let Err(error) = looking {
+            tracing::error!(%error, "no thread to look after the producer");
         }
     }
 }
@@ -195,7 +207,6 @@ impl ProducerContext for Delivery {
     type DeliveryOpaque = Box<Pending>;
 
     fn delivery(&self, report: &DeliveryResult<'_>, pending: Box<Pending>) {
-        if let Err((e, m)) = report { eprintln!("DBG delivery {e:?} {:?}", unsafe { sys::rd_kafka_message_status(m.ptr()) }); }
         let (answer, cause) = match report {
             Ok(message) => (Ok(Stored { partition: message.partition(), offset: message.offset() }), "none"),
             Err((error, message)) => {
@@ -296,6 +307,7 @@ mod tests {
         }
         assert!(answer.is_ok(), "{answer:?}");
         assert_eq!(metrics.producers_replaced.get(), 1);
+        producer.flush(Duration::from_secs(5)).await; // a place comes back just after the answer
         assert_eq!(metrics.backlog_messages.get(), 0);
     }
 

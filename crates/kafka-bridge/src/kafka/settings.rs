@@ -185,13 +185,18 @@ impl KafkaSettings {
             .set("batch.size", self.batch_bytes.to_string())
             .set("partitioner", self.partitioner)
             .set("compression.type", self.compression.name())
-            .set("message.timeout.ms", self.delivery_timeout.as_millis().to_string())
+            .set("message.timeout.ms", self.message_timeout().as_millis().to_string())
             .set("message.max.bytes", (self.message_max_bytes + MESSAGE_OVERHEAD).to_string())
             .set("queue.buffering.max.messages", (2 * self.backlog_messages).to_string())
             .set("queue.buffering.max.kbytes", queue_kbytes.to_string())
             // The default keeps a record for a topic that does not exist for 30 s.
             .set("topic.metadata.propagation.max.ms", "2000");
         config
+    }
+
+    /// librdkafka looks for records out of time once a second only; half of that earlier keeps its answers near the promise.
+    fn message_timeout(&self) -> Duration {
+        self.delivery_timeout - (self.delivery_timeout / 4).min(Duration::from_millis(500))
     }
 
     /// For the shared consumer and, with end marks, for each replay.

@@ -59,7 +59,7 @@ pub(crate) fn run(options: Options) -> anyhow::Result<()> {
         results.idle = idle(&options)?;
     }
     bar.finish_and_clear();
-    results.seconds = start.elapsed().as_secs_f64();
+    results.finish(start.elapsed().as_secs_f64());
     output::put(&results.describe(), &results, options.json.as_ref())?;
     anyhow::ensure!(results.faults.is_empty(), "faults: {}", results.faults.join("; "));
     Ok(())

@@ -143,8 +143,8 @@ impl Swarm {
 
     /// What connections that are not open wait for, for a message about some that wait too long.
     pub(crate) fn stuck(&self) -> String {
-        let phases = self.peers.iter().flatten().map(Peer::phase);
-        let phase = phases.filter(|phase| *phase != Phase::Open).next();
+        let mut phases = self.peers.iter().flatten().map(Peer::phase);
+        let phase = phases.find(|phase| *phase != Phase::Open);
         phase.map_or_else(|| "open".to_owned(), |phase| format!("{phase:?}").to_lowercase())
     }
 

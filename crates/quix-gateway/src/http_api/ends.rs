@@ -49,7 +49,9 @@ mod tests {
     #[test]
     fn what_is_written_meanwhile_is_left_out_and_keeps_nothing_from_ending() {
         let positions = [(0, 0, 3), (1, 5, 5), (2, 0, 2), (3, 0, 9)];
-        let mut ends = Ends::new(positions.map(|(partition, earliest, end)| PartitionPositions { partition, earliest, end }).into());
+        let mut ends = Ends::new(
+            positions.map(|(partition, earliest, end)| PartitionPositions { partition, earliest, end }).into(),
+        );
         assert_eq!(places(ends.cut(batch(&[(0, 1), (2, 0), (1, 5)]))), [(0, 1), (2, 0)]);
         assert!(!ends.are_reached());
         assert_eq!(places(ends.cut(batch(&[(0, 2), (0, 3), (2, 1), (2, 2)]))), [(0, 2), (2, 1)]);

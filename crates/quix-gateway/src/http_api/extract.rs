@@ -1,10 +1,12 @@
 //! What routes take from a request. A request that does not have it is told so by a problem document.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use axum::body::Bytes;
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::{HeaderMap, StatusCode, header, request::Parts};
+use futures::StreamExt;
 use serde::de::DeserializeOwned;
 
 use crate::errors::Problem;
@@ -34,7 +36,8 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Parameters<T> 
     }
 }
 
-/// The whole body, within the limit. One that announces more is refused unread; so is one that is compressed.
+/// The whole body, within the limits of size, time, and what all bodies together may hold. One that announces more is
+/// refused unread; so is one that is compressed.
 pub(super) struct Body(pub(super) Bytes);
 
 impl FromRequest<Arc<Gateway>> for Body {
@@ -48,19 +51,59 @@ impl FromRequest<Arc<Gateway>> for Body {
         if announced_length(request.headers()).is_some_and(|length| length > limit as u64) {
             return Err(too_large(gateway));
         }
-        // Bounded by the layer of the router.
-        match Bytes::from_request(request, gateway).await {
-            Ok(body) => Ok(Self(body)),
-            Err(error) if error.status() == StatusCode::PAYLOAD_TOO_LARGE => Err(too_large(gateway)),
-            Err(error) => Err(Problem::new(error.status(), error.body_text())),
+        read(request.into_body(), gateway).await.map(Self)
+    }
+}
+
+async fn read(body: axum::body::Body, gateway: &Arc<Gateway>) -> Result<Bytes, Problem> {
+    let (limit, timeout) = (gateway.settings.max_body_bytes, gateway.settings.body_timeout);
+    let begun = Instant::now();
+    let mut pieces = body.into_data_stream();
+    let (mut held, mut must_go) = gateway.bodies.begin();
+    loop {
+        let piece = tokio::select! {
+            biased;
+            _ = &mut must_go => return Err(crowded_out(gateway)),
+            piece = tokio::time::timeout(timeout, pieces.next()) => match piece {
+                Ok(Some(Ok(piece))) => piece,
+                Ok(Some(Err(error))) => {
+                    return Err(not_written(StatusCode::BAD_REQUEST, format!("The body cannot be read: {error}")));
+                }
+                Ok(None) => return held.finish().map(Bytes::from_owner).ok_or_else(|| crowded_out(gateway)),
+                Err(_) => return Err(too_slow(gateway)),
+            },
+        };
+        if held.len() + piece.len() > limit {
+            return Err(too_large(gateway));
+        }
+        held.take(&piece);
+        let taken = begun.elapsed();
+        if taken > SLOW_START && held.len() as u64 / taken.as_secs().max(1) < LEAST_PER_SECOND {
+            return Err(too_slow(gateway));
         }
     }
+}
+
+fn not_written(status: StatusCode, detail: impl Into<String>) -> Problem {
+    Problem { kind: Some("NotWritten"), ..Problem::new(status, detail) }
+}
+
+fn crowded_out(gateway: &Gateway) -> Problem {
+    gateway.metrics.limit_hit("input_total");
+    let detail =
+        "The server holds too many bodies that have not come to their end. Nothing was written; try again later.";
+    not_written(StatusCode::SERVICE_UNAVAILABLE, detail)
+}
+
+fn too_slow(gateway: &Gateway) -> Problem {
+    gateway.metrics.limit_hit("body_timeout");
+    not_written(StatusCode::REQUEST_TIMEOUT, "The body came too slowly.")
 }
 
 fn too_large(gateway: &Gateway) -> Problem {
     gateway.metrics.limit_hit("body_size");
     let detail = format!("The body is longer than {} bytes; send less at a time.", gateway.settings.max_body_bytes);
-    Problem { kind: Some("NotWritten"), ..Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail) }
+    not_written(StatusCode::PAYLOAD_TOO_LARGE, detail)
 }
 
 fn announced_length(headers: &HeaderMap) -> Option<u64> {
@@ -71,3 +114,9 @@ fn is_encoded(headers: &HeaderMap) -> bool {
     let encodings = headers.get_all(header::CONTENT_ENCODING);
     encodings.iter().any(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity"))
 }
+
+/// A body that takes longer than this must have come at [`LEAST_PER_SECOND`] on average.
+const SLOW_START: Duration = Duration::from_secs(30);
+
+/// Bytes.
+const LEAST_PER_SECOND: u64 = 1024;

@@ -1,5 +1,6 @@
 //! Plain HTTP for tools: topics, and the packages in them.
 
+mod bodies;
 mod ends;
 mod extract;
 mod lines;
@@ -10,17 +11,16 @@ mod write;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
 use axum::http::StatusCode;
 use axum::routing::{get, put};
 
+pub(crate) use self::bodies::Bodies;
 use crate::errors::Problem;
 use crate::gateway::Gateway;
 
 /// The routes: `GET /topics`, `PUT /topics/{topic}`, `GET` and `POST /topics/{topic}/packages`. Errors are problem
 /// documents.
 pub fn router(gateway: Arc<Gateway>) -> Router {
-    let body_limit = DefaultBodyLimit::max(gateway.settings.max_body_bytes);
     Router::new()
         .route("/topics", get(topics::list))
         .route("/topics/{topic}", put(topics::create))
@@ -29,6 +29,5 @@ pub fn router(gateway: Arc<Gateway>) -> Router {
         .method_not_allowed_fallback(|| async {
             Problem::new(StatusCode::METHOD_NOT_ALLOWED, "This address does not take this method.")
         })
-        .layer(body_limit)
         .with_state(gateway)
 }

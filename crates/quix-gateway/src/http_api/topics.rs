@@ -27,7 +27,7 @@ struct Wanted {
 }
 
 pub(super) async fn list(State(gateway): State<Arc<Gateway>>) -> Result<Json<Vec<TopicDocument>>, Problem> {
-    let topics = gateway.broker.topics().await.map_err(Failure::from)?;
+    let topics = gateway.in_time(gateway.broker.topics()).await?;
     Ok(Json(topics.into_iter().map(|topic| document(&gateway, topic)).collect()))
 }
 
@@ -38,7 +38,7 @@ pub(super) async fn create(
     Body(body): Body,
 ) -> Result<Json<TopicDocument>, Problem> {
     let wanted = wanted(&body)?;
-    match gateway.topics.create(&name, wanted.partitions).await {
+    match gateway.in_time(gateway.topics.create(&name, wanted.partitions)).await {
         Ok(topic) => Ok(Json(document(&gateway, topic))),
         Err(Failure::Create(CreateTopicError::Exists(name))) => existing(&gateway, &name, wanted.partitions).await,
         Err(failure) => Err(failure.into()),
@@ -55,12 +55,13 @@ fn wanted(body: &[u8]) -> Result<Wanted, Problem> {
 }
 
 async fn existing(gateway: &Gateway, name: &str, partitions: Option<i32>) -> Result<Json<TopicDocument>, Problem> {
-    let Some(topic) = gateway.broker.topic(name).await.map_err(Failure::from)? else {
+    let Some(topic) = gateway.in_time(gateway.broker.topic(name)).await? else {
         return Err(Failure::UnknownTopic(name.to_owned()).into());
     };
     match partitions {
         Some(asked) if asked != topic.partitions => {
-            let detail = format!("Topic '{name}' exists already, with {} partition(s).", topic.partitions);
+            let unit = if topic.partitions == 1 { "partition" } else { "partitions" };
+            let detail = format!("Topic '{name}' exists already, with {} {unit}.", topic.partitions);
             Err(Problem::new(StatusCode::CONFLICT, detail))
         }
         _ => Ok(Json(document(gateway, topic))),

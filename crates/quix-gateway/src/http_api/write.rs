@@ -34,7 +34,7 @@ pub(super) async fn write(
     TopicText(topic): TopicText,
     Body(body): Body,
 ) -> Result<Json<Written>, Problem> {
-    let topic = gateway.topic(&topic).await.map_err(WriteFailure::from)?;
+    let topic = gateway.topic_to_write(&topic).await?;
     let mut writes = Writes::default();
     let stopped_by = writes.write_lines(&gateway, &topic, &body).await.err();
     writes.settle(0).await;
@@ -128,7 +128,7 @@ mod tests {
             let waiting = answers.iter().cloned().map(|answer| std::future::ready(answer).boxed()).collect();
             let mut writes = Writes { waiting, ..Writes::default() };
             writes.settle(0).await;
-            let problem = writes.outcome(None).err().expect("a line failed");
+            let problem = writes.outcome(None).expect_err("a line failed");
             assert_eq!((problem.written, problem.kind), (Some(written), Some(kind)), "{answers:?}");
         }
     }

@@ -231,7 +231,10 @@ impl Calls {
     ) -> Result<(), ConnectRefused> {
         self.bytes -= answer.bytes;
         if let (true, Err(error)) = (answer.is_connected_handler, &result) {
-            return Err(ConnectRefused(error.text(&answer.target, self.server.options.protocol.error_detail)));
+            return Err(ConnectRefused(match error {
+                CallError::Method(error) => error.to_string(),
+                other => other.text(&answer.target, self.server.options.protocol.error_detail),
+            }));
         }
         if let Some(metrics) = &answer.metrics {
             if result.is_ok() {

@@ -18,12 +18,13 @@ use tokio::time::Sleep;
 use super::ConnectionHandle;
 use super::buffers::Buffers;
 use super::calls::{Calls, ConnectRefused};
-use super::ending::{Stage, close_frame, keeps_output};
+use super::ending::{Stage, close_frame, keeps_output, shown};
+use super::input_share::InputShare;
 use crate::frame::{HEAD_ROOM, OPCODE_PONG, opcode, write_head};
 use crate::groups;
 use crate::hub::Caller;
 use crate::ids::{ConnectionId, ConnectionToken};
-use crate::outbox::Outbox;
+use crate::outbox::{Outbox, Pushed};
 use crate::service::Shared;
 use crate::transport::websocket::{FrameReader, Io, Piece, Violation};
 
@@ -43,8 +44,11 @@ pub(crate) async fn run(
     let ended = AssertUnwindSafe(poll_fn(|cx| driver.poll(cx))).catch_unwind().await;
     if ended.is_err() {
         registered.server.metrics.panics.inc();
-        registered.server.metrics.closed("panic");
         tracing::error!(connection_id = %id, "a connection ended by a fault of ours");
+        if let Some(farewell) = driver.fault() {
+            // Should it panic as well, the connection is forgotten all the same.
+            let _ = AssertUnwindSafe(farewell).catch_unwind().await;
+        }
     }
 }
 
@@ -58,6 +62,11 @@ struct Registered {
 impl Drop for Registered {
     fn drop(&mut self) {
         self.handle.outbox().end();
+        if let Some(socket) = self.handle.outbox().socket() {
+            // Whoever keeps a handle keeps the socket, but not the client waiting.
+            let _ = socket2::SockRef::from(socket).shutdown(std::net::Shutdown::Both);
+        }
+
         groups::leave_all(&self.server, &self.handle);
         self.server.store.remove(self.handle.id());
         if let Some(token) = self.token {
@@ -76,8 +85,11 @@ struct Driver {
     frames: FrameReader,
     calls: Calls,
     held: Held,
+    input: InputShare,
     /// The client's side of the stream has ended.
     end_of_stream: bool,
+    /// Bytes that came after the goodbye.
+    discarded: usize,
     close_code: u16,
     control_frames: ControlFrames,
     timer: Pin<Box<Sleep>>,
@@ -124,8 +136,10 @@ impl Driver {
             protocol: Connection::server(server.protocol.clone(), now),
             frames: FrameReader::new(),
             calls: Calls::new(server.clone()),
+            input: InputShare::new(server.clone(), registered.handle.clone()),
             held: Held { raw: early.to_vec(), ..Held::default() },
             end_of_stream: false,
+            discarded: 0,
             close_code: NORMAL_CLOSURE,
             control_frames: ControlFrames { level: 0.0, at: now },
             timer: Box::pin(tokio::time::sleep_until(tokio::time::Instant::from_std(now))),
@@ -150,6 +164,7 @@ impl Driver {
             }
             self.poll_calls(&mut buffers.output, cx);
             self.poll_input(buffers, now, cx);
+            self.count_input();
             self.settle(&mut buffers.output, now);
         } else {
             self.discard_input(&mut buffers.input, cx);
@@ -168,8 +183,10 @@ impl Driver {
         }
     }
 
-    /// Takes what was held back first, then reads until there is nothing more or no room for more.
+    /// Takes what was held back first, then reads until there is nothing more, no room for more, or others must have
+    /// their turn.
     fn poll_input(&mut self, buffers: &mut Buffers, now: Instant, cx: &mut Context<'_>) {
+        let mut taken = 0;
         loop {
             if self.protocol.is_ended() || !self.may_read() {
                 return;
@@ -190,17 +207,27 @@ impl Driver {
                 Poll::Ready(Ok(count)) => {
                     let (input, output) = (&mut buffers.input[..count], &mut buffers.output);
                     self.take_raw(input, output, now, cx);
+                    taken += count;
+                    if taken >= INPUT_PER_TURN {
+                        return cx.waker().wake_by_ref();
+                    }
                 }
                 Poll::Pending => return,
             }
         }
     }
 
-    /// Whether the connection may be read, and calls of it begin. While the server drains, none do.
+    fn count_input(&mut self) {
+        let held = self.held.messages.len() + self.held.raw.len();
+        self.input.hold(self.protocol.held_bytes() + held);
+    }
+
+    /// Whether the connection may be read, and calls of it begin. While the server drains, none do; a handshake is still
+    /// read, so that the client can be told.
     fn may_read(&mut self) -> bool {
         let blocked = !self.calls.has_room()
             || (!self.held.messages.is_empty() && !self.calls.has_slot())
-            || self.server.draining.load(Ordering::Relaxed);
+            || (self.protocol.encoding().is_some() && self.server.draining.load(Ordering::Relaxed));
         self.held.is_paused |= blocked;
         !blocked
     }
@@ -286,6 +313,10 @@ impl Driver {
         self.handle.opened(encoding);
         self.settle(out, now);
         self.server.store.insert(self.handle.clone());
+        if self.server.draining.load(Ordering::Relaxed) {
+            // The stopping server may have said its goodbyes already.
+            return self.protocol.close(CloseReason::Draining);
+        }
         self.server.metrics.opened();
         self.is_known_to_hub = true;
         tracing::info!(connection_id = %self.handle.id(), transport = "WebSockets", "connection opened");
@@ -310,7 +341,14 @@ impl Driver {
         }
         if out.len() > HEAD_ROOM {
             let start = self.frame(out);
-            self.handle.outbox().push_slice(&out[start..], now);
+            let pushed = self.handle.outbox().push_slice(&out[start..], now);
+            if pushed == Pushed::Ended
+                && let Some(reason) = self.handle.outbox().condemned().filter(keeps_output)
+            {
+                // Condemned since this turn began: its answers go out with the goodbye.
+                self.protocol.close(reason);
+                return self.settle(out, now);
+            }
             out.truncate(HEAD_ROOM);
         }
     }
@@ -322,9 +360,11 @@ impl Driver {
 
     /// Says goodbye, tells the hub, and forgets the calls.
     fn end(&mut self, reason: CloseReason, out: &mut Vec<u8>, now: Instant) {
-        tracing::info!(connection_id = %self.handle.id(), reason = reason.label(), error = reason.error(), "connection closed");
+        tracing::info!(connection_id = %self.handle.id(), reason = reason.label(), error = reason.error().map(shown), "connection closed");
         self.server.metrics.closed(reason.label());
         self.calls.clear();
+        self.held = Held::default();
+        self.input.hold(0);
         if reason == CloseReason::TransportEnded {
             self.handle.outbox().end();
         } else {
@@ -339,6 +379,16 @@ impl Driver {
         out.truncate(HEAD_ROOM);
         self.stage = Stage::draining(now);
         self.farewell = Some(self.say_farewell(reason.error()));
+    }
+
+    /// After a panic: nothing more is sent, and the hub is told, unless it was its farewell that panicked.
+    fn fault(&mut self) -> Option<BoxFuture<'static, ()>> {
+        self.handle.outbox().end();
+        self.calls.clear();
+        matches!(self.stage, Stage::Running).then(|| {
+            self.server.metrics.closed("panic");
+            self.say_farewell(Some(PANICKED.to_owned()))
+        })
     }
 
     /// Tells the hub, leaves the groups, and is no target any more, in this order.
@@ -363,13 +413,19 @@ impl Driver {
                 self.server.metrics.limit_hit("write_stall");
                 self.protocol.close(CloseReason::TooSlow);
             } else if self.protocol.poll_timeout().is_some_and(|due| due <= now) {
+                if self.held.is_paused {
+                    // What the client sends meanwhile is not read, so its silence means nothing.
+                    self.protocol.handle_resumed(now);
+                }
                 self.protocol.handle_sent(outbox.last_push());
+
                 self.protocol.handle_timeout(now);
             }
             self.settle(out, now);
         }
         let due = [self.protocol.poll_timeout(), self.handle.outbox().deadline(), self.stage.deadline()];
-        let Some(due) = due.into_iter().flatten().min() else {
+        // What was due has been done, or waits for something else than time.
+        let Some(due) = due.into_iter().flatten().filter(|due| *due > now).min() else {
             return;
         };
         if self.timer.is_elapsed() || due < self.timer.deadline().into_std() {
@@ -385,7 +441,11 @@ impl Driver {
         while !self.end_of_stream {
             match self.io.poll_read(self.handle.outbox().socket(), cx, buffer) {
                 Poll::Ready(Ok(0) | Err(_)) => self.end_of_stream = true,
-                Poll::Ready(Ok(_)) => {}
+                // Whoever has sent so much after the end will not stop by itself.
+                Poll::Ready(Ok(count)) => {
+                    self.discarded += count;
+                    self.end_of_stream = self.discarded > MAX_DISCARDED;
+                }
                 Poll::Pending => return,
             }
         }
@@ -394,7 +454,11 @@ impl Driver {
     /// Drains the outbox, and in the end leaves.
     fn poll_end(&mut self, now: Instant, cx: &mut Context<'_>) -> Poll<()> {
         let (io, outbox) = (&mut self.io, self.handle.outbox());
-        let drained = outbox.poll_drain(cx, |cx, slices| io.poll_write(outbox.socket(), cx, slices));
+        let drained = match outbox.poll_drain(cx, |cx, slices| io.poll_write(outbox.socket(), cx, slices)) {
+            Poll::Ready(Ok(())) => io.poll_flush(cx),
+            other => other,
+        };
+
         if let Some(farewell) = &mut self.farewell
             && farewell.as_mut().poll(cx).is_ready()
         {
@@ -407,7 +471,10 @@ impl Driver {
                 return Poll::Pending;
             }
             (Stage::Running, _) => return Poll::Pending,
-            (_, Poll::Ready(Err(_))) => self.end_of_stream = true,
+            (_, Poll::Ready(Err(_))) => {
+                self.end_of_stream = true;
+                self.stage = Stage::lingering(now);
+            }
             (Stage::Draining { .. }, Poll::Ready(Ok(()))) => {
                 self.io.shut_down(self.handle.outbox().socket(), cx);
                 self.stage = Stage::lingering(now);
@@ -415,7 +482,10 @@ impl Driver {
             }
             _ => {}
         }
-        let is_over = self.end_of_stream || self.stage.deadline().is_some_and(|deadline| deadline <= now);
+        // A client that has closed its side may still read what is on its way out.
+        let is_over = (self.end_of_stream && matches!(self.stage, Stage::Lingering { .. }))
+            || self.stage.deadline().is_some_and(|deadline| deadline <= now);
+
         if is_over && self.farewell.is_none() { Poll::Ready(()) } else { Poll::Pending }
     }
 
@@ -459,4 +529,13 @@ impl Held {
     }
 }
 
+/// Bytes read before others get their turn: a client that sends without pause must not keep a thread for itself.
+const INPUT_PER_TURN: usize = 64 * 1024;
+
+/// Bytes thrown away after the goodbye before the connection is left at once.
+const MAX_DISCARDED: usize = 16 * 1024 * 1024;
+
 const NORMAL_CLOSURE: u16 = 1000;
+
+/// What the handler for ended connections is told of a panic.
+const PANICKED: &str = "A hub method panicked.";

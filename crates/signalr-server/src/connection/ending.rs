@@ -45,6 +45,13 @@ pub(crate) fn keeps_output(reason: &CloseReason) -> bool {
     !matches!(reason, CloseReason::TooSlow | CloseReason::Fault(_))
 }
 
+/// An error for the log: it may repeat what a client wrote, of which only so much is kept, and nothing that controls a
+/// terminal.
+pub(crate) fn shown(error: String) -> String {
+    let kept = error.chars().take(MAX_SHOWN);
+    kept.map(|char| if char.is_control() { char::REPLACEMENT_CHARACTER } else { char }).collect()
+}
+
 /// A websocket close frame.
 pub(crate) fn close_frame(code: u16) -> Bytes {
     let mut frame = vec![0; HEAD_ROOM];
@@ -58,3 +65,6 @@ const DRAIN: Duration = Duration::from_secs(10);
 
 /// Source: ASP.NET Core `WebSocketOptions.CloseTimeout`.
 const LINGER: Duration = Duration::from_secs(5);
+
+/// Characters.
+const MAX_SHOWN: usize = 200;

@@ -4,6 +4,7 @@ mod buffers;
 mod calls;
 mod driver;
 mod ending;
+mod input_share;
 
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Instant;
@@ -11,6 +12,7 @@ use std::time::Instant;
 use signalr_proto::{CloseReason, Encoding};
 
 pub(crate) use driver::run;
+pub(crate) use input_share::InputShares;
 
 use crate::frame::Frame;
 use crate::ids::ConnectionId;

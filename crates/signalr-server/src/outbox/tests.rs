@@ -8,8 +8,13 @@ use tokio::net::{TcpListener, TcpSocket};
 
 use super::*;
 
-const ROOMY: Bounds =
-    Bounds { bytes: 64 * MIB, frames: 1_000_000, age: Duration::from_secs(60), stall: Duration::from_secs(60) };
+const ROOMY: Bounds = Bounds {
+    bytes: 64 * MIB,
+    frames: 1_000_000,
+    age: Duration::from_secs(60),
+    stall: Duration::from_secs(60),
+    total_bytes: usize::MAX,
+};
 
 #[tokio::test]
 async fn a_push_writes_at_once_while_nothing_waits() {

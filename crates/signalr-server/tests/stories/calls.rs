@@ -1,15 +1,14 @@
 //! Calls: what they are answered, in which order they run, and how their bytes may arrive.
 
-use std::collections::HashSet;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
 use signalr_server::{Caller, ErrorDetail, Hub, HubError, Options};
 use tokio::sync::Semaphore;
 use tokio_tungstenite::tungstenite::Message;
 
-use crate::common::{Server, Wire, frame, on_every_wire, soon, until};
+use crate::common::{Server, Wire, frame, on_every_wire, until};
 
 on_every_wire!(
     results_come_back,
@@ -20,8 +19,6 @@ on_every_wire!(
     one_message_may_span_frames_and_fragments,
     large_arguments_and_results_arrive_whole,
     input_held_back_keeps_its_order,
-    pipelined_calls_are_admitted_in_order_and_run_side_by_side,
-    at_the_bound_of_calls_the_socket_is_not_read_and_nothing_is_lost,
 );
 
 async fn results_come_back(wire: Wire) {
@@ -224,14 +221,18 @@ async fn calls_run_one_after_the_other_by_default_while_pings_are_taken() {
     client.call("1", "Hold", json!([1])).await;
     client.send_frame(Message::Ping(b"are you there"[..].into())).await;
     until_pong(&mut client).await;
-    client.call("2", "Hold", json!([2])).await;
-    client.call("3", "Running", json!([])).await;
     gate.add_permits(1);
     assert_eq!(client.next().await["invocationId"], "1");
-    gate.add_permits(1);
-    assert_eq!(client.next().await["invocationId"], "2");
+    // In one piece, so that the server has them all before any may end.
+    let running = json!({"type": 1, "invocationId": "4", "target": "Running", "arguments": []});
+    client.send_text(&format!("{}\x1e{}\x1e{running}\x1e", held(2), held(3))).await;
+    for id in ["2", "3"] {
+        until("it runs", || server.hub.calls_in_flight() == 1).await;
+        gate.add_permits(1);
+        assert_eq!(client.next().await["invocationId"], id);
+    }
     let running = client.next().await;
-    assert_eq!((&running["invocationId"], &running["result"]), (&json!("3"), &json!(1)), "never more than one at once");
+    assert_eq!((&running["invocationId"], &running["result"]), (&json!("4"), &json!(1)), "never more than one at once");
 }
 
 #[tokio::test]
@@ -268,127 +269,6 @@ async fn input_held_back_keeps_its_order(wire: Wire) {
         assert_eq!(completion["invocationId"], index.to_string());
         assert_eq!(completion["result"], index);
     }
-}
-
-async fn pipelined_calls_are_admitted_in_order_and_run_side_by_side(wire: Wire) {
-    const CALLS: usize = 2_000;
-    let pipeline = Pipeline::default();
-    let options = Options { max_calls_in_flight: 1_000, ..Options::default() };
-    let server = Server::start_with(wire, pipeline.hub(), options).await;
-    let mut client = server.connect().await;
-    let (gate, hub) = (pipeline.gate.clone(), server.hub.clone());
-    let releasing = tokio::spawn(async move {
-        until("the bound is reached", || hub.calls_in_flight() == 1_000).await;
-        gate.add_permits(CALLS);
-    });
-    for index in 0..CALLS {
-        client.call(&index.to_string(), "Admit", json!([index])).await;
-    }
-    let mut answered = HashSet::new();
-    for _ in 0..CALLS {
-        let completion = client.next().await;
-        assert_eq!(completion["result"].to_string(), completion["invocationId"].as_str().unwrap());
-        assert!(answered.insert(completion["invocationId"].to_string()));
-    }
-    releasing.await.unwrap();
-    assert_eq!(pipeline.admitted(), (0..CALLS).collect::<Vec<_>>());
-    assert_eq!(pipeline.most.load(Ordering::Relaxed), 1_000, "up to the bound, and not past it");
-    assert_eq!(server.hub.calls_in_flight(), 0);
-}
-
-async fn at_the_bound_of_calls_the_socket_is_not_read_and_nothing_is_lost(wire: Wire) {
-    const CALLS: usize = 400;
-    let pipeline = Pipeline::default();
-    let options = Options { max_calls_in_flight: 3, ..Options::default() };
-    let server = Server::start_with(wire, pipeline.hub(), options).await;
-    let mut client = server.connect().await;
-    // More than all buffers on the way can hold.
-    let padding = "x".repeat(30_000);
-    let mut bytes = Vec::new();
-    for index in 0..CALLS {
-        let call = json!({"type": 1, "invocationId": index.to_string(), "target": "Admit", "arguments": [index],
-            "padding": padding});
-        bytes.extend(frame(0x81, format!("{call}\x1e").as_bytes()));
-    }
-    let mut written = false;
-    {
-        let mut writing = std::pin::pin!(client.write(&bytes));
-        tokio::select! {
-            () = &mut writing => written = true,
-            () = until("the bound is reached", || server.hub.calls_in_flight() == 3) => {}
-        }
-        if wire == Wire::Duplex {
-            for _ in 0..2_000 {
-                assert!(!written, "the connection is read past the bound");
-                written = futures::poll!(&mut writing).is_ready();
-                tokio::task::yield_now().await;
-            }
-        }
-        until("three calls wait", || server.hub.calls_in_flight() == 3).await;
-        assert_eq!(pipeline.admitted(), [0, 1, 2]);
-        pipeline.gate.add_permits(CALLS);
-        if !written {
-            soon("all is read", writing).await;
-        }
-    }
-    let mut answered = HashSet::new();
-    for _ in 0..CALLS {
-        answered.insert(client.next().await["invocationId"].to_string());
-    }
-    assert_eq!(answered.len(), CALLS);
-    assert_eq!(pipeline.admitted(), (0..CALLS).collect::<Vec<_>>());
-    assert_eq!(pipeline.most.load(Ordering::Relaxed), 3);
-}
-
-#[tokio::test]
-async fn the_bound_in_bytes_holds_as_well() {
-    let pipeline = Pipeline::default();
-    let options = Options { max_bytes_in_flight: 1_000, ..Options::default() };
-    let server = Server::start_with(Wire::Own, pipeline.hub(), options).await;
-    let mut client = server.connect().await;
-    let padding = "x".repeat(400);
-    for index in 0..10 {
-        client
-            .send(&json!({"type": 1, "invocationId": index.to_string(), "target": "Admit", "arguments": [index],
-                "padding": padding}))
-            .await;
-    }
-    until("the bound is reached", || server.hub.calls_in_flight() == 3).await;
-    pipeline.gate.add_permits(10);
-    for _ in 0..10 {
-        client.next().await;
-    }
-    assert_eq!(pipeline.most.load(Ordering::Relaxed), 3);
-}
-
-#[tokio::test]
-async fn an_admission_that_waits_holds_up_later_calls_and_one_that_fails_does_not() {
-    let (admission, admitted) = (Arc::new(Semaphore::new(0)), Arc::new(Mutex::new(Vec::new())));
-    let (waits, order) = (admission.clone(), admitted.clone());
-    let hub = Hub::new().pipelined_method("Admit", move |_: Caller, (number,): (u64,)| {
-        let (waits, order) = (waits.clone(), order.clone());
-        async move {
-            waits.acquire().await.unwrap().forget();
-            order.lock().unwrap().push(number);
-            if number == 2 {
-                return Err(HubError::of_kind("NotWritten", "not this one"));
-            }
-            Ok(async move { Ok(number) })
-        }
-    });
-    let server = Server::start(hub).await;
-    let mut client = server.connect().await;
-    for number in 1..=3 {
-        client.call(&number.to_string(), "Admit", json!([number])).await;
-    }
-    admission.add_permits(3);
-    assert_eq!(client.next().await["result"], 1);
-    assert_eq!(
-        client.next().await["error"],
-        "An unexpected error occurred invoking 'Admit' on the server. NotWritten: not this one"
-    );
-    assert_eq!(client.next().await["result"], 3);
-    assert_eq!(*admitted.lock().unwrap(), [1, 2, 3]);
 }
 
 #[tokio::test]
@@ -486,48 +366,6 @@ fn gated() -> (Hub, Arc<Semaphore>) {
             async move { Ok(most) }
         });
     (hub, gate)
-}
-
-/// A method whose admissions are noted and whose completions the test holds.
-struct Pipeline {
-    gate: Arc<Semaphore>,
-    admitted: Arc<Mutex<Vec<usize>>>,
-    running: Arc<AtomicUsize>,
-    most: Arc<AtomicUsize>,
-}
-
-impl Default for Pipeline {
-    fn default() -> Self {
-        Self {
-            gate: Arc::new(Semaphore::new(0)),
-            admitted: Arc::default(),
-            running: Arc::default(),
-            most: Arc::default(),
-        }
-    }
-}
-
-impl Pipeline {
-    fn hub(&self) -> Hub {
-        let (gate, admitted) = (self.gate.clone(), self.admitted.clone());
-        let (running, most) = (self.running.clone(), self.most.clone());
-        Hub::new().pipelined_method("Admit", move |_: Caller, (number,): (usize,)| {
-            admitted.lock().unwrap().push(number);
-            most.fetch_max(running.fetch_add(1, Ordering::Relaxed) + 1, Ordering::Relaxed);
-            let (gate, running) = (gate.clone(), running.clone());
-            async move {
-                Ok(async move {
-                    gate.acquire().await.unwrap().forget();
-                    running.fetch_sub(1, Ordering::Relaxed);
-                    Ok(number)
-                })
-            }
-        })
-    }
-
-    fn admitted(&self) -> Vec<usize> {
-        self.admitted.lock().unwrap().clone()
-    }
 }
 
 fn add(number: i64) -> Value {

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use serde_json::{Value, json};
+use serde_json::json;
 use signalr_server::{Caller, CloseReason, ConnectionHandle, ErrorDetail, Hub, Options};
 use tokio::io::AsyncWriteExt;
 use tokio::sync::Semaphore;
@@ -135,11 +135,11 @@ async fn what_breaks_the_rules_of_websockets_ends_with_their_codes(wire: Wire) {
         ("endless fragments", [frame(0x01, b""), frame(0x00, b"").repeat(4_096)].concat(), 1008),
         ("a storm of pings", frame(0x89, b"").repeat(41), 1008),
     ];
-    let options = Options { max_frame_bytes: 100_000, max_control_frames_per_second: 10, ..Options::default() };
+    let options = Options { max_frame_bytes: 100_000, max_control_frame_burst: 40, ..Options::default() };
     let server = Server::start_with(wire, Hub::new(), options).await;
     for (name, bytes, code) in rows {
         let mut client = server.connect().await;
-        eprintln!("{name}");
+
         client.write(&bytes).await;
         let (close, end) = client.closed().await;
         assert_eq!(end, End::Close(Some(code)), "{name}");
@@ -252,19 +252,24 @@ async fn what_is_sent_stands_for_a_ping() {
     options.protocol.keep_alive_interval = interval;
     let server = Server::start_with(Wire::Own, Hub::new(), options).await;
     let mut client = server.connect().await;
-    let mut last = Instant::now();
-    let start = last;
-    while start.elapsed() < 3 * interval {
-        last = Instant::now();
-        server.hub.clients().all().send("Said", &()).await.unwrap();
-        let message = client.next_of_all().await;
-        if message["type"] == 6 && last.elapsed() < interval / 2 && start.elapsed() < 2 * interval {
-            panic!("a ping though something was sent just before");
+    loop {
+        let start = Instant::now();
+        let (mut last, mut longest_pause, mut pings) = (start, Duration::ZERO, 0);
+        while start.elapsed() < 3 * interval {
+            server.hub.clients().all().send("Said", &()).await.unwrap();
+            while client.next_of_all().await["type"] == 6 {
+                pings += 1;
+            }
+            longest_pause = longest_pause.max(last.elapsed());
+            last = Instant::now();
         }
-        tokio::task::yield_now().await;
+        // On a busy machine the test itself may have been silent for too long: then it says nothing.
+        if longest_pause < interval / 2 {
+            assert_eq!(pings, 0);
+            break;
+        }
     }
-    assert_eq!(client.next_until_ping().await, json!({"type": 6}));
-    assert!(last.elapsed() >= interval);
+    assert_eq!(client.next_of_all().await, json!({"type": 6}), "silence is filled");
 }
 
 async fn a_client_that_pinged_once_must_not_fall_silent(wire: Wire) {
@@ -347,6 +352,7 @@ async fn a_stopping_server_finishes_calls_and_invites_everyone_back(wire: Wire) 
     for refused in [refused, server.http("GET /hub", &upgrade_request()).await] {
         assert_eq!((refused.status, refused.header("retry-after")), (503, Some("5")));
     }
+    new.shake_hands().await;
     idle.call("2", "Hold", json!([])).await;
     gate.add_permits(1);
     let completion = busy.next().await;
@@ -355,9 +361,34 @@ async fn a_stopping_server_finishes_calls_and_invites_everyone_back(wire: Wire) 
         let ended = client.closed().await;
         assert_eq!(ended, (Some(json!({"type": 7, "allowReconnect": true})), End::Close(Some(1000))));
     }
-    assert_eq!(new.closed().await, (None, End::Close(Some(1000))), "one without a handshake can be told nothing");
+    assert_eq!(new.closed().await.0, Some(json!({"type": 7, "allowReconnect": true})));
     soon("the drain ends", draining).await.unwrap();
     assert_eq!(server.hub.calls_in_flight(), 0, "no new call was read");
+}
+
+#[tokio::test]
+async fn a_client_that_shakes_hands_after_the_goodbyes_is_invited_back_too() {
+    let (hub, handles) = registering();
+    let options = Options { drain_spread: Duration::ZERO, ..Options::default() };
+    let server = Server::start_with(Wire::Own, hub, options).await;
+    let mut client = server.open().await;
+    until("it is connected", || server.metric("connections") == 1).await;
+    server.hub.drain().await;
+    client.shake_hands().await;
+    assert_eq!(client.closed().await.0, Some(json!({"type": 7, "allowReconnect": true})));
+    assert!(handles.lock().unwrap().is_empty(), "the hub never hears of it");
+}
+
+#[tokio::test]
+async fn a_call_that_ends_its_own_connection_is_still_answered() {
+    let hub = Hub::new().method("Logout", |caller: Caller, (): ()| async move {
+        caller.connection().end(CloseReason::Ended);
+        Ok("bye")
+    });
+    let server = Server::start(hub).await;
+    let mut client = server.connect().await;
+    assert_eq!(client.invoke("Logout", json!([])).await, Ok(json!("bye")));
+    assert_eq!(client.closed().await, (Some(json!({"type": 7})), End::Close(Some(1000))));
 }
 
 #[tokio::test]
@@ -431,16 +462,4 @@ fn registering() -> (Hub, Arc<Mutex<Vec<ConnectionHandle>>>) {
         async { Ok(()) }
     });
     (hub, handles)
-}
-
-impl Client {
-    /// Passes over calls up to a ping.
-    async fn next_until_ping(&mut self) -> Value {
-        loop {
-            let message = self.next_of_all().await;
-            if message["type"] == 6 {
-                return message;
-            }
-        }
-    }
 }

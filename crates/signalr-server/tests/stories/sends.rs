@@ -69,6 +69,7 @@ async fn groups_are_joined_and_left(wire: Wire) {
     leaves.invoke("Leave", json!(["never joined"])).await.unwrap();
     goes.send(&json!({"type": 7})).await;
     goes.closed().await;
+    drop(goes);
     until("it is gone", || server.metric("connections") == 2).await;
     server.hub.clients().group("g").send("Said", &("once",)).await.unwrap();
     assert_eq!(stays.next_call().await, ("Said".into(), json!(["once"])));
@@ -245,6 +246,26 @@ async fn the_disconnected_handler_runs_once_whatever_the_end(wire: Wire) {
         assert_eq!(lobby.left(), [error.map(str::to_owned)], "{end}");
         assert!(lobby.handles()[0].is_ended(), "{end}");
     }
+}
+
+/// Answers are gathered to the end of a turn, sends go out at once, so a later call's send overtakes them.
+#[tokio::test]
+#[ignore = "a design question: order between the answers of one turn and what its calls send"]
+async fn a_send_does_not_overtake_the_answer_of_an_earlier_call() {
+    let hub = Hub::new().method("Say", |caller: Caller, (number,): (u8,)| async move {
+        caller.itself().send("Said", &(number,)).await?;
+        Ok(number)
+    });
+    let server = Server::start(hub).await;
+    let mut client = server.connect().await;
+    let call = |number: u8| json!({"type": 1, "invocationId": "1", "target": "Say", "arguments": [number]});
+    client.send_text(&format!("{}\x1e{}\x1e", call(1), call(2))).await;
+    let mut order = Vec::new();
+    for _ in 0..4 {
+        let message = client.next().await;
+        order.push(if message["type"] == 1 { message["arguments"][0].clone() } else { message["result"].clone() });
+    }
+    assert_eq!(order, [1, 1, 2, 2]);
 }
 
 #[tokio::test]

@@ -86,6 +86,9 @@ pub enum CommandError {
     /// The output cannot be written.
     #[error("the output cannot be written: {0}")]
     Output(#[from] io::Error),
+    /// Not even the basics: threads, signals.
+    #[error("the system does not allow it: {0}")]
+    System(io::Error),
     /// The server cannot start.
     #[error("{0}")]
     Serve(String),

@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    fmt::Write as _,
+    fmt::{self, Write as _},
     io::{self, Write},
 };
 
@@ -22,6 +22,26 @@ pub(super) struct Package {
     date_time: String,
     partition: i32,
     offset: i64,
+}
+
+/// Where packages are missing, as the server sends it.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Gap {
+    partition: i32,
+    next_offset: i64,
+    lost: i64,
+}
+
+impl fmt::Display for Gap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { partition, next_offset, lost } = self;
+        match lost {
+            0 => write!(f, "partition {partition} ends before that offset; going on at {next_offset}"),
+            1 => write!(f, "1 package of partition {partition} is gone; going on at offset {next_offset}"),
+            _ => write!(f, "{lost} packages of partition {partition} are gone; going on at offset {next_offset}"),
+        }
+    }
 }
 
 /// Prints one line, for several events in one package one line each.

@@ -5,21 +5,28 @@ use std::io::{self, Write};
 use reqwest::Response;
 use serde::{Deserialize, de::IgnoredAny};
 
-use super::{CommandError, client::Client, interrupted, package, quiet_on_closed_pipe, text::escape};
+use super::{
+    CommandError,
+    client::Client,
+    interrupted,
+    package::{self, Gap},
+    quiet_on_closed_pipe,
+    text::escape,
+};
 use crate::args::TailArgs;
 
 /// Prints to standard output until the end, Ctrl-C, or until nobody reads it any more.
 pub async fn run(args: &TailArgs) -> Result<(), CommandError> {
-    let mut out = io::BufWriter::new(io::stdout());
+    let (mut out, mut remarks) = (io::BufWriter::new(io::stdout()), io::stderr());
     let result = tokio::select! {
-        result = run_to(args, &mut out) => result,
+        result = run_to(args, &mut out, &mut remarks) => result,
         () = interrupted() => Ok(()),
     };
     quiet_on_closed_pipe(result)
 }
 
-/// The same with an output of choice, until the stream ends.
-pub async fn run_to(args: &TailArgs, out: &mut impl Write) -> Result<(), CommandError> {
+/// The same with outputs of choice, for packages and for remarks about them, until the stream ends.
+pub async fn run_to(args: &TailArgs, out: &mut impl Write, remarks: &mut impl Write) -> Result<(), CommandError> {
     let client = Client::new(&args.server.url)?;
     let mut url = client.url(&["topics", &args.topic, "packages"]);
     url.query_pairs_mut().append_pair("from", &args.start().to_string());
@@ -27,18 +34,21 @@ pub async fn run_to(args: &TailArgs, out: &mut impl Write) -> Result<(), Command
         url.query_pairs_mut().append_pair("until_end", "true");
     }
     match client.send(client.http.get(url)).await {
-        Ok(response) => Printer { client: &client, json: args.json, out }.follow(response, args.until_end).await,
+        Ok(response) => {
+            Printer { client: &client, json: args.json, out, remarks }.follow(response, args.until_end).await
+        }
         Err(error) => Err(client.explain(&args.topic, error).await),
     }
 }
 
-struct Printer<'a, W> {
+struct Printer<'a, W, R> {
     client: &'a Client,
     json: bool,
     out: &'a mut W,
+    remarks: &'a mut R,
 }
 
-impl<W: Write> Printer<'_, W> {
+impl<W: Write, R: Write> Printer<'_, W, R> {
     async fn follow(mut self, mut response: Response, until_end: bool) -> Result<(), CommandError> {
         let mut pending = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(|error| self.client.failed(&error))? {
@@ -70,8 +80,17 @@ impl<W: Write> Printer<'_, W> {
 
     fn line(&mut self, line: &[u8]) -> Result<(), CommandError> {
         let kind: Line = serde_json::from_slice(line).map_err(|error| self.bad(&error))?;
-        if let (Some(error), None) = (kind.error, kind.offset) {
-            return Err(CommandError::StreamEnded(escape(error.trim_end_matches('.')).into_owned()));
+        match (kind.offset, kind.error, kind.gap) {
+            (None, Some(error), _) => {
+                return Err(CommandError::StreamEnded(escape(error.trim_end_matches('.')).into_owned()));
+            }
+            (None, None, Some(gap)) => {
+                // Packages before it are shown before it. Nobody may read remarks; the packages go on all the same.
+                self.out.flush()?;
+                let _ = writeln!(self.remarks, "note: {gap}");
+                return Ok(());
+            }
+            _ => {}
         }
         if self.json {
             self.out.write_all(line)?;
@@ -88,11 +107,12 @@ impl<W: Write> Printer<'_, W> {
     }
 }
 
-/// Enough of a line to tell a package, which has an offset, from the error that ends a stream.
+/// Enough of a line to tell a package, which has an offset, from a gap and from the error that ends a stream.
 #[derive(Deserialize)]
 struct Line {
-    error: Option<String>,
     offset: Option<IgnoredAny>,
+    error: Option<String>,
+    gap: Option<Gap>,
 }
 
 /// More than any message a broker is set up for; something that sends no line breaks must not fill the memory.

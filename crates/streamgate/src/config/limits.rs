@@ -52,6 +52,14 @@ pub struct Limits {
     /// Age of the oldest frame waiting to be written to one connection. Default 10 s. Past it: as `output_queue_bytes`.
     #[serde(with = "units::duration")]
     pub output_queue_age: Duration,
+    /// Bytes waiting to be written to all connections together, shared ones counted for each. Default 256 MiB. Past it: a
+    /// connection that cannot take more ends, as with `output_queue_bytes`.
+    #[serde(with = "units::size")]
+    pub output_total: usize,
+    /// Bytes of unfinished messages and waiting calls of all connections together; HTTP request bodies are counted by
+    /// themselves. Default 256 MiB. Past it: the connection that brings more ends; of request bodies the oldest unfinished one gets HTTP 503.
+    #[serde(with = "units::size")]
+    pub input_total: usize,
     /// Time in which a connection that has output takes none of it. Default 10 s. Past it: the connection is reset.
     #[serde(with = "units::duration")]
     pub write_stall: Duration,
@@ -72,6 +80,9 @@ pub struct Limits {
     /// Time for a request's complete head. Default 10 s. Past it: the connection is closed.
     #[serde(with = "units::duration")]
     pub head_timeout: Duration,
+    /// Time in which nothing comes of a request's body. Default 10 s. Past it, or slower than 1 KiB/s over 30 s: HTTP 408.
+    #[serde(with = "units::duration")]
+    pub body_timeout: Duration,
     /// Bytes of one HTTP request body. Default 4 MiB. Past it: HTTP 413.
     #[serde(with = "units::size")]
     pub body_size: usize,
@@ -93,12 +104,15 @@ impl Default for Limits {
             output_queue_bytes: 8 * MIB,
             output_queue_frames: 8_192,
             output_queue_age: Duration::from_secs(10),
+            output_total: 256 * MIB,
+            input_total: 256 * MIB,
             write_stall: Duration::from_secs(10),
             write_backlog_messages: 100_000,
             write_backlog_bytes: 64 * MIB,
             delivery_timeout: Duration::from_secs(30),
             drain_timeout: Duration::from_secs(15),
             head_timeout: Duration::from_secs(10),
+            body_timeout: Duration::from_secs(10),
             body_size: 4 * MIB,
         }
     }

@@ -3,17 +3,22 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::State as Shared;
-use axum::http::{StatusCode, header};
+use axum::extract::{Request, State as Shared};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use quix_gateway::Problem;
 use tokio::net::TcpListener;
 
-use super::State;
+use super::{State, public};
 
 /// Serves until the task is dropped.
 pub(super) async fn serve(listener: TcpListener, state: Arc<State>) {
-    let routes = health(state.clone()).route("/metrics", get(metrics).with_state(state));
+    let routes = health(state.clone())
+        .route("/metrics", get(metrics).with_state(state))
+        .fallback(|| async { Problem::new(StatusCode::NOT_FOUND, "There is nothing at this address.") })
+        .layer(from_fn(guard));
     if let Err(error) = axum::serve(listener, routes).await {
         tracing::error!(%error, "the management listener ended");
     }
@@ -22,13 +27,27 @@ pub(super) async fn serve(listener: TcpListener, state: Arc<State>) {
 /// `/health/live`, `/health/ready`, and the other names people try.
 pub(super) fn health(state: Arc<State>) -> Router {
     let mut routes = Router::new();
-    for path in ["/health/live", "/livez"] {
+    for path in LIVE {
         routes = routes.route(path, get(|| async { "live\n" }));
     }
-    for path in ["/health/ready", "/readyz", "/healthz"] {
+    for path in READY {
         routes = routes.route(path, get(ready));
     }
     routes.with_state(state)
+}
+
+pub(super) fn is_health(path: &str) -> bool {
+    LIVE.contains(&path) || READY.contains(&path)
+}
+
+/// What holds for the public listener holds here too.
+async fn guard(request: Request, next: Next) -> Response {
+    let mut response = match public::refuse_foreign_host(&request) {
+        Some(refused) => refused,
+        None => next.run(request).await,
+    };
+    response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response
 }
 
 async fn ready(Shared(state): Shared<Arc<State>>) -> Response {
@@ -47,3 +66,6 @@ async fn metrics(Shared(state): Shared<Arc<State>>) -> Response {
     }
     ([(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text).into_response()
 }
+
+const LIVE: [&str; 2] = ["/health/live", "/livez"];
+const READY: [&str; 3] = ["/health/ready", "/readyz", "/healthz"];

@@ -5,15 +5,17 @@ mod demo;
 mod management;
 mod public;
 mod settings;
+mod throttle;
 
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use kafka_bridge::broker::{Broker, Health};
 use kafka_bridge::feed::{FeedSettings, Feeds};
+use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 use quix_gateway::Gateway;
 use signalr_server::HubServer;
@@ -21,6 +23,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 pub use broker::{BrokerChoice, choose_broker};
+use public::Door;
 
 use crate::config::Config;
 
@@ -32,16 +35,19 @@ pub struct Server {
     /// Address of the management listener, where there is one.
     pub management: Option<SocketAddr>,
     state: Arc<State>,
+    gateway: Arc<Gateway>,
+    door: Arc<Door>,
     drain_timeout: Duration,
     tasks: Vec<JoinHandle<()>>,
 }
 
 /// What the listeners share.
 #[derive(Debug)]
-pub(crate) struct State {
-    pub(crate) hub: HubServer,
-    pub(crate) broker: Arc<dyn Broker>,
-    pub(crate) registry: Registry,
+struct State {
+    hub: HubServer,
+    broker: Arc<dyn Broker>,
+    registry: Registry,
+    started: Instant,
     draining: AtomicBool,
 }
 
@@ -54,9 +60,11 @@ impl Server {
         management: Option<TcpListener>,
     ) -> io::Result<Self> {
         let BrokerChoice { broker, metrics: broker_metrics } = broker;
-        let hub_metrics = signalr_server::metrics::Metrics::default();
-        let gateway_metrics = quix_gateway::metrics::Metrics::default();
+        let limit_hits = broker_metrics.limit_hits();
+        let hub_metrics = signalr_server::metrics::Metrics::sharing(limit_hits.clone());
+        let gateway_metrics = quix_gateway::metrics::Metrics::sharing(limit_hits.clone());
         let mut registry = Registry::with_prefix("streamgate");
+        registry.register("build", "The program", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
         hub_metrics.register(&mut registry);
         broker_metrics.register(&mut registry);
         gateway_metrics.register(&mut registry);
@@ -64,12 +72,14 @@ impl Server {
         let feeds = Feeds::with(broker.clone(), FeedSettings::default(), broker_metrics);
         let gateway = Gateway::new(broker.clone(), feeds, settings::gateway(config), gateway_metrics);
         let hub = HubServer::with_metrics("/hub", gateway.hub(), settings::hub(config), hub_metrics);
-        let state = Arc::new(State { hub, broker, registry, draining: AtomicBool::new(false) });
+        let started = Instant::now();
+        let state = Arc::new(State { hub, broker, registry, started, draining: AtomicBool::new(false) });
 
         let (address, management_address) = (public.local_addr()?, management.as_ref().map(TcpListener::local_addr));
-        let routes =
-            demo::router().merge(management::health(state.clone())).fallback_service(quix_gateway::router(gateway));
-        let mut tasks = vec![tokio::spawn(public::serve(public, state.clone(), routes, config.into()))];
+        let api = quix_gateway::router(gateway.clone());
+        let routes = demo::router().merge(management::health(state.clone())).fallback_service(api);
+        let door = Door::new(state.clone(), routes, public::Settings::new(config, limit_hits));
+        let mut tasks = vec![tokio::spawn(door.clone().serve(public))];
         if let Some(listener) = management {
             tasks.push(tokio::spawn(management::serve(listener, state.clone())));
         }
@@ -77,6 +87,8 @@ impl Server {
             public: address,
             management: management_address.transpose()?,
             state,
+            gateway,
+            door,
             drain_timeout: config.limits.drain_timeout,
             tasks,
         })
@@ -87,16 +99,18 @@ impl Server {
         self.state.hub.calls_in_flight()
     }
 
-    /// Stops: not ready at once, new connections refused, calls that were read are answered, records that were taken are
-    /// stored, every client told to come back. Takes `drain_timeout` at most.
+    /// Stops: not ready at once, new connections and requests refused, calls that were read are answered, records that were
+    /// taken are stored, every client told to come back. Takes `drain_timeout` at most.
     pub async fn drain(self) {
         self.state.draining.store(true, Ordering::Relaxed);
+        self.gateway.end_tails();
         let politely = async {
             self.state.hub.drain().await;
             self.state.broker.flush().await;
             while self.state.hub.connections() > 0 {
                 tokio::time::sleep(DRAIN_TICK).await;
             }
+            self.door.close().await;
         };
         if tokio::time::timeout(self.drain_timeout, politely).await.is_err() {
             tracing::warn!(connections = self.state.hub.connections(), "not everything ended within the drain timeout");
@@ -105,12 +119,18 @@ impl Server {
 }
 
 impl State {
+    fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
+    }
+
     /// Why the server is not ready, if it is not.
-    pub(crate) fn unready(&self) -> Option<&'static str> {
-        if self.draining.load(Ordering::Relaxed) {
+    fn unready(&self) -> Option<&'static str> {
+        if self.is_draining() {
             return Some("draining");
         }
         match self.broker.health() {
+            // Unreachable since before the start: it has not been there yet.
+            Health::Unreachable { since } if since <= self.started => Some("broker not reached yet"),
             Health::Unreachable { since } if since.elapsed() > BROKER_GRACE => Some("broker unreachable"),
             _ => None,
         }

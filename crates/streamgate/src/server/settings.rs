@@ -1,5 +1,7 @@
 //! The one configuration, handed to the parts as their settings.
 
+use std::time::Duration;
+
 use kafka_bridge::kafka::{KafkaSettings, SettingsError};
 use signalr_server::cors::AllowedOrigins;
 use signalr_server::{ErrorDetail, Options};
@@ -20,6 +22,8 @@ pub(super) fn hub(config: &Config) -> Options {
         max_bytes_in_flight: limits.calls_in_flight_bytes,
         max_queued_bytes: limits.output_queue_bytes,
         max_queued_frames: limits.output_queue_frames as usize,
+        max_total_queued_bytes: limits.output_total,
+        max_total_input_bytes: limits.input_total,
         max_queued_age: limits.output_queue_age,
         max_write_stall: limits.write_stall,
         max_frame_bytes: limits.frame_size,
@@ -47,9 +51,15 @@ pub(super) fn gateway(config: &Config) -> quix_gateway::Settings {
         create_topics: config.makes_topics(),
         max_subscriptions: config.limits.subscriptions as usize,
         max_body_bytes: config.limits.body_size,
+        max_total_body_bytes: config.limits.input_total,
+        body_timeout: config.limits.body_timeout,
+        lookup_timeout: config.limits.delivery_timeout.min(LONGEST_LOOKUP),
         ..quix_gateway::Settings::default()
     }
 }
+
+/// Longer than this nobody wants to wait for a topic's name.
+const LONGEST_LOOKUP: Duration = Duration::from_secs(10);
 
 /// Largest record: the largest message, and room for what the envelope adds.
 pub(super) fn message_max_bytes(config: &Config) -> usize {

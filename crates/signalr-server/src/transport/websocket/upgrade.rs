@@ -49,8 +49,8 @@ fn has_token(headers: &HeaderMap, name: header::HeaderName, token: &str) -> bool
 pub(crate) enum Io {
     /// The socket itself, kept in the outbox, which writes to it from any thread.
     Socket(Option<TcpStream>),
-    /// Anything else, such as TLS.
-    Other(Pin<Box<dyn AsyncReadWrite>>),
+    /// Anything else, such as TLS, and whether all that was written to it is flushed.
+    Other { io: Pin<Box<dyn AsyncReadWrite>>, is_flushed: bool },
 }
 
 pub(crate) trait AsyncReadWrite: AsyncRead + AsyncWrite + Send {}
@@ -60,7 +60,7 @@ impl<T: AsyncRead + AsyncWrite + Send> AsyncReadWrite for T {}
 pub(crate) fn into_io(upgraded: Upgraded) -> (Io, Bytes) {
     match upgraded.downcast::<TokioIo<TcpStream>>() {
         Ok(parts) => (Io::Socket(Some(parts.io.into_inner())), parts.read_buf),
-        Err(upgraded) => (Io::Other(Box::pin(TokioIo::new(upgraded))), Bytes::new()),
+        Err(upgraded) => (Io::Other { io: Box::pin(TokioIo::new(upgraded)), is_flushed: true }, Bytes::new()),
     }
 }
 
@@ -72,7 +72,7 @@ impl Io {
         buffer: &mut [u8],
     ) -> Poll<io::Result<usize>> {
         match (self, socket) {
-            (Self::Other(io), _) => {
+            (Self::Other { io, .. }, _) => {
                 let mut buffer = ReadBuf::new(buffer);
                 io.as_mut().poll_read(cx, &mut buffer).map_ok(|()| buffer.filled().len())
             }
@@ -94,9 +94,9 @@ impl Io {
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         match (self, socket) {
-            (Self::Other(io), _) => {
+            (Self::Other { io, is_flushed }, _) => {
                 let written = std::task::ready!(io.as_mut().poll_write_vectored(cx, slices))?;
-                std::task::ready!(io.as_mut().poll_flush(cx))?;
+                *is_flushed = false;
                 Poll::Ready(Ok(written))
             }
             (Self::Socket(_), Some(socket)) => loop {
@@ -110,11 +110,22 @@ impl Io {
         }
     }
 
+    /// Sends off what was written. Apart from writing: what waits for a flush is written already.
+    pub(crate) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if let Self::Other { io, is_flushed } = self
+            && !*is_flushed
+        {
+            std::task::ready!(io.as_mut().poll_flush(cx))?;
+            *is_flushed = true;
+        }
+        Poll::Ready(Ok(()))
+    }
+
     /// Tells the peer that nothing follows.
     pub(crate) fn shut_down(&mut self, socket: Option<&TcpStream>, cx: &mut Context<'_>) {
         match self {
             // A failure means that the connection is gone already.
-            Self::Other(io) => drop(io.as_mut().poll_shutdown(cx)),
+            Self::Other { io, .. } => drop(io.as_mut().poll_shutdown(cx)),
             Self::Socket(_) => {
                 if let Some(socket) = socket {
                     let _ = socket2::SockRef::from(socket).shutdown(std::net::Shutdown::Write);

@@ -7,9 +7,9 @@ use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
-use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 
-use super::{BoxedIo, soon};
+use super::{Answer, BoxedIo, soon};
 
 pub(crate) struct Client {
     socket: WebSocketStream<BoxedIo>,
@@ -34,6 +34,14 @@ impl Client {
         let request = format!("ws://hub{path}");
         let upgrade = tokio_tungstenite::client_async_with_config(request, io, Some(config));
         let (socket, _) = soon("an upgrade", upgrade).await.unwrap();
+        Self { socket, received: VecDeque::new(), pongs: Vec::new() }
+    }
+
+    /// The same where the request was written already.
+    pub(crate) async fn after_upgrade(io: BoxedIo) -> Self {
+        let (answer, io) = Answer::read_keeping(io).await;
+        assert_eq!(answer.status, 101);
+        let socket = WebSocketStream::from_raw_socket(io, Role::Client, None).await;
         Self { socket, received: VecDeque::new(), pongs: Vec::new() }
     }
 

@@ -25,11 +25,17 @@ impl Answer {
         }
         text.push_str("\r\n");
         io.write_all(text.as_bytes()).await.unwrap();
+        Self::read_keeping(io).await.0
+    }
+
+    /// The next answer, and the stream behind it for more.
+    pub(crate) async fn read_keeping(io: BoxedIo) -> (Self, BoxedIo) {
         soon("an HTTP answer", Self::read(io)).await
     }
 
-    async fn read(io: BoxedIo) -> Self {
-        let mut io = BufReader::new(io);
+    async fn read(io: BoxedIo) -> (Self, BoxedIo) {
+        // One byte at a time, so that nothing of what follows is taken along.
+        let mut io = BufReader::with_capacity(1, io);
         let mut line = String::new();
         io.read_line(&mut line).await.unwrap();
         let status = line.split(' ').nth(1).expect("a status line");
@@ -46,7 +52,7 @@ impl Answer {
         let mut body = vec![0; length];
         io.read_exact(&mut body).await.unwrap();
         answer.body = String::from_utf8(body).unwrap();
-        answer
+        (answer, io.into_inner())
     }
 
     pub(crate) fn header(&self, name: &str) -> Option<&str> {

@@ -13,11 +13,11 @@ pub(crate) use server::{BoxedIo, Server, Wire, serve_http};
 /// Runs each of these stories over every [`Wire`].
 macro_rules! on_every_wire {
     ($($story:ident),* $(,)?) => {
-        mod own { $(#[tokio::test] async fn $story() { super::$story(crate::common::Wire::Own).await })* }
-        mod hyper { $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)] async fn $story() {
+        mod by_itself { $(#[tokio::test] async fn $story() { super::$story(crate::common::Wire::Own).await })* }
+        mod embedded { $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)] async fn $story() {
             super::$story(crate::common::Wire::Hyper).await
         })* }
-        mod duplex { $(#[tokio::test] async fn $story() { super::$story(crate::common::Wire::Duplex).await })* }
+        mod in_memory { $(#[tokio::test] async fn $story() { super::$story(crate::common::Wire::Duplex).await })* }
     };
 }
 pub(crate) use on_every_wire;

@@ -1,0 +1,9 @@
+//! Stories of the program as people run it: the real binary as a process, on free ports.
+
+mod commands;
+mod drain;
+mod http;
+mod kafka;
+mod metrics;
+mod start;
+mod support;
