@@ -36,7 +36,12 @@ pub enum CloseReason {
     /// A gap in what the connection was subscribed to, or another fault that only a new connection mends.
     Fault(Cow<'static, str>),
     /// The handler for new connections failed.
-    Refused(String),
+    Refused {
+        /// Why.
+        text: String,
+        /// Whether it is for the client to know, whatever is told of errors otherwise.
+        for_client: bool,
+    },
     /// The server is stopping.
     Draining,
 }
@@ -60,7 +65,9 @@ impl CloseReason {
             Self::TransportEnded | Self::Handshake(_) | Self::WriteStalled => return None,
             Self::Ended | Self::PeerClosed(_) => (None, false),
             Self::Draining => (None, true),
-            Self::Refused(text) => (Some(with_detail(Some(text.as_str()), detail >= ErrorDetail::All)), false),
+            Self::Refused { text, for_client } => {
+                (Some(with_detail(Some(text), *for_client || detail >= ErrorDetail::All)), false)
+            }
             _ => (Some(with_detail(self.detail().as_deref(), detail >= ErrorDetail::ClientFaults)), true),
         };
         Some(HubMessage::Close { error: error.map(Cow::Owned), allow_reconnect })
@@ -74,7 +81,7 @@ impl CloseReason {
             Self::TransportEnded => Some("The transport ended without a close frame.".to_owned()),
             Self::Handshake(error) => Some(error.to_string()),
             Self::WriteStalled => Some("Nothing could be written to the connection for too long.".to_owned()),
-            Self::Refused(text) => Some(text.clone()),
+            Self::Refused { text, .. } => Some(text.clone()),
             _ => self.detail(),
         }
     }
@@ -88,7 +95,7 @@ impl CloseReason {
             Self::MessageTooLarge { .. } => "limit",
             Self::PeerTimeout => "idle",
             Self::TooSlow | Self::WriteStalled => "slow",
-            Self::Fault(_) | Self::Refused(_) => "error",
+            Self::Fault(_) | Self::Refused { .. } => "error",
             Self::Draining => "drain",
         }
     }
@@ -157,7 +164,12 @@ mod tests {
                 close(Some("Connection closed with an error. The subscriber is too slow."), true),
             ),
             (
-                CloseReason::Refused("secret".into()),
+                CloseReason::Refused { text: "HubException: full".into(), for_client: true },
+                ErrorDetail::Hidden,
+                close(Some("Connection closed with an error. HubException: full"), false),
+            ),
+            (
+                CloseReason::Refused { text: "secret".into(), for_client: false },
                 ErrorDetail::ClientFaults,
                 close(Some("Connection closed with an error."), false),
             ),

@@ -290,7 +290,7 @@ impl Ending<'_> {
                 Some(Event::Opened)
             }
             Err(text) => {
-                self.end(CloseReason::Refused(text), None, ErrorDetail::Hidden);
+                self.end(CloseReason::Refused { text, for_client: true }, None, ErrorDetail::Hidden);
                 None
             }
         }

@@ -239,7 +239,7 @@ fn a_client_speaks_first_and_counts_the_servers_silence_from_the_start() {
     let mut input: &[u8] = b"{\"error\":\"no\"}\x1e";
     assert!(refused.receive(&mut input, now).is_none());
     assert!(matches!(refused.poll_output(), Some(Output::Send(_))));
-    assert_eq!(refused.poll_output(), Some(Output::End(CloseReason::Refused("no".into()))));
+    assert_eq!(refused.poll_output(), Some(Output::End(CloseReason::Refused { text: "no".into(), for_client: true })));
 }
 
 proptest! {

@@ -65,6 +65,9 @@ pub struct Target {
 impl Target {
     /// Calls the clients' handler `target`. `arguments` is a tuple. Completes when every connection's socket or queue
     /// has the message; connections that have ended are passed over. Never waits for a slow one.
+    ///
+    /// Messages to one connection keep the order of their sends. Answers to calls are gathered to the end of a turn: what
+    /// a method sends to its own caller may come before the answers to earlier calls that arrived with it.
     pub async fn send<A: Serialize + ?Sized>(self, target: &str, arguments: &A) -> Result<(), SendError> {
         let mut frame: Option<Frame> = None;
         let now = Instant::now();

@@ -35,6 +35,11 @@ impl HubError {
         self.kind
     }
 
+    /// Whether it was raised for the caller, who is then always told.
+    pub fn is_for_caller(&self) -> bool {
+        self.for_caller
+    }
+
     /// Its text, without the kind.
     pub fn text(&self) -> &str {
         &self.text

@@ -8,7 +8,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
 use futures::stream::{FuturesUnordered, Stream};
-use signalr_proto::{Encoding, HubMessage, Invocation, Outcome};
+use signalr_proto::{CloseReason, Encoding, ErrorDetail, HubMessage, Invocation, Outcome};
 
 use crate::call::{Admission, CallFuture, Completion, RestFuture};
 use crate::error::CallError;
@@ -59,7 +59,7 @@ enum Step {
 }
 
 /// The connected handler failed; the connection ends.
-pub(crate) struct ConnectRefused(pub(crate) String);
+pub(crate) struct ConnectRefused(pub(crate) CloseReason);
 
 impl Calls {
     pub(crate) fn new(server: Arc<Shared>) -> Self {
@@ -232,8 +232,10 @@ impl Calls {
         self.bytes -= answer.bytes;
         if let (true, Err(error)) = (answer.is_connected_handler, &result) {
             return Err(ConnectRefused(match error {
-                CallError::Method(error) => error.to_string(),
-                other => other.text(&answer.target, self.server.options.protocol.error_detail),
+                CallError::Method(error) => {
+                    CloseReason::Refused { text: error.to_string(), for_client: error.is_for_caller() }
+                }
+                other => CloseReason::Refused { text: other.text(&answer.target, ErrorDetail::All), for_client: false },
             }));
         }
         if let Some(metrics) = &answer.metrics {

@@ -177,9 +177,9 @@ impl Driver {
         let Some(encoding) = self.protocol.encoding() else {
             return;
         };
-        if let Err(ConnectRefused(text)) = self.calls.poll(encoding, cx, out) {
+        if let Err(ConnectRefused(reason)) = self.calls.poll(encoding, cx, out) {
             self.is_known_to_hub = false;
-            self.protocol.close(CloseReason::Refused(text));
+            self.protocol.close(reason);
         }
     }
 
@@ -321,9 +321,9 @@ impl Driver {
         self.is_known_to_hub = true;
         tracing::info!(connection_id = %self.handle.id(), transport = "WebSockets", "connection opened");
         let caller = self.caller();
-        if let Err(ConnectRefused(text)) = self.calls.connect(caller, encoding, now, cx, out) {
+        if let Err(ConnectRefused(reason)) = self.calls.connect(caller, encoding, now, cx, out) {
             self.is_known_to_hub = false;
-            self.protocol.close(CloseReason::Refused(text));
+            self.protocol.close(reason);
         }
     }
 
