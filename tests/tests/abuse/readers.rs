@@ -119,7 +119,7 @@ async fn a_tail_that_nobody_reads_is_ended() {
         raw.read_past(b"\r\n\r\n").await;
         tails.push(raw);
     }
-    assert!(descriptors(&program) >= open + 10);
+    assert!(descriptors(&program) > open, "they are open");
     until("it gives them up", async || descriptors(&program) <= open).await;
     println!("10 tails nobody reads: {} MiB more", memory(&program).saturating_sub(before) / MIB);
 }

@@ -60,7 +60,8 @@ pub struct Limits {
     /// themselves. Default 256 MiB. Past it: the connection that brings more ends; of request bodies the oldest unfinished one gets HTTP 503.
     #[serde(with = "units::size")]
     pub input_total: usize,
-    /// Time in which a connection that has output takes none of it. Default 10 s. Past it: the connection is reset.
+    /// Time in which a connection that has output takes none of it. Default 10 s. Past it: a websocket ends; past twice the
+    /// time the system resets any connection.
     #[serde(with = "units::duration")]
     pub write_stall: Duration,
     /// Messages of all connections handed to the broker and not acknowledged. Default 100 000. Past it: calls are refused

@@ -29,6 +29,7 @@ pub(super) struct Settings {
     origins: AllowedOrigins,
     connections: usize,
     head_timeout: Duration,
+    write_stall: Duration,
     limit_hits: LimitHits,
 }
 
@@ -38,6 +39,7 @@ impl Settings {
             origins: settings::origins(config),
             connections: config.limits.connections as usize,
             head_timeout: config.limits.head_timeout,
+            write_stall: config.limits.write_stall,
             limit_hits,
         }
     }
@@ -95,6 +97,8 @@ impl Door {
 
     async fn serve_connection(self: Arc<Self>, stream: TcpStream, mut closing: watch::Receiver<bool>) {
         let _ = stream.set_nodelay(true);
+        // Websockets notice a stall by themselves and say so; this ends whatever else nobody reads, and dead peers.
+        let _ = socket2::SockRef::from(&stream).set_tcp_user_timeout(Some(self.settings.write_stall * 2));
         let mut http = hyper::server::conn::http1::Builder::new();
         http.timer(TokioTimer::new()).header_read_timeout(self.settings.head_timeout).max_buf_size(MAX_HEAD_BYTES);
         let service = service_fn(move |request| {
