@@ -122,7 +122,8 @@ mod tests {
         assert_eq!(bodies.lock().bytes, 8);
         drop(whole);
         drop(second);
-        assert_eq!((bodies.lock().bytes, bodies.lock().unfinished.len()), (0, 0));
+        assert_eq!(bodies.lock().bytes, 0);
+        assert_eq!(bodies.lock().unfinished.len(), 0);
 
         let (mut alone, mut alone_must_go) = bodies.begin();
         alone.take(b"12345678901");
