@@ -319,7 +319,7 @@ fn hosts_and_ports_of_brokers() {
 fn no_limit_can_be_zero() {
     let schema = schema::Schema::new();
     let limits = schema.get("limits").unwrap().as_table().unwrap().clone();
-    assert_eq!(limits.len(), 22);
+    assert!(!limits.is_empty());
     for (name, default) in limits {
         let zero = match default.as_str() {
             None => "0",
