@@ -41,7 +41,15 @@ async fn with_256_descriptors_a_flood_is_refused_and_nothing_spins() {
 
     // They say nothing, so their time is up soon: nobody has to give way by himself.
     let hub = format!("{}/hub", program.url);
-    until("there is room", async || HubClient::connect(&hub).await.is_ok()).await;
+    let mut n = 0;
+    until("there is room", async || {
+        n += 1;
+        match tokio::time::timeout(Duration::from_secs(20), HubClient::connect(&hub)).await {
+            Ok(Ok(_)) => true,
+            Ok(Err(error)) => { if n % 50 == 0 { println!("STEP {n} {error}") }; false }
+            Err(_) => { println!("STEP STUCK {n}"); tokio::time::sleep(Duration::from_secs(600)).await; false }
+        }
+    }).await;
     drop(flood);
     settled(&program, 2).await;
     witness.finish().await;
