@@ -44,7 +44,8 @@ async fn run(topic: Arc<Topic>, feeds: Arc<Feeds>, metrics: Metrics, mut command
         }
         Err(error) => {
             commands.close();
-            while let Ok(command) = commands.try_recv() {
+            // A command may be on its way in: `recv` waits for it.
+            while let Some(command) = commands.recv().await {
                 if let Command::Join { joined, .. } = command {
                     let _ = joined.send(Err(error.clone()));
                 }
@@ -86,8 +87,11 @@ impl Audience {
             had_members |= !self.members.is_empty();
             self.counts.members.set(self.members.len() as i64);
         }
-        // From here on commands fail to be sent, or are dropped with their answers; whoever asked, asks a new audience.
         self.counts.members.set(0);
+        // From here on commands fail to be sent, or are dropped with their answers; whoever asked, asks a new audience.
+        // One that is on its way in while the receiver is dropped would stay in the channel, never answered; `recv` waits.
+        self.commands.close();
+        while self.commands.recv().await.is_some() {}
     }
 
     fn obey(&mut self, command: Command) {

@@ -30,13 +30,16 @@ pub(super) async fn run(feeds: Arc<Feeds>, topic: String, id: u64, mut inbox: mp
             feeds.metrics.feeds.inc();
             let task = Task { feeds: &feeds, followers: Vec::new(), idle_since: Some(Instant::now()), gone: false };
             task.serve(deliveries, &mut inbox, out_of_map).await;
+            // A request on its way in while the inbox is dropped would stay in it, never answered; `recv` waits for it.
+            inbox.close();
+            while inbox.recv().await.is_some() {}
             feeds.metrics.feeds.dec();
             tracing::debug!(topic, "feed ended");
         }
         Err(error) => {
             drop(out_of_map);
             tracing::debug!(topic, %error, "feed not started");
-            refuse_all(&mut inbox, &error);
+            refuse_all(&mut inbox, &error).await;
         }
     }
 }
@@ -193,9 +196,9 @@ fn event_of(delivery: Delivery) -> Option<FeedEvent> {
 }
 
 /// Answers those who wait for a start that failed. Later ones find the feed out of the map.
-fn refuse_all(inbox: &mut mpsc::UnboundedReceiver<Request>, error: &ReadError) {
+async fn refuse_all(inbox: &mut mpsc::UnboundedReceiver<Request>, error: &ReadError) {
     inbox.close();
-    while let Ok(request) = inbox.try_recv() {
+    while let Some(request) = inbox.recv().await {
         if let Request::Join { joined, .. } = request {
             let _ = joined.send(Err(error.clone()));
         }

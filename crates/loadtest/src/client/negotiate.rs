@@ -1,5 +1,7 @@
 //! The POST before the websocket: asks for a connection, gets its id and token.
 
+use std::pin::pin;
+
 use bytes::Bytes;
 use http_body_util::{BodyExt, Empty};
 use hyper::Request;
@@ -31,7 +33,6 @@ struct Refusal {
 pub(super) async fn negotiate(url: &HubUrl, options: &ConnectOptions) -> Result<Negotiated, ConnectError> {
     let stream = TcpStream::connect(&url.authority).await?;
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
-    let driver = tokio::spawn(connection);
     let mut request = Request::post(url.path("/negotiate", "negotiateVersion=1"))
         .header(HOST, &url.authority)
         .header("X-Requested-With", "XMLHttpRequest");
@@ -39,11 +40,20 @@ pub(super) async fn negotiate(url: &HubUrl, options: &ConnectOptions) -> Result<
         request = request.header(AUTHORIZATION, format!("Bearer {token}"));
     }
     let request = request.body(Empty::<Bytes>::new()).map_err(|error| ConnectError::Url(error.to_string()))?;
-    let response = sender.send_request(request).await?;
-    let status = response.status().as_u16();
-    let body = response.into_body().collect().await?.to_bytes();
-    driver.abort();
-    read(status, &body)
+    let exchange = async move {
+        let response = sender.send_request(request).await?;
+        let status = response.status().as_u16();
+        read(status, &response.into_body().collect().await?.to_bytes())
+    };
+    // Driven in turns with the exchange, not on another thread: a request handed over while the connection ends there
+    // would never be answered.
+    let mut exchange = pin!(exchange);
+    tokio::select! {
+        biased;
+        negotiated = exchange.as_mut() => return negotiated,
+        _ = connection => {} // its error is the exchange's as well
+    }
+    exchange.await
 }
 
 fn read(status: u16, body: &[u8]) -> Result<Negotiated, ConnectError> {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use axum::body::Bytes;
+use axum::body::{BodyDataStream, Bytes};
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::{HeaderMap, StatusCode, header, request::Parts};
 use futures::StreamExt;
@@ -49,6 +49,7 @@ impl FromRequest<Arc<Gateway>> for Body {
             return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "Bodies are taken without compression only."));
         }
         if announced_length(request.headers()).is_some_and(|length| length > limit as u64) {
+            discard(request.into_body().into_data_stream());
             return Err(too_large(gateway));
         }
         read(request.into_body(), gateway).await.map(Self)
@@ -74,6 +75,7 @@ async fn read(body: axum::body::Body, gateway: &Arc<Gateway>) -> Result<Bytes, P
             },
         };
         if held.len() + piece.len() > limit {
+            discard(pieces);
             return Err(too_large(gateway));
         }
         held.take(&piece);
@@ -82,6 +84,17 @@ async fn read(body: axum::body::Body, gateway: &Arc<Gateway>) -> Result<Bytes, P
             return Err(too_slow(gateway));
         }
     }
+}
+
+/// Lets a client that was refused get rid of what it is sending, for a moment: closing on unread input would destroy the
+/// answer on its way.
+fn discard(mut pieces: BodyDataStream) {
+    tokio::spawn(tokio::time::timeout(DISCARD_TIME, async move {
+        let mut discarded = 0;
+        while let (true, Some(Ok(piece))) = (discarded < DISCARD_BYTES, pieces.next().await) {
+            discarded += piece.len();
+        }
+    }));
 }
 
 fn not_written(status: StatusCode, detail: impl Into<String>) -> Problem {
@@ -117,6 +130,10 @@ fn is_encoded(headers: &HeaderMap) -> bool {
 
 /// A body that takes longer than this must have come at [`LEAST_PER_SECOND`] on average.
 const SLOW_START: Duration = Duration::from_secs(30);
+
+/// Of a refused body.
+const DISCARD_BYTES: usize = 64 * 1024 * 1024;
+const DISCARD_TIME: Duration = Duration::from_secs(2);
 
 /// Bytes.
 const LEAST_PER_SECOND: u64 = 1024;
