@@ -28,8 +28,7 @@ async fn no_token_is_ever_logged() {
     let client = HubClient::connect_with(&hub, &options).await.unwrap();
     let other = HubClient::connect(&format!("{hub}?{query}")).await.unwrap();
     client.invoke("SubscribeToPackages", &("t",)).await.unwrap();
-    for failing in [Some("SendEventData"), Some("NoSuchMethod"), None] {
-        let Some(target) = failing else { continue };
+    for target in ["SendEventData", "NoSuchMethod"] {
         client.invoke(target, &(SECRET,)).await.unwrap_err();
         client.send(target, &(SECRET,)).unwrap();
     }
@@ -66,15 +65,15 @@ async fn no_token_is_ever_logged() {
 async fn a_client_cannot_write_much_into_the_log_and_nothing_that_a_terminal_obeys() {
     let program = Program::serve(&["--memory"]).await;
     let long = format!("\\u001b[31m\\r\\n\\u009b{}", "x".repeat(1 << 20));
-    let mut says = vec![
+    let says = [
         format!(r#"{{"type":7,"error":"{long}"}}"#),
         format!(r#"{{"type":"{long}"}}"#),
         format!(r#"{{"type":6,"x":"{long}","invocationId":{{"{long}":1}}}} {long}"#),
         format!(r#"{{"type":1,"target":"{long}","arguments":["{long}"]}}"#),
         format!(r#"{{"type":1,"target":"SendEventData","arguments":["{long}","{long}","{long}"]}}"#),
-        format!("{long}"),
+        long.clone(),
     ];
-    for say in says.drain(..) {
+    for say in says {
         let mut raw = Raw::hub(program.address()).await;
         let _ = raw.say(&say).await;
         raw.finish().await;

@@ -62,6 +62,26 @@ async fn who_subscribes_and_leaves_again_and_again_leaves_nothing() {
     witness.finish().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn who_subscribes_while_the_last_one_leaves_is_answered() {
+    let server = Arc::new(TestServer::start().await);
+    let clients = (0..8).map(|number| {
+        let (server, topic) = (server.clone(), format!("door-{}", number / 2));
+        tokio::spawn(async move {
+            let client = server.connect().await;
+            for _ in 0..1000 {
+                within("an answer", client.invoke("SubscribeToPackages", &(&topic,))).await.unwrap();
+                within("an answer", client.invoke("UnsubscribeFromPackages", &(&topic,))).await.unwrap();
+            }
+            client.close().await;
+        })
+    });
+    for client in join_all(clients).await {
+        client.unwrap();
+    }
+    until("all have left", async || total(&server.management(), "streamgate_subscriptions").await == 0.0).await;
+}
+
 async fn come_and_go(program: &Program, round: usize) {
     let client = HubClient::connect(&format!("{}/hub", program.url)).await.unwrap();
     let mut calls = Vec::new();
