@@ -244,48 +244,6 @@ async fn replays_are_bounded_and_their_places_come_back() {
     until_some("a place is free", || async { broker.read(&topic, Start::Earliest).await.ok() }).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "a measurement, not a check: run with --release --ignored --nocapture"]
-async fn figures() {
-    let kafka = Kafka::start().await;
-    let broker = connect(&kafka);
-    let topic = make_topic(&broker, "figures", 1).await;
-    let value = "x".repeat(100);
-    let begun = Instant::now();
-    for _ in 0..20 {
-        let acks: Vec<_> = (0..10_000).map(|_| broker.append(&topic, record("k", &value)).unwrap()).collect();
-        assert!(join_all(acks).await.iter().all(Result::is_ok));
-    }
-    println!("produced 200 000 of 100 bytes: {:.0}/s", 200_000.0 / begun.elapsed().as_secs_f64());
-
-    let begun = Instant::now();
-    take(&mut broker.read(&topic, Start::Earliest).await.unwrap(), 200_000).await;
-    println!("replayed 200 000: {:.0}/s", 200_000.0 / begun.elapsed().as_secs_f64());
-
-    let mut live = broker.read(&topic, Start::End).await.unwrap();
-    let mut latencies = Vec::new();
-    for _ in 0..2_000 {
-        let sent = Instant::now();
-        drop(broker.append(&topic, record("k", &value)).unwrap());
-        take(&mut live, 1).await;
-        latencies.push(sent.elapsed());
-    }
-    latencies.sort_unstable();
-    println!("append -> delivered, one at a time: p50 {:?}, p99 {:?}", latencies[1_000], latencies[1_980]);
-    let mut joins = Vec::new();
-    for _ in 0..50 {
-        let topic = make_topic(&broker, "join", 1).await;
-        let asked = Instant::now();
-        let mut reader = broker.read(&topic, Start::End).await.unwrap();
-        let joined = asked.elapsed();
-        store(&broker, &topic, "k", "x").await;
-        take(&mut reader, 1).await;
-        joins.push((joined, asked.elapsed()));
-    }
-    joins.sort_unstable();
-    println!("join p50 {:?}, until its first message {:?}", joins[25].0, joins[25].1);
-}
-
 /// One broker for all tests that do not harm it.
 async fn shared() -> &'static Kafka {
     static KAFKA: OnceCell<Kafka> = OnceCell::const_new();

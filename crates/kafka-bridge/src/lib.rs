@@ -20,7 +20,7 @@
 //! ```
 
 pub mod broker;
-#[cfg(any(feature = "contract", debug_assertions))]
+#[cfg(feature = "contract")]
 pub mod contract;
 pub mod feed;
 pub mod kafka;

@@ -30,7 +30,7 @@ pub(crate) enum Want {
     Typed(&'static str, &'static str),
     /// The whole record as JSON, text or bytes.
     Raw,
-    /// Raw for now: segments and the codecs of timeseries are read by a later issue.
+    /// Raw: segments and the codecs of timeseries are not read yet.
     Later,
     Skip(Skip),
 }

@@ -1,6 +1,8 @@
 //! The task of one connection: one loop over what can happen (calls end, bytes arrive, time passes, somebody wants the
 //! connection to end, the socket takes more), each turn ending in the same pump.
 
+mod input;
+
 use std::future::poll_fn;
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
@@ -12,7 +14,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use signalr_proto::{CloseReason, Connection, Encoding, Event, HubMessage, Output};
+use signalr_proto::{CloseReason, Connection, Encoding, Output};
 use tokio::time::Sleep;
 
 use super::ConnectionHandle;
@@ -20,13 +22,15 @@ use super::buffers::Buffers;
 use super::calls::{Calls, ConnectRefused};
 use super::ending::{Stage, close_frame, keeps_output, shown};
 use super::input_share::InputShare;
-use crate::frame::{HEAD_ROOM, OPCODE_PONG, opcode, write_head};
+use crate::frame::{HEAD_ROOM, opcode, write_head};
 use crate::groups;
 use crate::hub::Caller;
 use crate::ids::{ConnectionId, ConnectionToken};
 use crate::outbox::{Outbox, Pushed};
 use crate::service::Shared;
-use crate::transport::websocket::{FrameReader, Io, Piece, Violation};
+use crate::transport::websocket::{FrameReader, Io};
+
+use self::input::{ControlFrames, Held};
 
 /// Runs a connection from its first byte to its last.
 pub(crate) async fn run(
@@ -66,7 +70,6 @@ impl Drop for Registered {
             // Whoever keeps a handle keeps the socket, but not the client waiting.
             let _ = socket2::SockRef::from(socket).shutdown(std::net::Shutdown::Both);
         }
-
         groups::leave_all(&self.server, &self.handle);
         self.server.store.remove(self.handle.id());
         if let Some(token) = self.token {
@@ -99,33 +102,6 @@ struct Driver {
     is_known_to_hub: bool,
 }
 
-/// Input that must wait for calls before it to end.
-#[derive(Default)]
-struct Held {
-    /// Hub messages, the first of which found no slot.
-    messages: Vec<u8>,
-    done: usize,
-    /// Bytes of the websocket behind them.
-    raw: Vec<u8>,
-    is_paused: bool,
-}
-
-/// Control frames that were taken and are not forgotten yet: a bucket that leaks at the rate allowed.
-struct ControlFrames {
-    level: f64,
-    at: Instant,
-}
-
-impl ControlFrames {
-    /// Takes one more; `false`: it is one too many.
-    fn count(&mut self, now: Instant, rate: f64, burst: f64) -> bool {
-        let leaked = now.saturating_duration_since(self.at).as_secs_f64() * rate;
-        self.level = (self.level - leaked).max(0.0) + 1.0;
-        self.at = now;
-        self.level <= burst
-    }
-}
-
 impl Driver {
     fn new(registered: &Registered, io: Io, early: Bytes, now: Instant) -> Self {
         let server = registered.server.clone();
@@ -137,11 +113,11 @@ impl Driver {
             frames: FrameReader::new(),
             calls: Calls::new(server.clone()),
             input: InputShare::new(server.clone(), registered.handle.clone()),
-            held: Held { raw: early.to_vec(), ..Held::default() },
+            held: Held::early(&early),
             end_of_stream: false,
             discarded: 0,
             close_code: NORMAL_CLOSURE,
-            control_frames: ControlFrames { level: 0.0, at: now },
+            control_frames: ControlFrames::new(now),
             timer: Box::pin(tokio::time::sleep_until(tokio::time::Instant::from_std(now))),
             farewell: None,
             is_known_to_hub: false,
@@ -180,128 +156,6 @@ impl Driver {
         if let Err(ConnectRefused(reason)) = self.calls.poll(encoding, cx, out) {
             self.is_known_to_hub = false;
             self.protocol.close(reason);
-        }
-    }
-
-    /// Takes what was held back first, then reads until there is nothing more, no room for more, or others must have
-    /// their turn.
-    fn poll_input(&mut self, buffers: &mut Buffers, now: Instant, cx: &mut Context<'_>) {
-        let mut taken = 0;
-        loop {
-            if self.protocol.is_ended() || !self.may_read() {
-                return;
-            }
-            if std::mem::take(&mut self.held.is_paused) {
-                self.protocol.handle_resumed(now);
-            }
-            if !self.held.is_empty() {
-                self.take_held(&mut buffers.output, now, cx);
-                continue;
-            }
-            let socket = self.handle.outbox().socket();
-            match self.io.poll_read(socket, cx, &mut buffers.input) {
-                Poll::Ready(Ok(0) | Err(_)) => {
-                    self.end_of_stream = true;
-                    self.protocol.handle_end_of_input(false);
-                }
-                Poll::Ready(Ok(count)) => {
-                    let (input, output) = (&mut buffers.input[..count], &mut buffers.output);
-                    self.take_raw(input, output, now, cx);
-                    taken += count;
-                    if taken >= INPUT_PER_TURN {
-                        return cx.waker().wake_by_ref();
-                    }
-                }
-                Poll::Pending => return,
-            }
-        }
-    }
-
-    fn count_input(&mut self) {
-        let held = self.held.messages.len() + self.held.raw.len();
-        self.input.hold(self.protocol.held_bytes() + held);
-    }
-
-    /// Whether the connection may be read, and calls of it begin. While the server drains, none do; a handshake is still
-    /// read, so that the client can be told.
-    fn may_read(&mut self) -> bool {
-        let blocked = !self.calls.has_room()
-            || (!self.held.messages.is_empty() && !self.calls.has_slot())
-            || (self.protocol.encoding().is_some() && self.server.draining.load(Ordering::Relaxed));
-        self.held.is_paused |= blocked;
-        !blocked
-    }
-
-    fn take_held(&mut self, out: &mut Vec<u8>, now: Instant, cx: &mut Context<'_>) {
-        let held = std::mem::take(&mut self.held);
-        if held.messages.is_empty() {
-            let mut raw = held.raw;
-            return self.take_raw(&mut raw, out, now, cx);
-        }
-        match self.take_messages(&held.messages[held.done..], out, now, cx) {
-            Taken::All => self.held.raw = held.raw,
-            Taken::From(start) => self.held = Held { done: held.done + start, is_paused: true, ..held },
-            Taken::Copied(messages) => self.held = Held { messages, done: 0, is_paused: true, raw: held.raw },
-        }
-    }
-
-    /// Takes websocket frames, unmasking them in place.
-    fn take_raw(&mut self, mut input: &mut [u8], out: &mut Vec<u8>, now: Instant, cx: &mut Context<'_>) {
-        let mut ping = None;
-        while !self.protocol.is_ended() {
-            match self.frames.next(&mut input, &self.server.frame_limits) {
-                Ok(Some(Piece::Data(messages))) => {
-                    let held = match self.take_messages(messages, out, now, cx) {
-                        Taken::All => continue,
-                        Taken::From(start) => messages[start..].to_vec(),
-                        Taken::Copied(messages) => messages,
-                    };
-                    self.held = Held { messages: held, done: 0, raw: input.to_vec(), is_paused: true };
-                    break;
-                }
-                Ok(Some(Piece::Ping(payload))) => {
-                    self.count_control_frame(now);
-                    // Only the latest of several pings is answered, as RFC 6455 allows.
-                    ping = Some(payload);
-                }
-                Ok(Some(Piece::Pong)) => self.count_control_frame(now),
-                Ok(Some(Piece::Close)) => self.protocol.handle_end_of_input(true),
-                Ok(None) => break,
-                Err(violation) => self.violated(violation),
-            }
-        }
-        if let Some(payload) = ping {
-            self.answer_ping(&payload, now);
-        }
-    }
-
-    /// Takes hub messages until a call finds no slot.
-    fn take_messages(&mut self, input: &[u8], out: &mut Vec<u8>, now: Instant, cx: &mut Context<'_>) -> Taken {
-        let mut rest = input;
-        loop {
-            let before = rest;
-            let encoding = self.protocol.encoding();
-            match (self.protocol.receive(&mut rest, now), encoding) {
-                (None, _) => return Taken::All,
-                (Some(Event::Opened), _) => self.open(out, now, cx),
-                (Some(Event::Message { frame, message: HubMessage::Invocation(call) }), Some(encoding)) => {
-                    if !self.calls.has_slot() || !self.calls.has_room() {
-                        let whole = before.len() - rest.len() == frame.len() + 1;
-                        return if whole {
-                            Taken::From(input.len() - before.len())
-                        } else {
-                            Taken::Copied([frame, b"\x1e", rest].concat())
-                        };
-                    }
-                    let caller = Caller { handle: self.handle.clone(), server: Arc::downgrade(&self.server) };
-                    self.calls.begin(caller, &call, (encoding, frame.len(), now), cx, out);
-                }
-                (Some(Event::Message { message: HubMessage::StreamInvocation(call), .. }), Some(encoding)) => {
-                    self.calls.refuse_stream(&call, encoding, out);
-                }
-                // Items, completions and cancellations of streams that are not there are ignored.
-                (Some(_), _) => {}
-            }
         }
     }
 
@@ -418,7 +272,6 @@ impl Driver {
                     self.protocol.handle_resumed(now);
                 }
                 self.protocol.handle_sent(outbox.last_push());
-
                 self.protocol.handle_timeout(now);
             }
             self.settle(out, now);
@@ -458,7 +311,6 @@ impl Driver {
             Poll::Ready(Ok(())) => io.poll_flush(cx),
             other => other,
         };
-
         if let Some(farewell) = &mut self.farewell
             && farewell.as_mut().poll(cx).is_ready()
         {
@@ -485,52 +337,9 @@ impl Driver {
         // A client that has closed its side may still read what is on its way out.
         let is_over = (self.end_of_stream && matches!(self.stage, Stage::Lingering { .. }))
             || self.stage.deadline().is_some_and(|deadline| deadline <= now);
-
         if is_over && self.farewell.is_none() { Poll::Ready(()) } else { Poll::Pending }
     }
-
-    fn count_control_frame(&mut self, now: Instant) {
-        let options = &self.server.options;
-        let (rate, burst) = (options.max_control_frames_per_second, options.max_control_frame_burst);
-        if !self.control_frames.count(now, f64::from(rate), f64::from(burst)) {
-            self.server.metrics.limit_hit("control_frames");
-            self.violated(Violation { code: 1008, text: "too many control frames" });
-        }
-    }
-
-    fn violated(&mut self, violation: Violation) {
-        if violation.code == 1009 {
-            self.server.metrics.limit_hit("frame_size");
-        }
-        self.close_code = violation.code;
-        self.protocol.close(CloseReason::Transport(format!("WebSocket: {}.", violation.text).into()));
-    }
-
-    fn answer_ping(&mut self, payload: &[u8], now: Instant) {
-        let mut frame = vec![0; HEAD_ROOM];
-        frame.extend_from_slice(payload);
-        let start = write_head(OPCODE_PONG, &mut frame);
-        self.handle.outbox().push_slice(&frame[start..], now);
-    }
 }
-
-/// How much of some hub messages was taken.
-enum Taken {
-    All,
-    /// The message at this position must wait.
-    From(usize),
-    /// As before, but its beginning had come earlier: these are the messages that must wait.
-    Copied(Vec<u8>),
-}
-
-impl Held {
-    fn is_empty(&self) -> bool {
-        self.messages.is_empty() && self.raw.is_empty()
-    }
-}
-
-/// Bytes read before others get their turn: a client that sends without pause must not keep a thread for itself.
-const INPUT_PER_TURN: usize = 64 * 1024;
 
 /// Bytes thrown away after the goodbye before the connection is left at once.
 const MAX_DISCARDED: usize = 16 * 1024 * 1024;
