@@ -1,0 +1,351 @@
+//! `Writer`: makes one commit group of what waits, durable with one sync, then visible, then acknowledged.
+
+mod plan;
+mod requests;
+
+use std::{
+    io,
+    ops::Range,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+
+use self::plan::Plan;
+use crate::{
+    catalog::{Catalog, Change},
+    error::WriteError,
+    format::Format,
+    group::{GroupBuilder, HEADER_BYTES},
+    index::{Index, Place},
+    log::Shared,
+    options::CommitReport,
+    queue::Work,
+    recovery,
+    segment::{Name, Segment},
+    storage::{StorageFile, is_full, write_all},
+    topic::Topic,
+};
+
+/// The only one who writes. Lives on a thread of its own, so that a slow disk slows acknowledgements and nothing else.
+#[derive(Debug)]
+pub(crate) struct Writer {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) format: Format,
+    /// Runs ahead of what is durable by the group in hand.
+    pub(crate) catalog: Catalog,
+    /// Sequence number of the next group.
+    pub(crate) sequence: u64,
+    pub(crate) active: Active,
+    /// Durable as given, not given yet.
+    pub(crate) producer_ids: Range<i64>,
+    pub(crate) next_housekeeping: Instant,
+    /// The file of a segment that could not be made may still be there: a start would take it for the newest, so that nothing
+    /// more may go into the one before.
+    pub(crate) rolling: bool,
+}
+
+/// The segment that is written.
+#[derive(Debug)]
+pub(crate) struct Active {
+    pub(crate) name: Name,
+    pub(crate) file: Arc<dyn StorageFile>,
+    /// Where the next group goes.
+    pub(crate) position: u64,
+    /// Up to where room was taken.
+    pub(crate) allocated: u64,
+    /// Where its checkpoint ends: at this position it holds nothing else.
+    pub(crate) begin: u64,
+    /// When it was written last, ms since 1970.
+    pub(crate) written_ms: i64,
+}
+
+impl Writer {
+    /// Until the queue is closed and empty.
+    pub(crate) fn run(mut self) {
+        let _last = LastWord(self.shared.clone());
+        let mut work = Work::default();
+        while let Some(next) = self.shared.queue.take(work, HOUSEKEEPING) {
+            work = next;
+            self.commit(&mut work);
+            if Instant::now() >= self.next_housekeeping {
+                self.housekeeping();
+                self.next_housekeeping = Instant::now() + HOUSEKEEPING;
+            }
+        }
+    }
+
+    /// One group of all of it; every answer is given when this returns.
+    pub(crate) fn commit(&mut self, work: &mut Work) {
+        if work.is_empty() {
+            return;
+        }
+        if let Err(error) = self.make_room(work.bound(), self.reserve()) {
+            Plan::refuse(work, &error);
+            return;
+        }
+        let mut plan = Plan::new(self.builder(work.bound()));
+        self.plan_requests(work, &mut plan);
+        self.plan_records(work, &mut plan);
+        self.plan_batches(work, &mut plan);
+        self.carry_out(plan);
+    }
+
+    /// Writes what was planned, publishes it, answers.
+    fn carry_out(&mut self, plan: Plan) {
+        let (group, outcome) = plan.split();
+        if group.is_empty() {
+            return outcome.answer(Ok(&self.shared));
+        }
+        match self.write(group, &outcome) {
+            Ok(()) => outcome.answer(Ok(&self.shared)),
+            Err(error) => outcome.answer(Err(error)),
+        }
+    }
+
+    /// Makes changes of the log's own durable; whether that worked.
+    pub(crate) fn commit_changes(&mut self, changes: Vec<Change>) -> bool {
+        let mut plan = Plan::new(self.builder(0));
+        changes.into_iter().for_each(|change| self.change(&mut plan, change));
+        let (group, outcome) = plan.split();
+        let written = self.write(group, &outcome).is_ok();
+        outcome.answer(Ok(&self.shared)); // nobody waits
+        written
+    }
+
+    fn builder(&self, bound: usize) -> GroupBuilder {
+        GroupBuilder::new(self.format.mark, self.sequence, bound)
+    }
+
+    fn write(&mut self, group: GroupBuilder, outcome: &plan::Outcome) -> Result<(), WriteError> {
+        let bytes = Bytes::from(group.finish());
+        let begun = Instant::now();
+        if let Err(error) = write_all(&*self.active.file, &bytes, self.active.position) {
+            return Err(self.failed_write(&error));
+        }
+        let written = Instant::now();
+        self.active.file.sync().map_err(|error| self.fail("sync", &error))?;
+        let report = CommitReport {
+            appends: outcome.appends(),
+            bytes: bytes.len(),
+            write: written - begun,
+            sync: written.elapsed(),
+            log_bytes: 0,
+        };
+        self.publish(bytes, outcome);
+        if let Some(observer) = &self.shared.options.observer {
+            let log_bytes = self.shared.segments().values().map(|segment| segment.end).sum();
+            observer.committed(&CommitReport { log_bytes, ..report });
+        }
+        Ok(())
+    }
+
+    /// The group is durable: now readers may see it.
+    fn publish(&mut self, bytes: Bytes, outcome: &plan::Outcome) {
+        let (name, position) = (self.active.name, self.active.position);
+        self.active.position += bytes.len() as u64;
+        self.active.written_ms = now_ms();
+        self.sequence += 1;
+        if let Some(segment) = self.shared.segments_mut().get_mut(&name) {
+            segment.end = self.active.position;
+        }
+        self.shared.cache_mut().push(name, position, bytes);
+        outcome.changes.iter().for_each(|change| self.shared.publish(change));
+        for batch in &outcome.batches {
+            let place = Place {
+                segment: name,
+                position: position as u32 + batch.start, // segments are far smaller than 4 GiB
+                length: batch.length,
+                base_offset: batch.base_offset,
+            };
+            batch.partition.index_mut().push(place, batch.next_offset, batch.max_timestamp);
+        }
+        for neighbours in outcome.batches.chunk_by(|a, b| a.partition.topic_id() == b.partition.topic_id()) {
+            neighbours[0].partition.wake();
+        }
+    }
+
+    /// Sees to it that a group of that size can be written: a new segment, room taken ahead.
+    pub(crate) fn make_room(&mut self, bound: usize, reserve: u64) -> Result<(), WriteError> {
+        if let Err(stopped @ WriteError::Stopped(_)) = self.shared.status() {
+            return Err(stopped);
+        }
+        let bound = (HEADER_BYTES + bound) as u64;
+        let full = self.rolling || self.active.position + bound > self.shared.options.segment_bytes;
+        if full && self.active.position > self.active.begin {
+            self.roll(reserve)?;
+        }
+        self.allocate(self.active.position + bound, reserve)?;
+        if self.shared.status().is_err() && reserve >= self.reserve() {
+            self.has_room();
+        }
+        Ok(())
+    }
+
+    /// A full disk is not full any more.
+    pub(crate) fn has_room(&self) {
+        tracing::info!("there is room on the disk again; the log takes writes");
+        self.shared.set_status(None);
+    }
+
+    fn allocate(&mut self, to: u64, reserve: u64) -> Result<(), WriteError> {
+        let active = &self.active;
+        if to <= active.allocated {
+            return Ok(());
+        }
+        let free = self.shared.storage.room().map_err(|error| self.fail("statvfs", &error))?.free;
+        let usable = free.saturating_sub(reserve).saturating_add(active.allocated);
+        if to > usable {
+            return Err(self.disk_full());
+        }
+        let options = &self.shared.options;
+        let step = (active.allocated + options.preallocate_bytes).min(options.segment_bytes);
+        let to = to.max(step.min(usable));
+        match self.active.file.allocate(to) {
+            Err(error) if is_full(&error) => return Err(self.disk_full()),
+            Err(error) if error.kind() != io::ErrorKind::Unsupported => return Err(self.fail("fallocate", &error)),
+            _ => self.active.allocated = to,
+        }
+        Ok(())
+    }
+
+    /// Begins a new segment with a checkpoint and seals the one before.
+    pub(crate) fn roll(&mut self, reserve: u64) -> Result<(), WriteError> {
+        let name = Name(self.sequence);
+        self.catalog.forget_producers(self.shared.options.max_producers);
+        let mut group = self.builder(0);
+        group.change(&Change::Checkpoint(self.catalog.clone(), self.shared.groups().clone()));
+        let bytes = group.finish();
+        let room = self.shared.storage.room().map_err(|error| self.fail("statvfs", &error))?;
+        if room.free < reserve + bytes.len() as u64 {
+            return Err(self.disk_full());
+        }
+        let file = match recovery::create_segment(&*self.shared.storage, name, &bytes) {
+            Ok(file) => file,
+            Err(error) if is_full(&error) => {
+                self.rolling = recovery::remove_segment(&*self.shared.storage, name).is_err();
+                return Err(self.disk_full());
+            }
+            Err(error) => return Err(self.fail("new segment", &error)),
+        };
+        let end = bytes.len() as u64;
+        let active =
+            Active { name, file: file.clone(), position: end, allocated: end, begin: end, written_ms: now_ms() };
+        let sealed = std::mem::replace(&mut self.active, active);
+        self.rolling = false;
+        self.shared.segments_mut().insert(name, Segment { name, file, end, written_ms: 0 });
+        self.seal(&sealed);
+        self.sequence += 1;
+        self.next_housekeeping = Instant::now();
+        Ok(())
+    }
+
+    /// A write that failed: no room heals, anything else is final.
+    fn failed_write(&mut self, error: &io::Error) -> WriteError {
+        if !is_full(error) {
+            return self.fail("write", error);
+        }
+        // Some of the group may be in the file. It was not whole, so no start would take it; but the room is wanted back.
+        let cut = self.active.file.set_length(self.active.position);
+        if let Err(error) = cut.and_then(|()| self.active.file.sync()) {
+            return self.fail("truncate", &error);
+        }
+        self.active.allocated = self.active.position;
+        match recovery::catalog_of(&*self.active.file, self.active.position, self.format, self.active.name) {
+            Ok(catalog) => self.catalog = catalog,
+            Err(error) => return self.fail("read back", &error),
+        }
+        self.producer_ids = 0..0;
+        self.disk_full()
+    }
+
+    pub(crate) fn disk_full(&self) -> WriteError {
+        if self.shared.status().is_ok() {
+            let folder = self.shared.storage.path();
+            tracing::error!(folder = %folder.display(), "the disk is full; the log refuses writes until there is room");
+        }
+        self.shared.set_status(Some(WriteError::DiskFull));
+        WriteError::DiskFull
+    }
+
+    /// No more writes in this process: what the system lost of a failed sync, a later one does not bring back.
+    pub(crate) fn fail(&self, what: &str, error: &io::Error) -> WriteError {
+        let reason = format!("{what} failed: {error}");
+        let folder = self.shared.storage.path();
+        tracing::error!(folder = %folder.display(), reason, "the log takes no more writes until the next start");
+        let stopped = WriteError::Stopped(reason.clone());
+        self.shared.set_status(Some(stopped.clone()));
+        self.shared.queue.close(stopped);
+        WriteError::Failed(reason)
+    }
+
+    /// Free bytes that stay free.
+    pub(crate) fn reserve(&self) -> u64 {
+        self.shared.options.reserve_bytes.unwrap_or_else(|| {
+            let total = self.shared.storage.room().map_or(0, |room| room.total);
+            (total / 20).min(RESERVE)
+        })
+    }
+}
+
+/// However the writer ends, nobody waits for it any more.
+struct LastWord(Arc<Shared>);
+
+impl Drop for LastWord {
+    fn drop(&mut self) {
+        let stopped = WriteError::Stopped("its writer ended".to_owned());
+        if self.0.status().is_ok() {
+            self.0.set_status(Some(stopped.clone()));
+        }
+        self.0.queue.close(stopped);
+        drop(self.0.queue.take(Work::default(), Duration::ZERO)); // unanswered: those who wait are told so
+    }
+}
+
+impl Shared {
+    /// Makes a durable change visible.
+    fn publish(&self, change: &Change) {
+        match change {
+            Change::TopicCreated(new) => {
+                let topic = Topic::new(new.id, &new.name, new.settings.clone());
+                (0..new.partitions).for_each(|_| topic.add_partition(Index::default()));
+                self.topics_mut().insert(topic.name().clone(), topic);
+            }
+            Change::TopicDeleted { id } => {
+                let mut gone = Vec::new();
+                self.topics_mut().retain(|_, topic| {
+                    let stays = topic.id() != *id;
+                    if !stays {
+                        gone.push(topic.clone());
+                    }
+                    stays
+                });
+                gone.iter().for_each(|topic| topic.delete());
+            }
+            Change::PartitionsAdded { id, total } => {
+                if let Some(topic) = self.topics().values().find(|topic| topic.id() == *id) {
+                    (topic.partition_count() as u32..*total).for_each(|_| topic.add_partition(Index::default()));
+                    topic.wake();
+                }
+            }
+            _ => {}
+        }
+        self.groups_mut().apply(change);
+    }
+}
+
+/// Milliseconds since 1970.
+pub(crate) fn now_ms() -> i64 {
+    #[cfg(test)]
+    if let Some(simulated) = crate::simulation::clock() {
+        return simulated;
+    }
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    since.as_millis() as i64
+}
+
+/// Pause between looks at retention, expiry and room.
+const HOUSEKEEPING: Duration = Duration::from_secs(10);
+/// Default of [`Options::reserve_bytes`](crate::Options::reserve_bytes) on large file systems.
+const RESERVE: u64 = 256 << 20;

@@ -1,0 +1,237 @@
+//! `Plan`: a group being put together, and what is answered once its fate is known.
+
+use std::sync::Arc;
+
+use super::Writer;
+use crate::{
+    batch::{Batch, BatchBuilder, set_base_offset},
+    catalog::{Change, Verdict},
+    error::{AppendError, WriteError},
+    group::GroupBuilder,
+    log::Shared,
+    partition::Partition,
+    queue::{AppendAnswer, Appended, QueuedBatch, QueuedRecord, Request, Work},
+};
+
+/// The group and its [`Outcome`].
+pub(crate) struct Plan {
+    pub(super) group: GroupBuilder,
+    outcome: Outcome,
+}
+
+/// What follows when the group is durable, or is not.
+#[derive(Default)]
+pub(crate) struct Outcome {
+    pub(super) batches: Vec<PlannedBatch>,
+    pub(super) changes: Vec<Change>,
+    appends: Vec<(AppendAnswer, Result<Appended, AppendError>)>,
+    requests: Vec<RequestAnswer>,
+}
+
+type RequestAnswer = Box<dyn FnOnce(Result<&Shared, WriteError>)>;
+
+/// A batch in the group.
+pub(super) struct PlannedBatch {
+    pub(super) partition: Arc<Partition>,
+    pub(super) base_offset: i64,
+    pub(super) next_offset: i64,
+    pub(super) max_timestamp: i64,
+    /// Where in the group.
+    pub(super) start: u32,
+    pub(super) length: u32,
+}
+
+impl Plan {
+    pub(crate) fn new(group: GroupBuilder) -> Self {
+        Self { group, outcome: Outcome::default() }
+    }
+
+    pub(super) fn split(self) -> (GroupBuilder, Outcome) {
+        (self.group, self.outcome)
+    }
+
+    /// A change that must become durable.
+    pub(crate) fn change(&mut self, change: Change) {
+        self.group.change(&change);
+        self.outcome.changes.push(change);
+    }
+
+    /// Called once the group's fate is known.
+    pub(super) fn then(&mut self, answer: impl FnOnce(Result<&Shared, WriteError>) + 'static) {
+        self.outcome.requests.push(Box::new(answer));
+    }
+
+    fn append(&mut self, answer: AppendAnswer, result: Result<Appended, AppendError>) {
+        self.outcome.appends.push((answer, result));
+    }
+
+    /// Answers all of it with an error that says that nothing was written.
+    pub(super) fn refuse(work: &mut Work, error: &WriteError) {
+        let refusal = || AppendError::Write(error.clone());
+        // Nobody waits any more where an answer cannot be sent.
+        work.records.drain(..).for_each(|record| _ = record.answer.send(Err(refusal())));
+        work.batches.drain(..).for_each(|batch| _ = batch.answer.send(Err(refusal())));
+        work.requests.drain(..).for_each(|request| request.refuse(error));
+    }
+}
+
+impl Request {
+    fn refuse(self, error: &WriteError) {
+        let error = error.clone();
+        match self {
+            Self::CreateTopic { answer, .. } => _ = answer.send(Err(error.into())),
+            Self::DeleteTopic { answer, .. } | Self::AddPartitions { answer, .. } => _ = answer.send(Err(error.into())),
+            Self::CommitOffsets { answer, .. } | Self::ForgetGroup { answer, .. } => _ = answer.send(Err(error)),
+            Self::NewProducerId { answer } => _ = answer.send(Err(error)),
+            Self::Flush { answer } => _ = answer.send(Ok(())), // all is answered: that is what was asked
+        }
+    }
+}
+
+impl Outcome {
+    pub(super) fn appends(&self) -> usize {
+        self.appends.len()
+    }
+
+    pub(super) fn answer(self, fate: Result<&Shared, WriteError>) {
+        for (answer, result) in self.appends {
+            let result = match &fate {
+                Ok(_) => result,
+                Err(error) => result.and_then(|_| Err(AppendError::Write(error.clone()))),
+            };
+            let _ = answer.send(result); // nobody may wait any more
+        }
+        for answer in self.requests {
+            answer(fate.clone());
+        }
+    }
+}
+
+impl Writer {
+    /// Records of this process: those of one partition share batches.
+    pub(super) fn plan_records(&mut self, work: &mut Work, plan: &mut Plan) {
+        let key = |record: &QueuedRecord| (record.partition.topic_id(), record.partition.number());
+        work.records.sort_by_key(key); // stable: the order within a partition stays
+        let runs = work.records.chunk_by(|a, b| key(a) == key(b));
+        let firsts: Vec<_> = runs.map(|run| (run.len(), self.plan_run(run, &work.arena, plan))).collect();
+
+        let mut records = work.records.drain(..);
+        for (count, first) in firsts {
+            for (record, nth) in records.by_ref().take(count).zip(0..) {
+                let stored = first.clone().map(|first| Appended { offset: first + nth });
+                plan.append(record.answer, stored.map_err(AppendError::Write));
+            }
+        }
+    }
+
+    /// Offset of the first of these records, all of one partition.
+    fn plan_run(&mut self, run: &[QueuedRecord], arena: &[u8], plan: &mut Plan) -> Result<i64, WriteError> {
+        let partition = &run[0].partition;
+        let first = self.next_offset(partition)?;
+        let (mut rest, mut base_offset) = (run, first);
+        while !rest.is_empty() {
+            let (together, behind) = rest.split_at(batch_of(rest));
+            plan.records(partition, base_offset, together, arena);
+            base_offset += together.len() as i64;
+            rest = behind;
+        }
+        self.catalog.advance_by(partition.topic_id(), partition.number() as u32, run.len());
+        Ok(first)
+    }
+
+    fn next_offset(&self, partition: &Partition) -> Result<i64, WriteError> {
+        let state = self.catalog.partition(partition.topic_id(), partition.number() as u32);
+        state.map(|state| state.next_offset).ok_or_else(|| unknown(partition))
+    }
+
+    /// Batches of Kafka producers.
+    pub(super) fn plan_batches(&mut self, work: &mut Work, plan: &mut Plan) {
+        for QueuedBatch { partition, batch, answer } in work.batches.drain(..) {
+            let result = self.plan_batch(&partition, &batch, plan);
+            plan.append(answer, result);
+        }
+    }
+
+    fn plan_batch(
+        &mut self,
+        partition: &Arc<Partition>,
+        batch: &Batch,
+        plan: &mut Plan,
+    ) -> Result<Appended, AppendError> {
+        let (topic, number) = (partition.topic_id(), partition.number() as u32);
+        let state = self.catalog.partition(topic, number).ok_or_else(|| unknown(partition))?;
+        if let Some(sequence) = batch.producer() {
+            match state.judge(sequence) {
+                Verdict::New => {}
+                Verdict::Duplicate { base_offset } => return Ok(Appended { offset: base_offset }),
+                Verdict::OldDuplicate => return Err(AppendError::DuplicateSequence),
+                Verdict::OutOfOrder { expected } => {
+                    return Err(AppendError::OutOfOrderSequence { expected, found: sequence.first });
+                }
+                Verdict::Fenced { current } => {
+                    return Err(AppendError::FencedProducer { current, found: sequence.epoch });
+                }
+            }
+        }
+        let base_offset = state.next_offset;
+        plan.foreign(partition, base_offset, batch);
+        self.catalog.advance(topic, number, base_offset, batch);
+        Ok(Appended { offset: base_offset })
+    }
+}
+
+impl Plan {
+    fn records(&mut self, partition: &Arc<Partition>, base_offset: i64, records: &[QueuedRecord], arena: &[u8]) {
+        let (start, length) = self.group.batch(partition.topic_id(), partition.number() as u32, |out| {
+            let start = out.len();
+            let mut builder = BatchBuilder::begin(out, base_offset, records[0].timestamp_ms);
+            records.iter().for_each(|record| record.push_to(arena, &mut builder, out));
+            builder.finish(out);
+            set_base_offset(&mut out[start..], base_offset, LEADER_EPOCH);
+        });
+        self.outcome.batches.push(PlannedBatch {
+            partition: partition.clone(),
+            base_offset,
+            next_offset: base_offset + records.len() as i64,
+            max_timestamp: records.iter().map(|record| record.timestamp_ms).max().unwrap_or_default(),
+            start,
+            length,
+        });
+    }
+
+    fn foreign(&mut self, partition: &Arc<Partition>, base_offset: i64, batch: &Batch) {
+        let (start, length) = self.group.batch(partition.topic_id(), partition.number() as u32, |out| {
+            let start = out.len();
+            out.extend_from_slice(batch.bytes());
+            set_base_offset(&mut out[start..], base_offset, LEADER_EPOCH);
+        });
+        self.outcome.batches.push(PlannedBatch {
+            partition: partition.clone(),
+            base_offset,
+            next_offset: base_offset + i64::from(batch.record_count()),
+            max_timestamp: batch.max_timestamp(),
+            start,
+            length,
+        });
+    }
+}
+
+/// How many of the next records of a partition go into one batch.
+fn batch_of(records: &[QueuedRecord]) -> usize {
+    let mut bytes = 0;
+    let fit = records.iter().take_while(|record| {
+        bytes += record.size();
+        bytes <= BATCH_BYTES
+    });
+    fit.count().clamp(1, BATCH_RECORDS)
+}
+
+fn unknown(partition: &Partition) -> WriteError {
+    WriteError::UnknownTopic(partition.topic_name().to_string())
+}
+
+/// Keys and values of one batch, a larger record comes alone: well below what consumers fetch at once (1 MiB).
+const BATCH_BYTES: usize = 256 << 10;
+const BATCH_RECORDS: usize = 4096;
+/// There has been one leader only.
+const LEADER_EPOCH: i32 = 0;
