@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::process::{Output, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command as Process};
 
@@ -18,16 +19,20 @@ pub struct Program {
     /// `http://127.0.0.1:PORT`
     pub url: String,
     log: Arc<Mutex<String>>,
+    /// Its working directory, if it is its own: what it keeps where nothing else is said goes with it.
+    _home: Option<TempDir>,
 }
 
 impl Program {
-    /// Starts `streamgate serve` on free ports with further arguments, and waits for its banner.
+    /// Starts `streamgate serve` on free ports with further arguments, and waits for its banner. Without others it keeps its
+    /// topics in a folder of its own, and serves no Kafka clients.
     ///
     /// # Panics
     /// If it does not come up; with what it said.
     pub async fn serve(arguments: &[&str]) -> Self {
         let ports = ["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"];
-        Self::serve_as_told(&[&ports, arguments].concat()).await
+        let kafka: &[&str] = if arguments.contains(&"--kafka-listen") { &[] } else { &["--kafka-listen", "off"] };
+        Self::serve_as_told(&[&ports, kafka, arguments].concat()).await
     }
 
     /// The same with the addresses among the arguments.
@@ -35,9 +40,10 @@ impl Program {
     /// # Panics
     /// As [`Program::serve`].
     pub async fn serve_as_told(arguments: &[&str]) -> Self {
+        let home = TempDir::new().expect("a folder");
         let mut serve = process();
-        serve.arg("serve").args(arguments);
-        Self::start(serve).await
+        serve.arg("serve").args(arguments).current_dir(&home);
+        Self { _home: Some(home), ..Self::start(serve).await }
     }
 
     /// The same with a settings file of this text.
@@ -76,13 +82,22 @@ impl Program {
                 *written.lock().unwrap_or_else(PoisonError::into_inner) += &format!("{line}\n");
             }
         });
-        Self { child, banner, url, log }
+        Self { child, banner, url, log, _home: None }
     }
 
     /// URL of the management listener.
     pub fn management(&self) -> String {
         let metrics = self.banner.split_whitespace().find(|word| word.ends_with("/metrics"));
         metrics.expect("the banner names the metrics").trim_end_matches("/metrics").to_owned()
+    }
+
+    /// Address for Kafka clients.
+    ///
+    /// # Panics
+    /// If it serves none.
+    pub fn kafka(&self) -> String {
+        let row = self.banner.lines().find_map(|line| line.trim().strip_prefix("kafka "));
+        row.and_then(|row| row.split_whitespace().next()).expect("the banner names the listener").to_owned()
     }
 
     /// `127.0.0.1:PORT`
@@ -113,6 +128,11 @@ impl Program {
     /// Sends SIGINT, as Ctrl-C does.
     pub fn interrupt(&self) {
         signal(&self.child, "-INT");
+    }
+
+    /// Kills it, and waits until it is gone.
+    pub async fn kill(mut self) {
+        self.child.kill().await.expect("it runs");
     }
 
     /// Waits for its end and gives its exit code.

@@ -3,24 +3,37 @@
 use std::sync::Arc;
 
 use kafka_bridge::broker::Broker;
+use kafka_bridge::embedded::{EmbeddedBroker, EmbeddedSettings};
 use kafka_bridge::kafka::{KafkaBroker, KafkaSettings};
 use kafka_bridge::memory::MemoryBroker;
 use kafka_bridge::metrics::Metrics;
 use loadtest::client::{ConnectOptions, HubClient};
 use streamgate::config::Config;
-use streamgate::server::{BrokerChoice, Server};
+use streamgate::server::{BrokerChoice, Server, Sockets};
+use tempfile::TempDir;
 use tokio::net::TcpListener;
 
 /// A running server; stops when dropped.
 #[derive(Debug)]
 pub struct TestServer {
     server: Server,
+    /// Where its topics are kept, if that is its own.
+    _folder: Option<TempDir>,
 }
 
 impl TestServer {
     /// Over a memory broker of its own.
     pub async fn start() -> Self {
         Self::over(Arc::new(MemoryBroker::new())).await
+    }
+
+    /// Over a data folder of its own, which goes with it.
+    pub async fn start_embedded() -> Self {
+        let folder = TempDir::new().expect("a folder");
+        let path = folder.path().to_owned();
+        let open = move || EmbeddedBroker::open(&path, EmbeddedSettings::default(), Metrics::default());
+        let broker = tokio::task::spawn_blocking(open).await.expect("no panic").expect("a new log");
+        Self { _folder: Some(folder), ..Self::over(broker).await }
     }
 
     /// Over a Kafka cluster; topics are made by use.
@@ -38,9 +51,10 @@ impl TestServer {
     pub async fn configured(broker: Arc<dyn Broker>, config: Config) -> Self {
         let public = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let management = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-        let choice = BrokerChoice { broker, metrics: Metrics::default() };
-        let server = Server::start(&config, choice, public, Some(management)).expect("the server starts");
-        Self { server }
+        let choice = BrokerChoice { broker, metrics: Metrics::default(), log: None };
+        let sockets = Sockets { public, management: Some(management), kafka: None };
+        let server = Server::start(&config, choice, sockets).expect("the server starts");
+        Self { server, _folder: None }
     }
 
     /// `http://127.0.0.1:PORT`

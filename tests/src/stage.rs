@@ -1,4 +1,4 @@
-//! `stage`: each story is told over memory and over real Kafka; the tests of one program share one Kafka.
+//! `stage`: each story is told over memory, over a data folder and over real Kafka; the tests of one program share one Kafka.
 
 use tokio::sync::OnceCell;
 
@@ -10,18 +10,21 @@ use crate::server::TestServer;
 pub enum Stage {
     /// The memory broker.
     Memory,
+    /// The embedded broker, in a folder that goes with the server.
+    Embedded,
     /// A real Apache Kafka.
     Kafka,
 }
 
 impl Stage {
-    /// Both.
-    pub const ALL: [Self; 2] = [Self::Memory, Self::Kafka];
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Memory, Self::Embedded, Self::Kafka];
 
     /// A server over it.
     pub async fn server(self) -> TestServer {
         match self {
             Self::Memory => TestServer::start().await,
+            Self::Embedded => TestServer::start_embedded().await,
             Self::Kafka => TestServer::start_on_kafka(&shared_kafka().await).await,
         }
     }

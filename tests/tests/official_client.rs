@@ -1,4 +1,4 @@
-//! The official JavaScript client, version 6.0.1 and the newest, against the whole server, over memory and real Kafka.
+//! The official JavaScript client, version 6.0.1 and the newest, against the whole server, over memory, a data folder and real Kafka.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Stories of writers and readers over the whole server, in memory and on real Kafka.
+//! Stories of writers and readers over the whole server, in memory, in a data folder and on real Kafka.
 
 use e2e::client::HubError;
 use e2e::stage::Stage;
@@ -16,7 +16,7 @@ fn number(package: &Value) -> usize {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_event_acknowledged_after_subscribe_completes_is_delivered_on_a_topic_nobody_followed() {
-    for (stage, rounds) in [(Stage::Memory, 200), (Stage::Kafka, 200)] {
+    for (stage, rounds) in [(Stage::Memory, 200), (Stage::Embedded, 200), (Stage::Kafka, 200)] {
         let server = stage.server().await;
         let writer = server.connect().await;
         let prefix = own_topic("fresh");

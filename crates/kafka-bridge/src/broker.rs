@@ -5,6 +5,7 @@ use std::fmt;
 use futures::future::BoxFuture;
 use tokio::sync::{mpsc, oneshot};
 
+use crate::embedded::LogAck;
 use crate::record::{Batch, NewRecord};
 
 /// Where topics live. Every kind passes the same contract suite (`contract.rs`); what each promises about durability
@@ -93,8 +94,22 @@ pub enum Delivery {
         /// Number of offsets skipped, 0 when the topic was cut back.
         lost: i64,
     },
+    /// What is stored from here on is damaged or cannot be read; the server's log says where. Nothing follows (R3).
+    Unreadable {
+        /// Partition, from 0.
+        partition: i32,
+        /// First offset that cannot be read.
+        offset: i64,
+    },
     /// The topic was deleted or made anew; nothing follows.
     TopicGone,
+}
+
+impl Delivery {
+    /// Whether nothing follows it.
+    pub(crate) fn is_last(&self) -> bool {
+        matches!(self, Self::TopicGone | Self::Unreadable { .. })
+    }
 }
 
 /// A running read. Dropping it ends the reading.
@@ -104,7 +119,8 @@ pub struct Deliveries {
 }
 
 impl Deliveries {
-    /// The next delivery; `None` after [`Delivery::TopicGone`] or when the broker was shut down. Cancel safe.
+    /// The next delivery; `None` after [`Delivery::TopicGone`] or [`Delivery::Unreadable`], or when the broker was shut down.
+    /// Cancel safe.
     pub async fn next(&mut self) -> Option<Delivery> {
         self.receiver.recv().await
     }
@@ -112,13 +128,24 @@ impl Deliveries {
 
 /// Resolves when the broker has stored a record, or has not.
 #[derive(Debug)]
-pub struct Ack(pub(crate) oneshot::Receiver<Result<Stored, AckError>>);
+pub struct Ack(Answer);
+
+#[derive(Debug)]
+enum Answer {
+    Told(oneshot::Receiver<Result<Stored, AckError>>),
+    OfLog(LogAck),
+}
 
 impl Ack {
     /// An acknowledgement and the end that resolves it; a dropped end counts as unknown.
     pub(crate) fn pair() -> (oneshot::Sender<Result<Stored, AckError>>, Self) {
         let (sender, receiver) = oneshot::channel();
-        (sender, Self(receiver))
+        (sender, Self(Answer::Told(receiver)))
+    }
+
+    /// The log's own answer, without a second channel.
+    pub(crate) fn of_log(ack: LogAck) -> Self {
+        Self(Answer::OfLog(ack))
     }
 }
 
@@ -126,7 +153,12 @@ impl Future for Ack {
     type Output = Result<Stored, AckError>;
 
     fn poll(mut self: std::pin::Pin<&mut Self>, cx: &mut std::task::Context<'_>) -> std::task::Poll<Self::Output> {
-        std::pin::Pin::new(&mut self.0).poll(cx).map(|answer| answer.unwrap_or(Err(AckError::OutcomeUnknown)))
+        match &mut self.0 {
+            Answer::Told(told) => {
+                std::pin::Pin::new(told).poll(cx).map(|answer| answer.unwrap_or(Err(AckError::OutcomeUnknown)))
+            }
+            Answer::OfLog(ack) => std::pin::Pin::new(ack).poll(cx),
+        }
     }
 }
 
@@ -159,6 +191,14 @@ pub enum NotWritten {
     /// The broker refused it.
     #[error("The broker refused the message: {0}")]
     Refused(String),
+    /// The disk has less room than the log leaves to others; heals by itself once there is room.
+    #[error("The server's disk is full. Nothing was written; try again later.")]
+    DiskFull,
+    /// A write or sync failed before; the log takes no more in this process (reliability S9).
+    #[error(
+        "The server's log has failed and takes nothing more until the server is started again. Nothing was written."
+    )]
+    LogFailed,
     /// The server is stopping, or never reached the broker within the delivery timeout.
     #[error("The broker cannot be reached. Nothing was written; try again later.")]
     Unavailable,
@@ -229,4 +269,6 @@ pub enum Health {
         /// Moment of the first failure in a row.
         since: std::time::Instant,
     },
+    /// A write or sync failed: it takes no more writes in this process. Final.
+    Failed,
 }

@@ -61,6 +61,14 @@ pub enum FeedEvent {
         /// Number of offsets skipped, 0 when the topic was cut back.
         lost: i64,
     },
+    /// What is stored from here on cannot be read; nothing follows. See
+    /// [`Delivery::Unreadable`](crate::broker::Delivery::Unreadable).
+    Unreadable {
+        /// Partition, from 0.
+        partition: i32,
+        /// First offset that cannot be read.
+        offset: i64,
+    },
     /// The topic was deleted or made anew; nothing follows.
     TopicGone,
     /// This follower did not take its events for [`FeedSettings::patience`] and was cut off; nothing follows.
@@ -144,8 +152,7 @@ pub struct Following {
 }
 
 impl Following {
-    /// The next event; `None` after [`FeedEvent::TopicGone`] or [`FeedEvent::TooSlow`], or when the broker was shut down.
-    /// Cancel safe.
+    /// The next event; `None` after one that says that nothing follows, or when the broker was shut down. Cancel safe.
     pub async fn recv(&mut self) -> Option<Arc<FeedEvent>> {
         match self.receiver.recv().await {
             Some(event) => Some(event),

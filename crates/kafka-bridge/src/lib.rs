@@ -22,6 +22,7 @@
 pub mod broker;
 #[cfg(feature = "contract")]
 pub mod contract;
+pub mod embedded;
 pub mod feed;
 pub mod kafka;
 pub mod memory;

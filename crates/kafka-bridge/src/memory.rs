@@ -348,7 +348,7 @@ impl Reader {
                 }
             }
             for delivery in found {
-                let last = delivery == Delivery::TopicGone;
+                let last = delivery.is_last();
                 self.count(&delivery);
                 if sender.send(delivery).await.is_err() || last {
                     return;
@@ -392,7 +392,7 @@ impl Reader {
         match delivery {
             Delivery::Batch(batch) => _ = self.metrics.records_read.inc_by(batch.records.len() as u64),
             Delivery::Gap { lost, .. } => self.metrics.count_gap(*lost),
-            Delivery::CaughtUp { .. } | Delivery::TopicGone => {}
+            Delivery::CaughtUp { .. } | Delivery::Unreadable { .. } | Delivery::TopicGone => {}
         }
     }
 }

@@ -1,5 +1,6 @@
 //! All metrics of this crate: name, unit, labels. The registry that takes them adds the product's prefix.
 
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use prometheus_client::encoding::EncodeLabelSet;
@@ -24,6 +25,8 @@ pub struct Metrics {
     pub(crate) backlog_bytes: Gauge,
     /// Records handed over and not answered yet.
     pub(crate) backlog_messages: Gauge,
+    /// Longest that a record may have been waiting for its answer (embedded log).
+    pub(crate) backlog_age_seconds: Gauge<f64, AtomicU64>,
     /// Time from hand-over to acknowledgement.
     pub(crate) acknowledgement_seconds: Histogram,
     /// Records handed to readers.
@@ -42,6 +45,16 @@ pub struct Metrics {
     pub(crate) unsafe_topics: Gauge,
     /// Times a limit was met, by its name.
     pub(crate) limit_hits: LimitHits,
+    /// Bytes of the embedded log's files.
+    pub(crate) log_bytes: Gauge,
+    /// Moment of the embedded log's last sync, in seconds since 1970.
+    pub(crate) log_last_sync: Gauge<f64, AtomicU64>,
+    /// Time of one `fdatasync` of the embedded log.
+    pub(crate) log_sync_seconds: Histogram,
+    /// Records and batches of one commit group of the embedded log.
+    pub(crate) log_group_appends: Histogram,
+    /// Reads that ended at damaged or unreadable bytes.
+    pub(crate) unreadable: Counter,
     /// Running feeds.
     pub(crate) feeds: Gauge,
     /// Followers of all feeds.
@@ -72,6 +85,7 @@ impl Default for Metrics {
             unknown: Family::default(),
             backlog_bytes: Gauge::default(),
             backlog_messages: Gauge::default(),
+            backlog_age_seconds: Gauge::default(),
             acknowledgement_seconds: Histogram::new(ACKNOWLEDGEMENT_BUCKETS),
             records_read: Counter::default(),
             gaps: Counter::default(),
@@ -81,6 +95,11 @@ impl Default for Metrics {
             producers_replaced: Counter::default(),
             unsafe_topics: Gauge::default(),
             limit_hits: Family::default(),
+            log_bytes: Gauge::default(),
+            log_last_sync: Gauge::default(),
+            log_sync_seconds: Histogram::new(ACKNOWLEDGEMENT_BUCKETS),
+            log_group_appends: Histogram::new(GROUP_BUCKETS),
+            unreadable: Counter::default(),
             feeds: Gauge::default(),
             followers: Gauge::default(),
         }
@@ -100,6 +119,11 @@ impl Metrics {
             "Records handed to the broker and not answered yet",
             &self.backlog_messages,
         );
+        add.metric(
+            "write_backlog_age_seconds",
+            "Longest that a record may be waiting for its answer (embedded log)",
+            &self.backlog_age_seconds,
+        );
         add.metric("acknowledgement_seconds", "Time from hand-over to acknowledgement", &self.acknowledgement_seconds);
         add.metric("records_read", "Records handed to readers", &self.records_read);
         add.metric("read_gaps", "Gaps told to readers", &self.gaps);
@@ -108,6 +132,11 @@ impl Metrics {
         add.metric("kafka_producer_errors", "Errors the producer reported, by code", &self.producer_errors);
         add.metric("kafka_producers_replaced", "Producers replaced after a fatal error", &self.producers_replaced);
         add.metric("kafka_unsafe_topics", "Topics whose settings weaken acknowledgements", &self.unsafe_topics);
+        add.metric("log_bytes", "Bytes of the embedded log's files", &self.log_bytes);
+        add.metric("log_last_sync_timestamp_seconds", "When the embedded log was last synced", &self.log_last_sync);
+        add.metric("log_sync_seconds", "Time of one sync of the embedded log", &self.log_sync_seconds);
+        add.metric("log_group_appends", "Records and batches synced together", &self.log_group_appends);
+        add.metric("reads_ended_unreadable", "Reads that ended at damaged or unreadable bytes", &self.unreadable);
         add.metric("limit_hits", "Times a limit was met, by name", &self.limit_hits);
         add.metric("feeds", "Topics followed now", &self.feeds);
         add.metric("feed_followers", "Followers of all feeds", &self.followers);
@@ -123,6 +152,7 @@ impl Metrics {
         match error {
             NotWritten::BacklogFull => self.count_limit("write_backlog"),
             NotWritten::TooLarge { .. } => self.count_limit("message_size"),
+            NotWritten::DiskFull => self.count_limit("log_reserve"),
             _ => {}
         }
     }
@@ -169,6 +199,8 @@ fn cause_of(error: &NotWritten) -> &'static str {
         NotWritten::BacklogFull => "backlog_full",
         NotWritten::UnknownTopic(_) => "unknown_topic",
         NotWritten::Refused(_) => "refused",
+        NotWritten::DiskFull => "disk_full",
+        NotWritten::LogFailed => "log_failed",
         NotWritten::Unavailable => "unavailable",
     }
 }
@@ -176,6 +208,9 @@ fn cause_of(error: &NotWritten) -> &'static str {
 /// Seconds; from a log on the same machine to the delivery timeout.
 const ACKNOWLEDGEMENT_BUCKETS: [f64; 14] =
     [0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 15.0, 30.0];
+
+/// Appends of one commit group.
+const GROUP_BUCKETS: [f64; 8] = [1.0, 4.0, 16.0, 64.0, 256.0, 1024.0, 4096.0, 16384.0];
 
 #[cfg(test)]
 mod tests {

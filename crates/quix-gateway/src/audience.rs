@@ -117,6 +117,7 @@ impl Audience {
                     continue;
                 }
                 FeedEvent::Gap { lost, .. } => format!("{lost} records of topic '{}' are gone.", self.topic.name),
+                FeedEvent::Unreadable { .. } => self.topic.unreadable(),
                 FeedEvent::TopicGone => format!("Topic '{}' is gone.", self.topic.name),
                 FeedEvent::TooSlow => "The server fell behind the topic.".to_owned(),
             };

@@ -20,6 +20,13 @@ pub struct Topic {
     pub id: String,
 }
 
+impl Topic {
+    /// Why reading it ends where its bytes are damaged; the server's log says where.
+    pub(crate) fn unreadable(&self) -> String {
+        format!("Records of topic '{}' cannot be read: what is stored is damaged.", self.name)
+    }
+}
+
 #[derive(Debug)]
 pub(crate) struct TopicPolicy {
     pub(crate) workspace: String,

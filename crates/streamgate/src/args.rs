@@ -28,6 +28,8 @@ pub enum Command {
     Tail(TailArgs),
     /// Write lines from standard input to a topic, each as one event
     Produce(ProduceArgs),
+    /// Check or repair a data folder
+    Log(LogArgs),
     /// Show or check the configuration
     Config(ConfigArgs),
     /// Print the version
@@ -55,12 +57,21 @@ pub struct ConfigFlags {
     /// Address of health, metrics and administration [default: 127.0.0.1:9090]
     #[arg(long, value_name = "ADDR:PORT")]
     pub admin_listen: Option<String>,
-    /// Kafka brokers to keep topics in
+    /// Folder to keep topics in [default: ./streamgate-data]
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<String>,
+    /// Kafka brokers to keep topics in, instead of a folder
     #[arg(long, value_name = "HOST:PORT,…")]
     pub kafka: Option<String>,
     /// Keep topics in memory only; they end with the process
     #[arg(long)]
     pub memory: bool,
+    /// Address where Kafka clients find the topics of the folder [default: 127.0.0.1:9092, if it is free]
+    #[arg(long, value_name = "ADDR:PORT|off")]
+    pub kafka_listen: Option<String>,
+    /// Address by which Kafka clients reach that listener [default: the one they connected to]
+    #[arg(long, value_name = "HOST:PORT")]
+    pub kafka_advertised: Option<String>,
     /// Make unknown topics at the first write or subscription [default: only on loopback without Kafka]
     #[arg(long, value_name = "true|false", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub create_topics: Option<bool>,
@@ -82,8 +93,11 @@ impl ConfigFlags {
         let flags = [
             ("listen", "--listen", text(&self.listen)),
             ("admin_listen", "--admin-listen", text(&self.admin_listen)),
+            ("data", "--data", text(&self.data)),
             ("kafka.brokers", "--kafka", text(&self.kafka)),
             ("memory", "--memory", self.memory.then_some(Value::Boolean(true))),
+            ("kafka_listen", "--kafka-listen", text(&self.kafka_listen)),
+            ("kafka_advertised", "--kafka-advertised", text(&self.kafka_advertised)),
             ("create_topics", "--create-topics", self.create_topics.map(Value::Boolean)),
         ];
         let given = |(key, flag, value): (&str, &'static str, Option<Value>)| {
@@ -93,13 +107,31 @@ impl ConfigFlags {
     }
 }
 
-/// The server that a client command talks to.
+/// What a client command talks to: a server, or a data folder that no server has.
 #[derive(Debug, clap::Args)]
 pub struct ServerArgs {
-    /// The server
-    #[arg(long, value_name = "URL", env = "STREAMGATE_URL", hide_env_values = true)]
-    #[arg(default_value = DEFAULT_URL, value_parser = parse_url)]
-    pub url: Url,
+    /// The server [env: STREAMGATE_URL=] [default: http://127.0.0.1:8080]
+    #[arg(long, value_name = "URL", value_parser = parse_url)]
+    url: Option<Url>,
+    /// A data folder that no server uses, instead of a server
+    #[arg(long, value_name = "DIR", conflicts_with = "url")]
+    pub data: Option<PathBuf>,
+}
+
+impl ServerArgs {
+    /// The server's address: the flag's, else the environment's, else the default.
+    ///
+    /// # Errors
+    /// What is wrong with the environment's, as a sentence.
+    pub fn url(&self) -> Result<Url, String> {
+        // Not read by clap, to which it would be a flag that excludes --data.
+        let text = std::env::var(URL_VARIABLE).ok().filter(|text| !text.is_empty());
+        match &self.url {
+            Some(url) => Ok(url.clone()),
+            None => parse_url(text.as_deref().unwrap_or(DEFAULT_URL))
+                .map_err(|problem| format!("the environment variable {URL_VARIABLE} is no address: {problem}")),
+        }
+    }
 }
 
 /// `streamgate topic`.
@@ -217,6 +249,65 @@ pub struct ProduceArgs {
     pub server: ServerArgs,
 }
 
+/// `streamgate log`.
+#[derive(Debug, clap::Args)]
+pub struct LogArgs {
+    /// What to do with the data folder.
+    #[command(subcommand)]
+    pub command: LogCommand,
+}
+
+/// The commands about a data folder.
+#[derive(Debug, Subcommand)]
+pub enum LogCommand {
+    /// Read all of a data folder and say what is damaged; changes nothing
+    #[command(after_help = CHECK_EXITS)]
+    Check {
+        /// Which.
+        #[command(flatten)]
+        folder: FolderArgs,
+        /// Print one JSON object
+        #[arg(long)]
+        json: bool,
+    },
+    /// Move what is damaged aside, and say which records are gone
+    #[command(after_help = REPAIR_ASKS)]
+    Repair {
+        /// Which.
+        #[command(flatten)]
+        folder: FolderArgs,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+        /// Print one JSON object
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// A data folder.
+#[derive(Debug, clap::Args)]
+pub struct FolderArgs {
+    /// The folder [default: the one `serve` would use]
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Settings file [default: ./streamgate.toml if it exists]
+    #[arg(long, value_name = "FILE", env = "STREAMGATE_CONFIG", hide_env_values = true)]
+    config: Option<PathBuf>,
+}
+
+impl FolderArgs {
+    /// The folder: the flag's, else that of the configuration.
+    pub fn folder(&self) -> Result<PathBuf, ConfigError> {
+        match &self.data {
+            Some(folder) => Ok(folder.clone()),
+            None => ConfigFlags { config: self.config.clone(), ..ConfigFlags::default() }
+                .load()
+                .map(|loaded| loaded.config.data),
+        }
+    }
+}
+
 /// `streamgate config`.
 #[derive(Debug, clap::Args)]
 pub struct ConfigArgs {
@@ -257,6 +348,14 @@ pub struct VersionArgs {
 
 /// Where `serve` listens unless told otherwise.
 const DEFAULT_URL: &str = "http://127.0.0.1:8080";
+
+const URL_VARIABLE: &str = "STREAMGATE_URL";
+
+const CHECK_EXITS: &str = "Exit code 0: nothing is damaged. 1: something is, or the folder cannot be read. A server that uses \
+the folder must be stopped first.";
+
+const REPAIR_ASKS: &str = "Asks first, on a terminal; elsewhere it needs --yes. Damaged files are kept in the folder under \
+another name. Exit code 0: the folder can be used. 1: nothing was changed.";
 
 const PRECEDENCE: &str = "Flags win over the environment (STREAMGATE_KAFKA__BROKERS is kafka.brokers), \
 that over the settings file, that over the defaults; `streamgate config show --origin` prints the outcome.";

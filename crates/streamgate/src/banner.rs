@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use crate::config::{AllowedOrigin, Config};
+use crate::config::{AllowedOrigin, Config, Storage, format_duration, format_size};
 
 pub(crate) struct Banner<'a> {
     pub(crate) config: &'a Config,
@@ -11,6 +11,8 @@ pub(crate) struct Banner<'a> {
     pub(crate) public: SocketAddr,
     /// `None` if its port was taken.
     pub(crate) management: Option<SocketAddr>,
+    /// `None` if its port was taken, or if it was not wanted.
+    pub(crate) kafka: Option<SocketAddr>,
 }
 
 /// Name, what is there, and what to know about it.
@@ -37,10 +39,12 @@ impl Banner<'_> {
 
     fn places(&self) -> Vec<Row> {
         let public = self.public;
-        let topics = if self.is_memory() {
-            Row("topics", "in memory".into(), "they end with the server; keep them with --kafka HOST:PORT".into())
-        } else {
-            Row("topics", self.broker.into(), String::new())
+        let topics = match self.config.storage() {
+            Storage::Folder => Row("topics", format!("in {}", self.broker), self.retention()),
+            Storage::Memory => {
+                Row("topics", "in memory".into(), "they end with the server; without --memory they are kept".into())
+            }
+            Storage::Kafka => Row("topics", self.broker.into(), String::new()),
         };
         let metrics = match self.management {
             Some(address) => {
@@ -51,13 +55,28 @@ impl Banner<'_> {
                 Row("metrics", "off".into(), format!("another program has {taken}; choose with --admin-listen"))
             }
         };
-        vec![
-            topics,
-            Row("demo", format!("http://{public}/demo/"), "draw here, watch it there".into()),
-            Row("hub", format!("http://{public}/hub"), "for SignalR clients".into()),
-            Row("api", format!("http://{public}/topics"), "for curl, and the commands below".into()),
-            metrics,
-        ]
+        let kafka = match (self.kafka, self.config.kafka_listener()) {
+            (Some(address), _) => Some(Row("kafka", address.to_string(), "for any Kafka client".into())),
+            (None, Some(taken)) => {
+                let remark = format!("another program has {taken}; choose with --kafka-listen");
+                Some(Row("kafka", "off".into(), remark))
+            }
+            (None, None) => None,
+        };
+        let rows = [
+            Some(topics),
+            Some(Row("demo", format!("http://{public}/demo/"), "draw here, watch it there".into())),
+            Some(Row("hub", format!("http://{public}/hub"), "for SignalR clients".into())),
+            Some(Row("api", format!("http://{public}/topics"), "for curl, and the commands below".into())),
+            kafka,
+            Some(metrics),
+        ];
+        rows.into_iter().flatten().collect()
+    }
+
+    fn retention(&self) -> String {
+        let log = &self.config.log;
+        format!("kept for {} or {} of all", format_duration(log.retention_age), format_size(log.retention_bytes))
     }
 
     /// Every insecure setting by name.
@@ -65,6 +84,9 @@ impl Banner<'_> {
         let mut risks = vec![("no authentication", "whoever is on this machine may read and write".to_owned())];
         if self.config.makes_topics() {
             risks.push(("create_topics", "any client may make topics; --create-topics=false forbids it".to_owned()));
+        }
+        if let Some(address) = self.kafka.filter(|address| !address.ip().is_loopback()) {
+            risks.push(("kafka_listen", format!("{address}: other machines may read and write, as any Kafka client")));
         }
         let foreign = self.config.allowed_origins.iter().filter_map(|origin| match origin {
             AllowedOrigin::Loopback => None,
@@ -91,15 +113,11 @@ impl Banner<'_> {
 
     fn next(&self) -> String {
         let url = if self.public.port() == 8080 { String::new() } else { format!(" --url http://{}", self.public) };
-        if self.is_memory() {
+        if self.config.storage() != Storage::Kafka {
             format!("streamgate tail websocket-topic{url} · streamgate serve --kafka HOST:PORT")
         } else {
             format!("streamgate topic list{url} · streamgate tail TOPIC{url}")
         }
-    }
-
-    fn is_memory(&self) -> bool {
-        self.config.kafka.brokers.is_empty()
     }
 }
 
@@ -120,19 +138,24 @@ mod tests {
         config.allowed_origins.extend([AllowedOrigin::Null, AllowedOrigin::Exact("https://a.example".to_owned())]);
         let property = "enable.ssl.certificate.verification".to_owned();
         config.kafka.properties.insert(property, Secret::from("false".to_owned()));
-        let banner = Banner { config: &config, broker: "memory", public: config.listen, management: None };
+        config.kafka_listen = Some(([0, 0, 0, 0], 9092).into());
+        let kafka = config.kafka_listen;
+        let banner =
+            Banner { config: &config, broker: "streamgate-data", public: config.listen, management: None, kafka };
         let text = banner.text(false);
         let expected = "
   Streamgate VERSION
 
-    topics    in memory                     they end with the server; keep them with --kafka HOST:PORT
+    topics    in streamgate-data            kept for 7d or 1GiB of all
     demo      http://127.0.0.1:8080/demo/   draw here, watch it there
     hub       http://127.0.0.1:8080/hub     for SignalR clients
     api       http://127.0.0.1:8080/topics  for curl, and the commands below
+    kafka     0.0.0.0:9092                  for any Kafka client
     metrics   off                           another program has 127.0.0.1:9090; choose with --admin-listen
 
     insecure  no authentication             whoever is on this machine may read and write
               create_topics                 any client may make topics; --create-topics=false forbids it
+              kafka_listen                  0.0.0.0:9092: other machines may read and write, as any Kafka client
               allowed_origins               pages of these may read and write: null (any page can be that), https://a.example
               detailed_errors               clients are told the texts of internal errors
               kafka.properties              enable.ssl.certificate.verification = false: any server may pose as Kafka
@@ -143,5 +166,20 @@ mod tests {
         assert_eq!(text, expected.replace("VERSION", env!("CARGO_PKG_VERSION")));
         let styled = banner.text(true);
         assert!(styled.contains("\x1b[33minsecure"), "{styled}");
+    }
+
+    #[test]
+    fn where_kafka_clients_are_served_is_said_where_they_could_be() {
+        let text = |config: &Config, kafka| {
+            let public = config.listen;
+            Banner { config, broker: "d", public, management: None, kafka }.text(false)
+        };
+        let (default, off) = (Config::default(), Config { kafka_listen: None, ..Config::default() });
+        let memory = Config { memory: true, ..Config::default() };
+        assert!(text(&default, default.kafka_listen).contains("    kafka     127.0.0.1:9092 "));
+        assert!(!text(&default, default.kafka_listen).contains("other machines"));
+        assert!(text(&default, None).contains("another program has 127.0.0.1:9092; choose with --kafka-listen"));
+        assert!(!text(&off, None).contains("\n    kafka "));
+        assert!(!text(&memory, None).contains("\n    kafka ") && text(&memory, None).contains("in memory"));
     }
 }

@@ -3,15 +3,16 @@
 use std::io::{self, IsTerminal, Write, stdout};
 use std::net::SocketAddr;
 
+use embedded_log::listener::Listener;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::args::ServeArgs;
 use crate::banner::Banner;
-use crate::commands::CommandError;
+use crate::commands::{CommandError, folder};
 use crate::config::{Config, Loaded};
 use crate::descriptors;
-use crate::server::{Server, choose_broker};
+use crate::server::{ChoiceError, Server, Sockets, choose_broker};
 
 /// Serves until SIGTERM or SIGINT, then drains; a second signal ends the process at once.
 pub async fn run(args: &ServeArgs) -> Result<(), CommandError> {
@@ -25,10 +26,15 @@ pub async fn run(args: &ServeArgs) -> Result<(), CommandError> {
     let mut signals = Signals::new().map_err(CommandError::System)?;
     let public = bind("listen", config.listen).await?;
     let management = bind_management(&loaded).await?;
-    let broker = choose_broker(config).map_err(|error| CommandError::Serve(error.to_string()))?;
+    let kafka = bind_kafka(&loaded).await?;
+    let broker = choose_broker(config).await.map_err(|error| match error {
+        ChoiceError::Folder(error) => folder::refused(&error, &config.data, folder::Busy::OtherFolder),
+        ChoiceError::Settings(error) => CommandError::Serve(error.to_string()),
+    })?;
     let described = broker.broker.describe();
-    let server = Server::start(config, broker, public, management).map_err(CommandError::System)?;
-    greet(&Banner { config, broker: &described, public: server.public, management: server.management });
+    let server = Server::start(config, broker, Sockets { public, management, kafka }).map_err(CommandError::System)?;
+    let (public, management, kafka) = (server.public, server.management, server.kafka());
+    greet(&Banner { config, broker: &described, public, management, kafka });
     if let Some(descriptors) = descriptors.filter(|_| config.limits.connections < wanted_connections) {
         let connections = config.limits.connections;
         tracing::info!(
@@ -51,16 +57,18 @@ fn fit_connections(config: &mut Config) -> Option<u64> {
 }
 
 async fn bind(setting: &str, address: SocketAddr) -> Result<TcpListener, CommandError> {
-    TcpListener::bind(address).await.map_err(|error| {
-        let reason = match error.kind() {
-            io::ErrorKind::AddrInUse => "another program has this port".to_owned(),
-            io::ErrorKind::PermissionDenied => "this user may not have this port".to_owned(),
-            io::ErrorKind::AddrNotAvailable => "this machine does not have this address".to_owned(),
-            _ => error.to_string(),
-        };
-        let flag = setting.replace('_', "-");
-        CommandError::Serve(format!("cannot listen on {address}: {reason}; name another address with --{flag}"))
-    })
+    TcpListener::bind(address).await.map_err(|error| not_bound(setting, address, &error))
+}
+
+fn not_bound(setting: &str, address: SocketAddr, error: &io::Error) -> CommandError {
+    let reason = match error.kind() {
+        io::ErrorKind::AddrInUse => "another program has this port".to_owned(),
+        io::ErrorKind::PermissionDenied => "this user may not have this port".to_owned(),
+        io::ErrorKind::AddrNotAvailable => "this machine does not have this address".to_owned(),
+        _ => error.to_string(),
+    };
+    let flag = setting.replace('_', "-");
+    CommandError::Serve(format!("cannot listen on {address}: {reason}; name another address with --{flag}"))
 }
 
 /// A port that was asked for must be free; without the default one the server runs on, and says so.
@@ -69,6 +77,22 @@ async fn bind_management(loaded: &Loaded) -> Result<Option<TcpListener>, Command
         Ok(listener) => Ok(Some(listener)),
         Err(error) if loaded.is_set("admin_listen") => Err(error),
         Err(_) => Ok(None),
+    }
+}
+
+/// The same for Kafka clients, where topics are kept in a folder.
+async fn bind_kafka(loaded: &Loaded) -> Result<Option<Listener>, CommandError> {
+    let Some(address) = loaded.config.kafka_listener() else { return Ok(None) };
+    match Listener::bind(address).await {
+        Ok(listener) => Ok(Some(listener)),
+        Err(error) => {
+            let error = not_bound("kafka_listen", address, &error);
+            if loaded.is_set("kafka_listen") {
+                return Err(error);
+            }
+            tracing::warn!("running without a listener for Kafka clients: {error}");
+            Ok(None)
+        }
     }
 }
 

@@ -26,7 +26,13 @@ async fn a_restart_under_load_loses_nothing_acknowledged_and_official_clients_co
 async fn restart_under_load(stage: Stage) {
     let listen = address_to_come_back_to();
     let kafka = if stage == Stage::Kafka { shared_kafka().await } else { String::new() };
-    let broker = if stage == Stage::Kafka { vec!["--kafka", &kafka] } else { vec!["--memory"] };
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().to_str().unwrap();
+    let broker = match stage {
+        Stage::Memory => vec!["--memory"],
+        Stage::Embedded => vec!["--data", data, "--kafka-listen", "off"],
+        Stage::Kafka => vec!["--kafka", &kafka],
+    };
     let ports = ["--listen", &listen, "--admin-listen", "127.0.0.1:0", "--create-topics"];
     let arguments = [&ports[..], &broker].concat();
     let program = Program::serve_as_told(&arguments).await;
@@ -80,7 +86,9 @@ async fn restart_under_load(stage: Stage) {
     let stored = match stage {
         // Gone with the first server. A reader that was told goodbye before the writer may have missed the last of it.
         Stage::Memory => received,
-        Stage::Kafka => packages(&url, &topic).await.iter().map(|package| value(package).parse().unwrap()).collect(),
+        Stage::Embedded | Stage::Kafka => {
+            packages(&url, &topic).await.iter().map(|package| value(package).parse().unwrap()).collect()
+        }
     };
     let mut sorted = stored.clone();
     sorted.sort_unstable();

@@ -1,9 +1,11 @@
 //! Stories of the program as people run it: the real binary as a process, on free ports.
 
 mod commands;
+mod data;
 mod drain;
 mod http;
 mod kafka;
+mod listener;
 mod metrics;
 mod start;
 mod support;

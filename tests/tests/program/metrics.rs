@@ -51,8 +51,36 @@ async fn what_happens_is_counted() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_log_shows_its_size_its_syncs_and_what_waits() {
+    let program = Program::serve(&["--kafka-listen", "127.0.0.1:0"]).await;
+    let management = program.management();
+    let client = HubClient::connect(&format!("{}/hub", program.url)).await.unwrap();
+    let event = json!([{ "timestamp": 1, "id": "E", "value": "x".repeat(10_000) }]);
+    for _ in 0..3 {
+        client.invoke("SendEventData", &("m", "s", &event)).await.unwrap();
+    }
+    for (sample, least) in [
+        ("streamgate_log_bytes", 30_000.0),
+        ("streamgate_log_sync_seconds_count", 3.0),
+        ("streamgate_log_group_appends_count", 3.0),
+        ("streamgate_log_last_sync_timestamp_seconds", 1.7e9),
+        ("streamgate_appends_acknowledged_total", 3.0),
+    ] {
+        assert!(metric(&management, sample).await >= least, "{sample}");
+    }
+    for sample in ["streamgate_write_backlog_messages", "streamgate_write_backlog_age_seconds"] {
+        until(&format!("{sample} is 0"), async || metric(&management, sample).await == 0.0).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn prometheus_can_read_it() {
-    let program = Program::serve(&["--memory"]).await;
+    for arguments in [["--memory"].as_slice(), &["--kafka-listen", "127.0.0.1:0"]] {
+        can_be_read(Program::serve(arguments).await).await;
+    }
+}
+
+async fn can_be_read(program: Program) {
     let response = reqwest::get(format!("{}/metrics", program.management())).await.unwrap();
     assert!(response.headers()["content-type"].to_str().unwrap().starts_with("application/openmetrics-text"));
     let text = response.text().await.unwrap();
@@ -97,6 +125,8 @@ async fn prometheus_can_read_it() {
         ("streamgate_output_queued_bytes", "gauge"),
         ("streamgate_panics", "counter"),
         ("streamgate_kafka_unsafe_topics", "gauge"),
+        ("streamgate_log_bytes", "gauge"),
+        ("streamgate_log_sync_seconds", "histogram"),
     ] {
         assert_eq!(kinds.get(family), Some(&kind), "{family}");
     }

@@ -17,11 +17,12 @@ async fn the_banner_says_where_everything_is_and_what_is_insecure() {
         &format!("{url}/hub"),
         &format!("{management}/metrics"),
         "in memory",
+        "without --memory they are kept",
         "insecure",
         "no authentication",
         "create_topics",
         "next: streamgate tail",
-        "--kafka HOST:PORT",
+        "streamgate serve --kafka HOST:PORT",
     ] {
         assert!(banner.contains(expected), "{expected} is not in {banner}");
     }
@@ -65,7 +66,7 @@ async fn a_port_that_is_taken_is_one_sentence_with_the_flag() {
 async fn without_its_default_port_the_management_is_off_and_said_to_be() {
     // Whoever has it: we, or a program that was there before.
     let _taken = TcpListener::bind("127.0.0.1:9090");
-    let program = Program::serve_as_told(&["--listen", "127.0.0.1:0"]).await;
+    let program = Program::serve_as_told(&["--listen", "127.0.0.1:0", "--memory"]).await;
     let remark = "another program has 127.0.0.1:9090; choose with --admin-listen";
     assert!(program.banner.contains(remark), "{}", program.banner);
     assert_eq!(status(&format!("{}/health/ready", program.url)).await, Some(200), "it serves all the same");
@@ -92,6 +93,9 @@ async fn wrong_settings_are_one_sentence_that_names_them() {
         (&["--listen", "0.0.0.0:0"][..], "flag --listen"),
         (&["--listen", "localhost"], "flag --listen"),
         (&["--memory", "--kafka", "a:1"], "exclude each other"),
+        (&["--memory", "--data", "d"], "exclude each other"),
+        (&["--kafka", "a:1", "--data", "d"], "exclude each other"),
+        (&["--memory", "--kafka-listen", "127.0.0.1:0"], "`kafka_listen` (flag --kafka-listen) and `memory`"),
         (&["--kafka", "a"], "HOST:PORT"),
         (&["--config", "/nowhere.toml"], "/nowhere.toml cannot be read"),
     ] {
@@ -120,7 +124,7 @@ async fn readable_secrets_are_warned_of_in_the_log() {
 async fn nobody_reading_the_banner_does_not_stop_it() {
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let mut serve = process();
-    let ports = ["serve", "--listen", &port.to_string(), "--admin-listen", "127.0.0.1:0"];
+    let ports = ["serve", "--memory", "--listen", &port.to_string(), "--admin-listen", "127.0.0.1:0"];
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);
     let mut child = serve.args(ports).stdout(writer).kill_on_drop(true).spawn().unwrap();
@@ -133,7 +137,7 @@ async fn connections_are_as_many_as_the_descriptors_suffice_for() {
     let limited = |soft: u32, hard: u32| {
         let mut shell = tokio::process::Command::new("sh");
         let command = format!(
-            "ulimit -Sn {soft} && ulimit -Hn {hard} && exec '{}' serve --listen 127.0.0.1:0 --admin-listen 127.0.0.1:0",
+            "ulimit -Sn {soft} && ulimit -Hn {hard} && exec '{}' serve --memory --listen 127.0.0.1:0 --admin-listen 127.0.0.1:0",
             path().display()
         );
         shell.env_clear().current_dir(std::env::temp_dir()).args(["-c", &command]);

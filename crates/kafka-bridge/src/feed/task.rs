@@ -20,7 +20,7 @@ pub(super) struct Follower {
     pub(super) behind: Option<(Arc<FeedEvent>, Instant)>,
 }
 
-/// Runs one feed until its topic goes, the broker stops, or nobody has followed for a while.
+/// Runs one feed until its topic goes or cannot be read, the broker stops, or nobody has followed for a while.
 pub(super) async fn run(feeds: Arc<Feeds>, topic: String, id: u64, mut inbox: mpsc::UnboundedReceiver<Request>) {
     // Before the inbox goes, on every way out: who asks a feed that ended must find it out of the map.
     let out_of_map = OutOfMap { feeds: &feeds, topic: &topic, id };
@@ -28,7 +28,7 @@ pub(super) async fn run(feeds: Arc<Feeds>, topic: String, id: u64, mut inbox: mp
         Ok(deliveries) => {
             tracing::debug!(topic, "feed started");
             feeds.metrics.feeds.inc();
-            let task = Task { feeds: &feeds, followers: Vec::new(), idle_since: Some(Instant::now()), gone: false };
+            let task = Task { feeds: &feeds, followers: Vec::new(), idle_since: Some(Instant::now()), over: false };
             task.serve(deliveries, &mut inbox, out_of_map).await;
             // A request on its way in while the inbox is dropped would stay in it, never answered; `recv` waits for it.
             inbox.close();
@@ -61,7 +61,8 @@ struct Task<'a> {
     followers: Vec<Follower>,
     /// Since when nobody follows.
     idle_since: Option<Instant>,
-    gone: bool,
+    /// The last delivery has come.
+    over: bool,
 }
 
 enum Cause {
@@ -84,12 +85,11 @@ impl Task<'_> {
             match self.next_cause(&mut deliveries, inbox).await {
                 Cause::Request(Some(Request::Join { follower, joined })) => self.join(follower, joined),
                 Cause::Request(Some(Request::Leave(id))) => self.remove(|follower| follower.id == id),
-                Cause::Delivery(Some(Delivery::TopicGone)) => {
-                    out_of_map = None; // first, so that whoever hears of it and follows again gets a new feed
-                    self.gone = true;
-                    self.fan_out(FeedEvent::TopicGone);
-                }
                 Cause::Delivery(Some(delivery)) => {
+                    if delivery.is_last() {
+                        out_of_map = None; // first, so that whoever hears of it and follows again gets a new feed
+                        self.over = true;
+                    }
                     if let Some(event) = event_of(delivery) {
                         self.fan_out(event);
                     }
@@ -97,7 +97,7 @@ impl Task<'_> {
                 Cause::Room => self.retry(),
                 Cause::Delivery(None) | Cause::Request(None) | Cause::Lingered => break,
             }
-            if self.gone && !self.waits() {
+            if self.over && !self.waits() {
                 break;
             }
         }
@@ -113,13 +113,13 @@ impl Task<'_> {
             biased;
             request = inbox.recv() => Cause::Request(request),
             () = self.room(), if waits => Cause::Room,
-            delivery = deliveries.next(), if !waits && !self.gone => Cause::Delivery(delivery),
+            delivery = deliveries.next(), if !waits && !self.over => Cause::Delivery(delivery),
             () = sleep_until(linger_end.unwrap_or_else(Instant::now)), if linger_end.is_some() => Cause::Lingered,
         }
     }
 
     fn join(&mut self, follower: Follower, joined: oneshot::Sender<Result<(), ReadError>>) {
-        if self.gone {
+        if self.over {
             return; // the unanswered request makes the caller try again, with a new feed
         }
         // Taken in before it is answered: whatever is handed out from now on reaches it.
@@ -190,6 +190,7 @@ fn event_of(delivery: Delivery) -> Option<FeedEvent> {
     match delivery {
         Delivery::Batch(batch) => Some(FeedEvent::Batch(batch)),
         Delivery::Gap { partition, next_offset, lost } => Some(FeedEvent::Gap { partition, next_offset, lost }),
+        Delivery::Unreadable { partition, offset } => Some(FeedEvent::Unreadable { partition, offset }),
         Delivery::TopicGone => Some(FeedEvent::TopicGone),
         Delivery::CaughtUp { .. } => None,
     }

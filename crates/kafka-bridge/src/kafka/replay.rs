@@ -231,9 +231,9 @@ impl Replay {
         match &delivery {
             Delivery::Batch(batch) => _ = self.metrics.records_read.inc_by(batch.records.len() as u64),
             Delivery::Gap { lost, .. } => self.metrics.count_gap(*lost),
-            Delivery::CaughtUp { .. } | Delivery::TopicGone => {}
+            Delivery::CaughtUp { .. } | Delivery::Unreadable { .. } | Delivery::TopicGone => {}
         }
-        let last = delivery == Delivery::TopicGone;
+        let last = delivery.is_last();
         sender.blocking_send(delivery).map_err(|_| Ended)?;
         if last { Err(Ended) } else { Ok(()) }
     }

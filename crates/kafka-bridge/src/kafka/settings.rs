@@ -188,9 +188,11 @@ impl KafkaSettings {
             .set("message.timeout.ms", self.message_timeout().as_millis().to_string())
             .set("message.max.bytes", (self.message_max_bytes + MESSAGE_OVERHEAD).to_string())
             .set("queue.buffering.max.messages", (2 * self.backlog_messages).to_string())
-            .set("queue.buffering.max.kbytes", queue_kbytes.to_string())
+            .set("queue.buffering.max.kbytes", queue_kbytes.to_string());
+        if config.get(PROPAGATION).is_none() {
             // The default keeps a record for a topic that does not exist for 30 s.
-            .set("topic.metadata.propagation.max.ms", "2000");
+            config.set(PROPAGATION, "2000");
+        }
         config
     }
 
@@ -246,6 +248,9 @@ impl KafkaSettings {
 const PROMISE: &str = "the promises about durability and order rest on it";
 const OURS: &str = "a setting of this server stands for it";
 const FIXED: &str = "this server sets it";
+
+/// How long a topic is given to appear.
+const PROPAGATION: &str = "topic.metadata.propagation.max.ms";
 
 /// Properties that `properties` may not hold, other spellings of librdkafka included.
 const RESERVED: &[(&str, &str)] = &[

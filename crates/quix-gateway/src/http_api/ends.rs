@@ -28,7 +28,7 @@ impl Ends {
             // The last offsets of a partition may hold no record (compaction, transactions).
             Delivery::CaughtUp { partition } => self.reached(*partition, i64::MAX),
             Delivery::Gap { partition, next_offset, .. } => self.reached(*partition, *next_offset),
-            Delivery::TopicGone => {}
+            Delivery::Unreadable { .. } | Delivery::TopicGone => {}
         }
         delivery
     }

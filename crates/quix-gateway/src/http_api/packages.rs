@@ -135,6 +135,7 @@ fn live_lines(event: &FeedEvent, topic: &Topic) -> Result<Vec<u8>, String> {
     match event {
         FeedEvent::Batch(batch) => Ok(package_lines(topic, &batch.records)),
         FeedEvent::Gap { partition, next_offset, lost } => Ok(gap_line(*partition, *next_offset, *lost)),
+        FeedEvent::Unreadable { .. } => Err(topic.unreadable()),
         FeedEvent::TopicGone => Err(gone(topic)),
         FeedEvent::TooSlow => Err("The subscriber is too slow.".to_owned()),
     }
@@ -145,6 +146,7 @@ fn delivered_lines(delivery: &Delivery, topic: &Topic) -> Result<Vec<u8>, String
         Delivery::Batch(batch) => Ok(package_lines(topic, &batch.records)),
         Delivery::CaughtUp { .. } => Ok(Vec::new()),
         Delivery::Gap { partition, next_offset, lost } => Ok(gap_line(*partition, *next_offset, *lost)),
+        Delivery::Unreadable { .. } => Err(topic.unreadable()),
         Delivery::TopicGone => Err(gone(topic)),
     }
 }

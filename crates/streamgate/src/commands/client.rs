@@ -20,17 +20,24 @@ pub(super) struct Topic {
 pub(super) struct Client {
     pub(super) http: reqwest::Client,
     base: Url,
+    /// For people.
+    name: String,
 }
 
 impl Client {
     pub(super) fn new(base: &Url) -> Result<Self, CommandError> {
+        Self::named(base, base.to_string())
+    }
+
+    /// A server that people know by another name than its address.
+    pub(super) fn named(base: &Url, name: String) -> Result<Self, CommandError> {
         let mut builder = reqwest::Client::builder().connect_timeout(CONNECT_TIMEOUT);
         if is_loopback(base) {
             // A proxy for the outside cannot reach this machine's own loopback.
             builder = builder.no_proxy();
         }
-        let http = builder.build().map_err(|error| broken(base, &error))?;
-        Ok(Self { http, base: base.clone() })
+        let http = builder.build().map_err(|error| broken(&name, &error))?;
+        Ok(Self { http, base: base.clone(), name })
     }
 
     /// An address below the server's, each part escaped.
@@ -47,7 +54,7 @@ impl Client {
     pub(super) async fn send(&self, request: RequestBuilder) -> Result<Response, CommandError> {
         let response = tokio::time::timeout(ANSWER_TIMEOUT, request.send())
             .await
-            .map_err(|_| CommandError::TimedOut { url: self.base.to_string() })?
+            .map_err(|_| CommandError::TimedOut { url: self.name.clone() })?
             .map_err(|error| self.failed(&error))?;
         if response.status().is_success() { Ok(response) } else { Err(self.refused(response).await) }
     }
@@ -70,7 +77,7 @@ impl Client {
                 let topics = self.topics().await.unwrap_or_default();
                 let names = topics.iter().flat_map(|topic| [topic.name.as_str(), topic.id.as_str()]);
                 let suggestion = suggest::nearest(topic, names).map(str::to_owned);
-                CommandError::UnknownTopic { topic: topic.to_owned(), url: self.base.to_string(), suggestion }
+                CommandError::UnknownTopic { topic: topic.to_owned(), url: self.name.clone(), suggestion }
             }
             other => other,
         }
@@ -78,18 +85,18 @@ impl Client {
 
     /// A failure below HTTP, in words.
     pub(super) fn failed(&self, error: &reqwest::Error) -> CommandError {
-        let url = self.base.to_string();
+        let url = self.name.clone();
         if error.is_timeout() {
             CommandError::TimedOut { url }
         } else if error.is_connect() {
             CommandError::Unreachable { url, reason: root_cause(error) }
         } else {
-            broken(&self.base, error)
+            broken(&self.name, error)
         }
     }
 
     pub(super) fn not_streamgate(&self, what: String) -> CommandError {
-        CommandError::NotStreamgate { url: self.base.to_string(), what }
+        CommandError::NotStreamgate { url: self.name.clone(), what }
     }
 
     async fn refused(&self, response: Response) -> CommandError {
@@ -110,8 +117,8 @@ fn is_loopback(url: &Url) -> bool {
     host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
-fn broken(url: &Url, error: &reqwest::Error) -> CommandError {
-    CommandError::Broken { url: url.to_string(), reason: root_cause(error) }
+fn broken(name: &str, error: &reqwest::Error) -> CommandError {
+    CommandError::Broken { url: name.to_owned(), reason: root_cause(error) }
 }
 
 /// The innermost reason: `Connection refused` says more than the four layers around it.

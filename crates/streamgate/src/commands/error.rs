@@ -92,6 +92,20 @@ pub enum CommandError {
     /// The server cannot start.
     #[error("{0}")]
     Serve(String),
+    /// A data folder is not used, or not changed.
+    #[error("{0}")]
+    Folder(String),
+    /// `log check` found something.
+    #[error(
+        "{} damaged; `streamgate log repair --data {folder}` moves the damage aside",
+        if *count == 1 { "1 place is".to_owned() } else { format!("{count} places are") }
+    )]
+    Damaged {
+        /// Places.
+        count: usize,
+        /// Where.
+        folder: String,
+    },
 }
 
 /// What is known of the lines after the durable ones.

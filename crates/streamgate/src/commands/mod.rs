@@ -1,14 +1,17 @@
-//! The commands beside `serve`: clients of a running server's HTTP API, and those about the program itself.
+//! The commands beside `serve`: clients of a server's HTTP API, and those about data folders and the program itself.
 
 mod client;
 pub mod config;
 mod error;
 mod event;
+pub(crate) mod folder;
 mod input;
+pub mod log;
 mod package;
 pub mod produce;
 mod progress;
 pub mod tail;
+mod target;
 mod text;
 pub mod topic;
 pub mod version;

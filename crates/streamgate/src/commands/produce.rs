@@ -13,6 +13,7 @@ use super::{
     input::{Batch, Batches},
     interrupted,
     progress::Progress,
+    target::{Missing, Target},
 };
 use crate::args::ProduceArgs;
 
@@ -47,7 +48,7 @@ async fn write_all(
     progress: &Progress,
     interrupted: impl Future<Output = ()>,
 ) -> Result<u64, CommandError> {
-    let client = Client::new(&args.server.url)?;
+    let Target { client, .. } = &Target::reach(&args.server, Missing::Make).await?;
     let mut batches = Batches::read(input, Defaults { stream: args.stream.clone(), id: args.id.clone() });
     let mut interrupted = std::pin::pin!(interrupted);
     let mut durable = 0;
@@ -64,7 +65,7 @@ async fn write_all(
         };
         let (lines, input_bytes) = (batch.lines, batch.input_bytes);
         let sent = tokio::select! {
-            sent = send(&client, &args.topic, batch) => sent,
+            sent = send(client, &args.topic, batch) => sent,
             () = &mut interrupted => Err(CommandError::Interrupted),
         };
         if let Err(error) = sent {

@@ -11,6 +11,7 @@ use super::{
     interrupted,
     package::{self, Gap},
     quiet_on_closed_pipe,
+    target::{Missing, Target},
     text::escape,
 };
 use crate::args::TailArgs;
@@ -27,16 +28,14 @@ pub async fn run(args: &TailArgs) -> Result<(), CommandError> {
 
 /// The same with outputs of choice, for packages and for remarks about them, until the stream ends.
 pub async fn run_to(args: &TailArgs, out: &mut impl Write, remarks: &mut impl Write) -> Result<(), CommandError> {
-    let client = Client::new(&args.server.url)?;
+    let Target { client, .. } = &Target::reach(&args.server, Missing::Refuse).await?;
     let mut url = client.url(&["topics", &args.topic, "packages"]);
     url.query_pairs_mut().append_pair("from", &args.start().to_string());
     if args.until_end {
         url.query_pairs_mut().append_pair("until_end", "true");
     }
     match client.send(client.http.get(url)).await {
-        Ok(response) => {
-            Printer { client: &client, json: args.json, out, remarks }.follow(response, args.until_end).await
-        }
+        Ok(response) => Printer { client, json: args.json, out, remarks }.follow(response, args.until_end).await,
         Err(error) => Err(client.explain(&args.topic, error).await),
     }
 }

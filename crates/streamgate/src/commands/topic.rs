@@ -8,6 +8,7 @@ use super::{
     CommandError,
     client::{Client, Topic},
     quiet_on_closed_pipe,
+    target::{Missing, Target},
     text::escape,
 };
 use crate::args::{TopicArgs, TopicCommand};
@@ -21,10 +22,10 @@ pub async fn run(args: &TopicArgs) -> Result<(), CommandError> {
 pub async fn run_to(args: &TopicArgs, out: &mut impl Write) -> Result<(), CommandError> {
     match &args.command {
         TopicCommand::Create { name, partitions, server } => {
-            create(&Client::new(&server.url)?, name, *partitions, out).await
+            create(&Target::reach(server, Missing::Make).await?.client, name, *partitions, out).await
         }
         TopicCommand::List { json, server } => {
-            let topics = Client::new(&server.url)?.topics().await?;
+            let topics = Target::reach(server, Missing::Refuse).await?.client.topics().await?;
             if *json { print_json(&topics, out) } else { print_table(&topics, out) }
         }
     }

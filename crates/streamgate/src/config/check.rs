@@ -5,10 +5,10 @@ use std::{net::SocketAddr, time::Duration};
 use toml::Value;
 
 use super::{
-    ConfigError,
+    Config, ConfigError, Storage,
     error::Placed,
     schema::to_table,
-    sources::Loaded,
+    sources::{Loaded, Origin},
     units::{format_duration, format_size},
 };
 
@@ -17,12 +17,95 @@ pub(super) fn check(loaded: &Loaded) -> Result<(), ConfigError> {
     let config = &loaded.config;
     loopback(loaded, "listen", config.listen)?;
     loopback(loaded, "admin_listen", config.admin_listen)?;
-    if config.listen == config.admin_listen && config.listen.port() != 0 {
-        let problem = format!("are both {}: give each a port of its own", config.listen);
-        return Err(conflict(loaded, "listen", "admin_listen", problem));
-    }
+    ports(loaded)?;
+    storage(loaded)?;
     brokers(loaded)?;
+    log(loaded)?;
     limits(loaded)
+}
+
+fn ports(loaded: &Loaded) -> Result<(), ConfigError> {
+    let config = &loaded.config;
+    let taken = [("listen", Some(config.listen)), ("admin_listen", Some(config.admin_listen))];
+    let all = [taken[0], taken[1], ("kafka_listen", config.kafka_listener())];
+    for (first, second) in [(all[0], all[1]), (all[0], all[2]), (all[1], all[2])] {
+        if let (Some(address), true) = (first.1.filter(|address| address.port() != 0), first.1 == second.1) {
+            let problem = format!("are both {address}: give each a port of its own");
+            return Err(conflict(loaded, first.0, second.0, problem));
+        }
+    }
+    Ok(())
+}
+
+/// Topics are kept in one place, and the Kafka listener serves those of the data folder.
+fn storage(loaded: &Loaded) -> Result<(), ConfigError> {
+    let config = &loaded.config;
+    let exclude = |first, second, choice: &str| {
+        let problem = format!("exclude each other: topics are kept either {choice}; leave one out");
+        Err(conflict(loaded, first, second, problem))
+    };
+    let wants_folder = wants(loaded, "data", |config| &config.data);
+    let kept_elsewhere = match config.storage() {
+        Storage::Folder
+            if config.kafka_listen.is_none() && wants(loaded, "kafka_advertised", |c| &c.kafka_advertised) =>
+        {
+            let problem = "do not fit: an address for Kafka clients, and no listener for them".to_owned();
+            return Err(conflict(loaded, "kafka_advertised", "kafka_listen", problem));
+        }
+        Storage::Folder => return advertised(loaded),
+        Storage::Memory if !config.kafka.brokers.is_empty() => {
+            return exclude("memory", "kafka.brokers", "in memory or in Kafka");
+        }
+        Storage::Memory if wants_folder => return exclude("memory", "data", "in memory or in a folder"),
+        Storage::Kafka if wants_folder => return exclude("kafka.brokers", "data", "in Kafka or in a folder"),
+        Storage::Memory => "memory",
+        Storage::Kafka => "kafka.brokers",
+    };
+    let wanted = [
+        ("kafka_listen", config.kafka_listen.is_some() && wants(loaded, "kafka_listen", |config| &config.kafka_listen)),
+        ("kafka_advertised", wants(loaded, "kafka_advertised", |config| &config.kafka_advertised)),
+    ];
+    match wanted.into_iter().find(|(_, wanted)| *wanted) {
+        None => Ok(()),
+        Some((key, _)) => {
+            let problem =
+                "do not fit: Kafka clients are served the topics of a data folder only; leave one out".to_owned();
+            Err(conflict(loaded, key, kept_elsewhere, problem))
+        }
+    }
+}
+
+/// Whether somebody asked for this value. What `config show` has printed into a file asks for no more than the default.
+fn wants<T: PartialEq>(loaded: &Loaded, key: &str, value: impl Fn(&Config) -> &T) -> bool {
+    let is_default = value(&loaded.config) == value(&Config::default());
+    loaded.is_set(key) && !(is_default && matches!(loaded.origin(key), Origin::File { .. }))
+}
+
+fn advertised(loaded: &Loaded) -> Result<(), ConfigError> {
+    match &loaded.config.kafka_advertised {
+        Some(address) if !is_host_and_port(address) => {
+            let problem = format!("must be HOST:PORT, such as \"plant.example:9092\", or \"auto\", not {address:?}");
+            Err(invalid(loaded, "kafka_advertised", problem))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn log(loaded: &Loaded) -> Result<(), ConfigError> {
+    let log = &loaded.config.log;
+    if !(MIN_SEGMENT..=MAX_SEGMENT).contains(&log.segment_size) {
+        let (least, most, is) = (format_size(MIN_SEGMENT), format_size(MAX_SEGMENT), format_size(log.segment_size));
+        return Err(invalid(loaded, "log.segment_size", format!("must be from {least} to {most}, not {is}")));
+    }
+    if log.retention_bytes < 2 * log.segment_size {
+        let (all, one) = (format_size(log.retention_bytes), format_size(log.segment_size));
+        let problem = format!("do not fit: {all} hold no two segments of {one}, and retention deletes whole ones");
+        return Err(conflict(loaded, "log.retention_bytes", "log.segment_size", problem));
+    }
+    if log.retention_age.is_zero() {
+        return Err(invalid(loaded, "log.retention_age", "must be more than 0".to_owned()));
+    }
+    Ok(())
 }
 
 fn loopback(loaded: &Loaded, key: &str, address: SocketAddr) -> Result<(), ConfigError> {
@@ -38,10 +121,6 @@ fn loopback(loaded: &Loaded, key: &str, address: SocketAddr) -> Result<(), Confi
 
 fn brokers(loaded: &Loaded) -> Result<(), ConfigError> {
     let kafka = &loaded.config.kafka;
-    if loaded.config.memory && !kafka.brokers.is_empty() {
-        let problem = "exclude each other: topics are kept either in memory or in Kafka; leave one out".to_owned();
-        return Err(conflict(loaded, "memory", "kafka.brokers", problem));
-    }
     if let Some(broker) = kafka.brokers.iter().find(|broker| !is_host_and_port(broker)) {
         let problem = format!("must hold HOST:PORT, such as \"broker:9092\", not {broker:?}");
         return Err(invalid(loaded, "kafka.brokers", problem));
@@ -110,5 +189,7 @@ fn placed(loaded: &Loaded, key: &str) -> Placed {
     Placed { key: key.to_owned(), origin: loaded.origin(key) }
 }
 
+const MIN_SEGMENT: usize = 1 << 20;
+const MAX_SEGMENT: usize = 1 << 30;
 const MAX_LINGER_MS: u32 = 5;
 const MAX_DELIVERY_TIMEOUT: Duration = Duration::from_secs(120);

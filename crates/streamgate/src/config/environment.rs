@@ -30,6 +30,13 @@ pub(super) fn settings(variables: Vec<(OsString, OsString)>, schema: &Schema) ->
     ours.into_iter().map(|(name, value)| setting(&name, value, schema)).collect()
 }
 
+/// The folder that systemd made for this service's data (`StateDirectory=`), the first if several.
+pub(super) fn state_directory(variables: &[(OsString, OsString)]) -> Option<Setting> {
+    let (_, value) = variables.iter().find(|(name, _)| name == "STATE_DIRECTORY")?;
+    let first = value.to_str()?.split(':').next().filter(|folder| !folder.is_empty())?;
+    Some(Setting { key: "data".to_owned(), value: Value::String(first.to_owned()), origin: Origin::StateDirectory })
+}
+
 fn setting(name: &str, value: String, schema: &Schema) -> Result<Setting, ConfigError> {
     let origin = Origin::Environment(name.to_owned());
     let key = key_of(name);

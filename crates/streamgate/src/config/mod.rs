@@ -6,6 +6,7 @@ mod error;
 mod file;
 mod kafka;
 mod limits;
+mod log;
 mod origins;
 mod schema;
 mod show;
@@ -15,7 +16,10 @@ mod tests;
 mod units;
 mod values;
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    path::PathBuf,
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -23,6 +27,7 @@ pub use self::{
     error::{ConfigError, Placed},
     kafka::{Compression, KafkaConfig, Partitioner, Secret, forced_property},
     limits::Limits,
+    log::LogConfig,
     origins::AllowedOrigin,
     show::show,
     sources::{DEFAULT_FILE, FileChoice, Loaded, Origin, Setting, Sources, load},
@@ -41,8 +46,21 @@ pub struct Config {
     /// if it was asked for ([`Loaded::is_set`]), else the server says so and runs without.
     #[serde(deserialize_with = "values::address")]
     pub admin_listen: SocketAddr,
-    /// Keeps topics in memory only: they end with the process. Default off. Not together with `kafka.brokers`.
+    /// Folder that topics are kept in, made if it is not there. Default `streamgate-data` in the working directory, under
+    /// systemd `$STATE_DIRECTORY`. One process at a time can use it. Not together with `memory` or `kafka.brokers`.
+    #[serde(deserialize_with = "values::folder")]
+    pub data: PathBuf,
+    /// Keeps topics in memory only: they end with the process. Default off. Not together with `data` or `kafka.brokers`.
     pub memory: bool,
+    /// Address and port where Kafka clients find the topics of the data folder; `None`, written `"off"`, for nowhere. Default
+    /// `127.0.0.1:9092`. There is no authentication in it: an address that other machines can reach must be asked for. A port
+    /// that is taken ends the start if it was asked for, else the server says so and runs without.
+    #[serde(with = "values::address_or_off")]
+    pub kafka_listen: Option<SocketAddr>,
+    /// `HOST:PORT` by which Kafka clients reach `kafka_listen`. `None`, written `"auto"`, is the default: the address a client
+    /// has connected to.
+    #[serde(with = "values::auto_text")]
+    pub kafka_advertised: Option<String>,
     /// Whether the first write to, or subscription of, an unknown topic makes it; else that is an error. `None`, written
     /// `"auto"`, is the default: see [`Config::makes_topics`].
     #[serde(with = "values::auto")]
@@ -57,6 +75,8 @@ pub struct Config {
     pub detailed_errors: bool,
     /// Kafka as the broker.
     pub kafka: KafkaConfig,
+    /// The data folder as the broker.
+    pub log: LogConfig,
     /// Bounds.
     pub limits: Limits,
 }
@@ -66,18 +86,47 @@ impl Default for Config {
         Self {
             listen: (Ipv4Addr::LOCALHOST, 8080).into(),
             admin_listen: (Ipv4Addr::LOCALHOST, 9090).into(),
+            data: "streamgate-data".into(),
             memory: false,
+            kafka_listen: Some((Ipv4Addr::LOCALHOST, 9092).into()),
+            kafka_advertised: None,
             create_topics: None,
             workspace: "local".to_owned(),
             allowed_origins: vec![AllowedOrigin::Loopback],
             detailed_errors: false,
             kafka: KafkaConfig::default(),
+            log: LogConfig::default(),
             limits: Limits::default(),
         }
     }
 }
 
+/// Where topics are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Storage {
+    /// In the data folder.
+    Folder,
+    /// In memory.
+    Memory,
+    /// In Kafka.
+    Kafka,
+}
+
 impl Config {
+    /// Where topics are kept: in the data folder, unless something else was asked for.
+    pub fn storage(&self) -> Storage {
+        match (self.memory, self.kafka.brokers.is_empty()) {
+            (true, _) => Storage::Memory,
+            (false, true) => Storage::Folder,
+            (false, false) => Storage::Kafka,
+        }
+    }
+
+    /// Where Kafka clients are to be served, if anywhere.
+    pub fn kafka_listener(&self) -> Option<SocketAddr> {
+        self.kafka_listen.filter(|_| self.storage() == Storage::Folder)
+    }
+
     /// Whether topics are made by their first use: as `create_topics` says, else only on loopback without Kafka.
     pub fn makes_topics(&self) -> bool {
         self.create_topics.unwrap_or_else(|| self.listen.ip().is_loopback() && self.kafka.brokers.is_empty())

@@ -14,7 +14,7 @@ pub const DEFAULT_FILE: &str = "streamgate.toml";
 pub struct Sources {
     /// Values given on the command line.
     pub flags: Vec<Setting>,
-    /// All environment variables; those without the prefix `STREAMGATE_` are not looked at.
+    /// All environment variables; of those without the prefix `STREAMGATE_` only systemd's `STATE_DIRECTORY` is looked at.
     pub environment: Vec<(OsString, OsString)>,
     /// The settings file.
     pub file: FileChoice,
@@ -61,6 +61,8 @@ pub enum Origin {
         /// Line, from 1.
         line: usize,
     },
+    /// In systemd's `STATE_DIRECTORY`.
+    StateDirectory,
     /// In this environment variable.
     Environment(String),
     /// On the command line, by this flag.
@@ -72,6 +74,7 @@ impl fmt::Display for Origin {
         match self {
             Self::Default => f.write_str("default"),
             Self::File { path, line } => write!(f, "{}:{line}", path.display()),
+            Self::StateDirectory => f.write_str("environment STATE_DIRECTORY"),
             Self::Environment(name) => write!(f, "environment {name}"),
             Self::Flag(name) => write!(f, "flag {name}"),
         }
@@ -96,9 +99,10 @@ impl Loaded {
         self.origins.get(key).cloned().unwrap_or(Origin::Default)
     }
 
-    /// Whether somebody asked for this value, even if it equals the default.
+    /// Whether somebody asked for this value, even if it equals the default. systemd does not count: it offers its folder
+    /// whether or not it is wanted.
     pub fn is_set(&self, key: &str) -> bool {
-        self.origins.contains_key(key)
+        !matches!(self.origin(key), Origin::Default | Origin::StateDirectory)
     }
 }
 
@@ -115,10 +119,10 @@ pub(super) fn merge(
     flags: Vec<Setting>,
 ) -> Result<Loaded, ConfigError> {
     let schema = Schema::new();
-    let mut settings = match &file {
-        Some((path, text)) => file::parse(path, text, &schema)?,
-        None => Vec::new(),
-    };
+    let mut settings: Vec<_> = environment::state_directory(&environment).into_iter().collect();
+    if let Some((path, text)) = &file {
+        settings.extend(file::parse(path, text, &schema)?);
+    }
     settings.extend(environment::settings(environment, &schema)?);
     settings.extend(flags);
 

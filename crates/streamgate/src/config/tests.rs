@@ -101,6 +101,35 @@ fn topics_are_made_on_loopback_without_kafka_unless_said_otherwise() {
 }
 
 #[test]
+fn topics_are_kept_in_the_data_folder_unless_said_otherwise() {
+    let default_listener = Some((Ipv4Addr::LOCALHOST, 9092).into());
+    for (flags, storage, data, listener) in [
+        (&[][..], Storage::Folder, "streamgate-data", default_listener),
+        (&["--data", "d", "--kafka-listen", "0.0.0.0:1"], Storage::Folder, "d", Some(([0, 0, 0, 0], 1).into())),
+        (&["--kafka-listen", "off"], Storage::Folder, "streamgate-data", None),
+        (&["--memory"], Storage::Memory, "streamgate-data", None),
+        (&["--kafka", "a:1"], Storage::Kafka, "streamgate-data", None),
+        (&["--kafka", "a:1", "--kafka-listen", "off"], Storage::Kafka, "streamgate-data", None),
+    ] {
+        let config = Setup { flags, ..Setup::default() }.load().unwrap().config;
+        let outcome = (config.storage(), config.data.to_str().unwrap(), config.kafka_listener());
+        assert_eq!(outcome, (storage, data, listener), "{flags:?}");
+    }
+}
+
+#[test]
+fn the_folder_that_systemd_offers_is_the_default_and_nothing_more() {
+    let offered = &[("STATE_DIRECTORY", "/var/lib/streamgate:/var/lib/other")];
+    let loaded = Setup { environment: offered, ..Setup::default() }.load().unwrap();
+    assert_eq!(loaded.config.data, PathBuf::from("/var/lib/streamgate"));
+    assert_eq!(loaded.origin("data").to_string(), "environment STATE_DIRECTORY");
+    let given = Setup { file: "data = \"d\"", environment: offered, ..Setup::default() }.load().unwrap();
+    assert_eq!(given.config.data, PathBuf::from("d"));
+    let kafka = Setup { flags: &["--kafka", "a:1"], environment: offered, ..Setup::default() }.load().unwrap();
+    assert_eq!(kafka.config.storage(), Storage::Kafka, "an offer is no wish");
+}
+
+#[test]
 fn librdkafka_properties_keep_their_dots_and_are_never_shown() {
     let file = "
         [kafka.properties]
@@ -207,7 +236,7 @@ fn bad_values_are_refused_in_one_sentence_that_names_them() {
         ),
         (
             "limits.write_stall = 10",
-            "`limits.write_stall` (streamgate.toml:1) must be a duration such as \"15s\" or \"500ms\" (whole numbers of ms, s, m or h), not 10",
+            "`limits.write_stall` (streamgate.toml:1) must be a duration such as \"15s\" or \"500ms\" (whole numbers of ms, s, m, h or d), not 10",
         ),
         (
             "limits.message_size = \"4MB\"",
@@ -228,6 +257,15 @@ fn bad_values_are_refused_in_one_sentence_that_names_them() {
         (
             "kafka.properties.x = [\"hunter2\"]",
             "`kafka.properties.x` (streamgate.toml:1) must be a text, a number or true or false",
+        ),
+        ("data = \"\"", "`data` (streamgate.toml:1) must be a folder, not \"\""),
+        (
+            "kafka_listen = \"9092\"",
+            "`kafka_listen` (streamgate.toml:1) must be an address with a port, such as \"127.0.0.1:9092\", or \"off\", not \"9092\"",
+        ),
+        (
+            "log.reserve = \"some\"",
+            "`log.reserve` (streamgate.toml:1) must be a size such as \"4MiB\" or a number of bytes (whole numbers of B, KiB, MiB or GiB), not \"some\"",
         ),
         ("memory = ", "streamgate.toml:1: this is not TOML: string values must be quoted, expected literal string"),
     ] {
@@ -258,6 +296,58 @@ fn settings_that_do_not_go_together_are_refused() {
             "`memory` (flag --memory) and `kafka.brokers` (streamgate.toml:2) exclude each other: topics are kept either in memory or in Kafka; leave one out"
                 .to_owned(),
         ),
+        (
+            &["--memory", "--data", "d"],
+            "",
+            "`memory` (flag --memory) and `data` (flag --data) exclude each other: topics are kept either in memory or in a folder; leave one out"
+                .to_owned(),
+        ),
+        (
+            &["--kafka", "a:1"],
+            "data = \"d\"",
+            "`kafka.brokers` (flag --kafka) and `data` (streamgate.toml:1) exclude each other: topics are kept either in Kafka or in a folder; leave one out"
+                .to_owned(),
+        ),
+        (
+            &["--kafka", "a:1", "--kafka-listen", "127.0.0.1:9092"],
+            "",
+            "`kafka_listen` (flag --kafka-listen) and `kafka.brokers` (flag --kafka) do not fit: Kafka clients are served the topics of a data folder only; leave one out"
+                .to_owned(),
+        ),
+        (
+            &["--memory"],
+            "kafka_advertised = \"a:1\"",
+            "`kafka_advertised` (streamgate.toml:1) and `memory` (flag --memory) do not fit: Kafka clients are served the topics of a data folder only; leave one out"
+                .to_owned(),
+        ),
+        (
+            &["--kafka-listen", "off", "--kafka-advertised", "a:1"],
+            "",
+            "`kafka_advertised` (flag --kafka-advertised) and `kafka_listen` (flag --kafka-listen) do not fit: an address for Kafka clients, and no listener for them"
+                .to_owned(),
+        ),
+        (
+            &["--kafka-advertised", "plant"],
+            "",
+            "`kafka_advertised` (flag --kafka-advertised) must be HOST:PORT, such as \"plant.example:9092\", or \"auto\", not \"plant\"".to_owned(),
+        ),
+        (
+            &["--kafka-listen", "127.0.0.1:8080"],
+            "",
+            "`listen` (default) and `kafka_listen` (flag --kafka-listen) are both 127.0.0.1:8080: give each a port of its own".to_owned(),
+        ),
+        (
+            &[],
+            "log.segment_size = \"2GiB\"",
+            "`log.segment_size` (streamgate.toml:1) must be from 1MiB to 1GiB, not 2GiB".to_owned(),
+        ),
+        (
+            &[],
+            "log.retention_bytes = \"100MiB\"",
+            "`log.retention_bytes` (streamgate.toml:1) and `log.segment_size` (default) do not fit: 100MiB hold no two segments of 64MiB, and retention deletes whole ones"
+                .to_owned(),
+        ),
+        (&[], "log.retention_age = \"0s\"", "`log.retention_age` (streamgate.toml:1) must be more than 0".to_owned()),
         (&["--listen", "0.0.0.0:80"], "", format!("`listen` (flag --listen) is 0.0.0.0:80, {NO_AUTHENTICATION}")),
         (&["--listen", "[::]:80"], "", format!("`listen` (flag --listen) is [::]:80, {NO_AUTHENTICATION}")),
         (
@@ -337,8 +427,7 @@ fn no_limit_can_be_zero() {
 
 #[test]
 fn what_is_shown_reads_back_as_what_is_in_force() {
-    let file =
-        "create_topics = false\nkafka.brokers = \"a:1,b:2\"\nlimits.body_size = 1000\nlimits.write_stall = \"1500ms\"";
+    let file = "create_topics = false\nkafka.brokers = \"a:1,b:2\"\nlog.reserve = 0\nlog.retention_age = \"36h\"\nlimits.body_size = 1000\nlimits.write_stall = \"1500ms\"";
     let config = Setup { file, ..Setup::default() }.load().unwrap();
     for with_origin in [false, true] {
         let again = Setup { file: &show(&config, with_origin), ..Setup::default() }.load().unwrap();

@@ -6,14 +6,14 @@ use std::time::Duration;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum UnitError {
     /// Not a whole number with a unit of time.
-    #[error("must be a duration such as \"15s\" or \"500ms\" (whole numbers of ms, s, m or h), not {0}")]
+    #[error("must be a duration such as \"15s\" or \"500ms\" (whole numbers of ms, s, m, h or d), not {0}")]
     NotADuration(String),
     /// Not a whole number with or without a unit of bytes.
     #[error("must be a size such as \"4MiB\" or a number of bytes (whole numbers of B, KiB, MiB or GiB), not {0}")]
     NotASize(String),
 }
 
-/// Reads `"15s"`, `"500ms"`, `"2m"`, `"1h"`; whole numbers only, the unit is required.
+/// Reads `"15s"`, `"500ms"`, `"2m"`, `"1h"`, `"7d"`; whole numbers only, the unit is required.
 pub fn parse_duration(text: &str) -> Result<Duration, UnitError> {
     scaled(text, &DURATION_UNITS).map(Duration::from_millis).ok_or_else(|| UnitError::NotADuration(format!("{text:?}")))
 }
@@ -25,10 +25,13 @@ pub fn parse_size(text: &str) -> Result<usize, UnitError> {
         .ok_or_else(|| UnitError::NotASize(format!("{text:?}")))
 }
 
-/// The shortest exact text in seconds or milliseconds; what [`parse_duration`] reads.
+/// The shortest exact text in days, hours, seconds or milliseconds; what [`parse_duration`] reads.
 pub fn format_duration(duration: Duration) -> String {
+    let seconds = duration.as_secs();
     match duration.subsec_millis() {
-        0 => format!("{}s", duration.as_secs()),
+        0 if seconds > 0 && seconds.is_multiple_of(DAY) => format!("{}d", seconds / DAY),
+        0 if seconds > 0 && seconds.is_multiple_of(HOUR) => format!("{}h", seconds / HOUR),
+        0 => format!("{seconds}s"),
         _ => format!("{}ms", duration.as_millis()),
     }
 }
@@ -54,7 +57,10 @@ fn scaled(text: &str, units: &[(&str, u64)]) -> Option<u64> {
     number.parse::<u64>().ok()?.checked_mul(factor)
 }
 
-const DURATION_UNITS: [(&str, u64); 4] = [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000)];
+const HOUR: u64 = 3_600;
+const DAY: u64 = 24 * HOUR;
+const DURATION_UNITS: [(&str, u64); 5] =
+    [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", HOUR * 1_000), ("d", DAY * 1_000)];
 const SIZE_UNITS: [(&str, u64); 5] = [("", 1), ("B", 1), ("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30)];
 
 /// For `#[serde(with = "units::duration")]`.
@@ -139,6 +145,7 @@ mod tests {
             ("500ms", Some(500)),
             (" 2m ", Some(120_000)),
             ("1h", Some(3_600_000)),
+            ("7d", Some(604_800_000)),
             ("10 s", Some(10_000)),
             ("0s", Some(0)),
             ("15", None),
@@ -179,9 +186,18 @@ mod tests {
 
     #[test]
     fn texts_read_back_as_what_they_were() {
-        for milliseconds in [0, 1, 500, 1_000, 15_000, 90_000, 3_600_000, 1_500] {
+        for (milliseconds, text) in [
+            (0, "0s"),
+            (500, "500ms"),
+            (1_500, "1500ms"),
+            (90_000, "90s"),
+            (120_000, "120s"),
+            (7_200_000, "2h"),
+            (604_800_000, "7d"),
+        ] {
             let duration = Duration::from_millis(milliseconds);
-            assert_eq!(parse_duration(&format_duration(duration)), Ok(duration));
+            assert_eq!(format_duration(duration), text);
+            assert_eq!(parse_duration(text), Ok(duration));
         }
         for (bytes, text) in
             [(0, "0B"), (1, "1B"), (1024, "1KiB"), ((4 << 20) + (64 << 10), "4160KiB"), (8 << 20, "8MiB")]

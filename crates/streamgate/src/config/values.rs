@@ -4,6 +4,7 @@
 use std::{
     fmt,
     net::{Ipv4Addr, SocketAddr},
+    path::PathBuf,
 };
 
 use serde::{Deserialize, Deserializer, de};
@@ -11,15 +12,24 @@ use serde::{Deserialize, Deserializer, de};
 /// An address with a port. `localhost` is 127.0.0.1: a name that resolves to several addresses would be a surprise.
 pub(crate) fn address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SocketAddr, D::Error> {
     let text = String::deserialize(deserializer)?;
-    let local = text.strip_prefix("localhost:").and_then(|port| port.parse().ok());
-    match local {
-        Some(port) => Ok((Ipv4Addr::LOCALHOST, port).into()),
-        None => text.parse().map_err(|_| {
-            de::Error::custom(format!(
-                "must be an address with a port, such as \"127.0.0.1:8080\" or \"[::1]:8080\", not {text:?}"
-            ))
-        }),
+    parse_address(&text).ok_or_else(|| {
+        de::Error::custom(format!(
+            "must be an address with a port, such as \"127.0.0.1:8080\" or \"[::1]:8080\", not {text:?}"
+        ))
+    })
+}
+
+fn parse_address(text: &str) -> Option<SocketAddr> {
+    match text.strip_prefix("localhost:").and_then(|port| port.parse().ok()) {
+        Some(port) => Some((Ipv4Addr::LOCALHOST, port).into()),
+        None => text.parse().ok(),
     }
+}
+
+/// The name of a folder: any but the empty one, which would be the working directory by accident.
+pub(crate) fn folder<'de, D: Deserializer<'de>>(deserializer: D) -> Result<PathBuf, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    if text.is_empty() { Err(de::Error::custom("must be a folder, not \"\"")) } else { Ok(text.into()) }
 }
 
 /// A workspace: it stands in topic ids, so it keeps to the characters of topic names.
@@ -70,6 +80,67 @@ pub(crate) mod auto {
                 "auto" => Ok(None),
                 _ => Err(E::custom(format!("must be true, false or \"auto\", not {text:?}"))),
             }
+        }
+    }
+}
+
+/// For an address that may be `"off"`.
+pub(crate) mod address_or_off {
+    use super::{Deserialize, Deserializer, SocketAddr, de, parse_address};
+
+    pub(crate) fn serialize<S: serde::Serializer>(
+        value: &Option<SocketAddr>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        match value {
+            Some(address) => serializer.collect_str(address),
+            None => serializer.serialize_str("off"),
+        }
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SocketAddr>, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        if text == "off" {
+            return Ok(None);
+        }
+        parse_address(&text).map(Some).ok_or_else(|| {
+            de::Error::custom(format!(
+                "must be an address with a port, such as \"127.0.0.1:9092\", or \"off\", not {text:?}"
+            ))
+        })
+    }
+}
+
+/// For a text that may be `"auto"`.
+pub(crate) mod auto_text {
+    use super::{Deserialize, Deserializer};
+
+    pub(crate) fn serialize<S: serde::Serializer>(value: &Option<String>, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(value.as_deref().unwrap_or("auto"))
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+        Ok(Some(String::deserialize(deserializer)?).filter(|text| text != "auto"))
+    }
+}
+
+/// For a size that may be `"auto"`.
+pub(crate) mod auto_size {
+    use serde::Serializer;
+
+    use super::{super::units, Deserialize, Deserializer, de};
+
+    pub(crate) fn serialize<S: Serializer>(value: &Option<usize>, serializer: S) -> Result<S::Ok, S::Error> {
+        match value {
+            Some(bytes) => units::size::serialize(bytes, serializer),
+            None => serializer.serialize_str("auto"),
+        }
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<usize>, D::Error> {
+        match toml::Value::deserialize(deserializer)? {
+            toml::Value::String(text) if text == "auto" => Ok(None),
+            value => units::size::deserialize(value).map(Some).map_err(|error| de::Error::custom(error.message())),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 mod broker;
 mod demo;
+mod kafka_door;
 mod management;
 mod public;
 mod settings;
@@ -22,7 +23,10 @@ use signalr_server::HubServer;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-pub use broker::{BrokerChoice, choose_broker};
+use embedded_log::listener::Listener;
+
+pub use broker::{BrokerChoice, ChoiceError, choose_broker};
+use kafka_door::KafkaDoor;
 use public::Door;
 
 use crate::config::Config;
@@ -34,11 +38,23 @@ pub struct Server {
     pub public: SocketAddr,
     /// Address of the management listener, where there is one.
     pub management: Option<SocketAddr>,
+    kafka: Option<KafkaDoor>,
     state: Arc<State>,
     gateway: Arc<Gateway>,
     door: Arc<Door>,
     drain_timeout: Duration,
     tasks: Vec<JoinHandle<()>>,
+}
+
+/// What a server listens on, bound already.
+#[derive(Debug)]
+pub struct Sockets {
+    /// Of the hubs and the HTTP API.
+    pub public: TcpListener,
+    /// Of health and metrics.
+    pub management: Option<TcpListener>,
+    /// Of Kafka clients; not used but for an embedded broker.
+    pub kafka: Option<Listener>,
 }
 
 /// What the listeners share.
@@ -52,14 +68,10 @@ struct State {
 }
 
 impl Server {
-    /// Serves `broker` on sockets that are bound already.
-    pub fn start(
-        config: &Config,
-        broker: BrokerChoice,
-        public: TcpListener,
-        management: Option<TcpListener>,
-    ) -> io::Result<Self> {
-        let BrokerChoice { broker, metrics: broker_metrics } = broker;
+    /// Serves `broker` on these sockets.
+    pub fn start(config: &Config, broker: BrokerChoice, sockets: Sockets) -> io::Result<Self> {
+        let Sockets { public, management, kafka } = sockets;
+        let BrokerChoice { broker, metrics: broker_metrics, log } = broker;
         let limit_hits = broker_metrics.limit_hits();
         let hub_metrics = signalr_server::metrics::Metrics::sharing(limit_hits.clone());
         let gateway_metrics = quix_gateway::metrics::Metrics::sharing(limit_hits.clone());
@@ -68,6 +80,8 @@ impl Server {
         hub_metrics.register(&mut registry);
         broker_metrics.register(&mut registry);
         gateway_metrics.register(&mut registry);
+        let kafka = kafka.zip(log).map(|(listener, log)| KafkaDoor::open(listener, log, config, &mut registry));
+        let kafka = kafka.transpose()?;
 
         let feeds = Feeds::with(broker.clone(), FeedSettings::default(), broker_metrics);
         let gateway = Gateway::new(broker.clone(), feeds, settings::gateway(config), gateway_metrics);
@@ -86,12 +100,18 @@ impl Server {
         Ok(Self {
             public: address,
             management: management_address.transpose()?,
+            kafka,
             state,
             gateway,
             door,
             drain_timeout: config.limits.drain_timeout,
             tasks,
         })
+    }
+
+    /// Address of the listener for Kafka clients, where there is one.
+    pub fn kafka(&self) -> Option<SocketAddr> {
+        self.kafka.as_ref().map(|door| door.address)
     }
 
     /// Calls that have begun and are not answered yet.
@@ -105,7 +125,12 @@ impl Server {
         self.state.draining.store(true, Ordering::Relaxed);
         self.gateway.end_tails();
         let politely = async {
-            self.state.hub.drain().await;
+            let kafka = async {
+                if let Some(door) = &self.kafka {
+                    door.close().await;
+                }
+            };
+            tokio::join!(self.state.hub.drain(), kafka);
             self.state.broker.flush().await;
             while self.state.hub.connections() > 0 {
                 tokio::time::sleep(DRAIN_TICK).await;
@@ -130,6 +155,7 @@ impl State {
         }
         match self.broker.health() {
             // Unreachable since before the start: it has not been there yet.
+            Health::Failed => Some("log failed"),
             Health::Unreachable { since } if since <= self.started => Some("broker not reached yet"),
             Health::Unreachable { since } if since.elapsed() > BROKER_GRACE => Some("broker unreachable"),
             _ => None,

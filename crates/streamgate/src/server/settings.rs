@@ -1,7 +1,10 @@
 //! The one configuration, handed to the parts as their settings.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use embedded_log::listener::{ListenerMetrics, ListenerOptions};
+use kafka_bridge::embedded::EmbeddedSettings;
 use kafka_bridge::kafka::{KafkaSettings, SettingsError};
 use signalr_server::cors::AllowedOrigins;
 use signalr_server::{ErrorDetail, Options};
@@ -80,4 +83,44 @@ pub(super) fn kafka(config: &Config) -> Result<KafkaSettings, SettingsError> {
         properties: kafka.properties.iter().map(|(name, value)| (name.clone(), value.reveal())).collect(),
         ..KafkaSettings::default()
     })
+}
+
+pub(super) fn embedded(config: &Config) -> EmbeddedSettings {
+    let (log, limits) = (&config.log, &config.limits);
+    let message_max_bytes = message_max_bytes(config);
+    EmbeddedSettings {
+        log: embedded_log::Options {
+            segment_bytes: log.segment_size as u64,
+            retention_bytes: log.retention_bytes as u64,
+            retention_age: log.retention_age,
+            reserve_bytes: log.reserve.map(|bytes| bytes as u64),
+            recent_bytes: log.recent_bytes,
+            max_batch_bytes: message_max_bytes + BATCH_HEAD_BYTES,
+            backlog_bytes: limits.write_backlog_bytes,
+            backlog_records: limits.write_backlog_messages as usize,
+            ..embedded_log::Options::default()
+        },
+        message_max_bytes,
+        delivery_timeout: limits.delivery_timeout,
+    }
+}
+
+/// Room for what stands around a record in its batch.
+const BATCH_HEAD_BYTES: usize = 64 * 1024;
+
+pub(super) fn listener(config: &Config, metrics: Arc<ListenerMetrics>) -> ListenerOptions {
+    let defaults = ListenerOptions::default();
+    ListenerOptions {
+        advertised: config.kafka_advertised.as_deref().and_then(host_and_port),
+        auto_create_topics: config.makes_topics(),
+        max_request_bytes: defaults.max_request_bytes.max(message_max_bytes(config) + BATCH_HEAD_BYTES),
+        drain_timeout: defaults.drain_timeout.min(config.limits.drain_timeout),
+        metrics,
+        ..defaults
+    }
+}
+
+fn host_and_port(address: &str) -> Option<(String, u16)> {
+    let (host, port) = address.rsplit_once(':')?;
+    Some((host.trim_matches(['[', ']']).to_owned(), port.parse().ok()?))
 }

@@ -1,0 +1,72 @@
+//! Programs of `tests/clients/java`: one file each, with Apache Kafka's own client from the broker's jars.
+
+use std::fs::{self, File};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::path::Path;
+
+use anyhow::{Context, Result, ensure};
+use tokio::process::Command;
+
+use crate::kafka::Kafka;
+
+/// A compiled program.
+#[derive(Debug)]
+pub struct Java {
+    class: &'static str,
+    class_path: String,
+}
+
+impl Java {
+    /// The scenarios of every client.
+    ///
+    /// # Panics
+    /// When they cannot be compiled, or the jars are not to be had; with a sentence that says why.
+    pub async fn scenarios() -> Self {
+        match tokio::task::spawn_blocking(|| Self::compile("Scenarios")).await.expect("no panic") {
+            Ok(java) => java,
+            Err(error) => panic!("no Java client: {error:#}"),
+        }
+    }
+
+    /// A command that runs it; it is killed when dropped.
+    pub fn command(&self) -> Command {
+        let mut command = Command::new("java");
+        command
+            .args(["-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Dfile.encoding=UTF-8"])
+            .arg("-Dorg.slf4j.simpleLogger.defaultLogLevel=error")
+            .args(["-cp", &self.class_path, self.class])
+            .kill_on_drop(true);
+        command
+    }
+
+    /// Compiles it the first time; `java File.java` would compile at every start. Lock and marker as in [`crate::python`].
+    fn compile(class: &'static str) -> Result<Self> {
+        let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let target = tests.parent().context("the tests stand in the workspace")?.join("target");
+        let libs = target.join("kafka/libs");
+        let pom = fs::read(tests.join("kafka/pom.xml"))?;
+        if !fs::read(target.join("kafka/complete")).is_ok_and(|found| found == pom) {
+            drop(Kafka::prepare()); // brings the jars
+        }
+        let source = tests.join(format!("clients/java/{class}.java"));
+        let mut hasher = DefaultHasher::new();
+        (fs::read(&source)?, pom).hash(&mut hasher);
+        let root = target.join("java");
+        fs::create_dir_all(&root)?;
+        let name = format!("{class}-{:016x}", hasher.finish());
+        let classes = root.join(&name);
+        let class_path = format!("{}:{}/*", classes.display(), libs.display());
+
+        let lock = File::create(root.join(format!("{name}.lock")))?;
+        lock.lock()?;
+        let marker = classes.join("complete");
+        if !marker.exists() {
+            let mut javac = std::process::Command::new("javac");
+            javac.args(["-encoding", "UTF-8", "-cp", &class_path, "-d"]).arg(&classes).arg(&source);
+            let compiled = javac.output().context("javac does not run")?;
+            ensure!(compiled.status.success(), "javac: {}", String::from_utf8_lossy(&compiled.stderr));
+            fs::write(&marker, "")?;
+        }
+        Ok(Self { class, class_path })
+    }
+}
