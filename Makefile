@@ -1,5 +1,5 @@
 # One-line tasks. `make run` and `make test` need a Debian with Rust, Node.js and a JDK; the rest they see to themselves.
-.PHONY: run test test-long lint bench build clean
+.PHONY: run test test-long lint bench bench-broker build clean
 
 run: web-demo/node_modules
 	@scripts/prepare run
@@ -10,9 +10,11 @@ test: web-demo/node_modules tests/signalr-js/node_modules
 	cargo build --workspace --bins
 	cargo test --workspace
 
-# More rounds of what kills things, and the property tests at length.
+# More rounds of what kills things, what Kafka clients expect tried on a real one, and the property tests at length.
 test-long: test
 	STREAMGATE_TEST_ROUNDS=100 cargo test -p e2e --test kafka_outage
+	STREAMGATE_TEST_ROUNDS=100 cargo test -p e2e --test embedded_kills -- --nocapture
+	STREAMGATE_TEST_KAFKA_CONTROL=1 cargo test -p e2e --test listener_clients
 	PROPTEST_CASES=20000 cargo test --workspace --lib --tests --exclude e2e
 
 lint: web-demo/node_modules
@@ -23,6 +25,20 @@ lint: web-demo/node_modules
 # Server CPU per delivery and memory per connection, against a bare server in the same run.
 bench: build
 	target/release/loadtest bench --server target/release/streamgate --floor target/release/floor
+
+# The embedded broker beside a real Kafka in the same run, and what a sync of the disk takes; about four minutes.
+bench-broker: build target/kafka/complete
+	cargo build --release -p embedded-log --example append_load
+	target/release/loadtest brokers --server target/release/streamgate --kafka-libs target/kafka/libs \
+	    --in-process target/release/examples/append_load --json target/bench-broker.json
+
+# The jars of a Kafka broker, as tests/src/kafka.rs brings them, with its lock and its marker.
+target/kafka/complete: tests/kafka/pom.xml
+	@scripts/prepare test
+	mkdir -p target/kafka
+	flock target/kafka/lock sh -c 'cmp -s $< $@ || { rm -rf target/kafka/libs && mvn -B -q -f $< dependency:copy-dependencies \
+	    -DincludeScope=runtime -DoutputDirectory=$(CURDIR)/target/kafka/libs && cp $< $@; }'
+	@touch $@
 
 build: web-demo/node_modules
 	@scripts/prepare run

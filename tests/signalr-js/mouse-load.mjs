@@ -2,7 +2,7 @@
 //
 // node mouse-load.mjs --url URL --topic NAME --mode writer|reader [--stream NAME] [--in-flight 50] [--timeout 600]
 // writer: {"connected":ID}, {"acknowledged":n}, {"failed":n,"error":TEXT}, {"disconnected":TEXT}
-// reader: {"subscribed":ID}, {"received":n,"stream":NAME}, {"disconnected":TEXT}
+// reader: {"connected":ID}, {"subscribed":ID}, {"received":n,"stream":NAME}, {"disconnected":TEXT}
 // A failed number is never sent again: its outcome is the server's to tell. Both end with {"ok":true,…}.
 
 import { build, load, print, run, within } from "./harness.mjs";
@@ -67,6 +67,7 @@ async function read(link, stop) {
       }),
     );
     if (!connection) break;
+    print({ connected: connection.connectionId ?? null });
     try {
       await connection.invoke("SubscribeToPackages", link.topic);
       print({ subscribed: connection.connectionId ?? null });

@@ -95,6 +95,16 @@ impl Index {
         places
     }
 
+    /// Where the first batch begins that begins later than at `offset`.
+    pub(crate) fn first_base_after(&self, offset: i64) -> Option<i64> {
+        let first = self.segments.partition_point(|(_, batches)| batches.end <= offset);
+        let mut bases = self
+            .segments
+            .range(first..)
+            .flat_map(|(_, batches)| batches.entries_from(offset).map(|entry| batches.base + i64::from(entry.delta)));
+        bases.find(|base| *base > offset)
+    }
+
     /// Where batches that may hold a record of that time or later begin.
     pub(crate) fn offset_near_time(&self, timestamp_ms: i64) -> Option<i64> {
         self.segments

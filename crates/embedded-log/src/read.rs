@@ -14,6 +14,13 @@ use crate::{
 
 impl Shared {
     pub(crate) fn read(&self, partition: &Partition, offset: i64, max_bytes: usize) -> Result<Vec<Batch>, ReadError> {
+        let mut batches = self.read_located(partition, offset, max_bytes)?;
+        batches.drain(..before_gap(&batches, offset));
+        let next = if batches.is_empty() { partition.index().first_base_after(offset) } else { None };
+        next.map_or(Ok(batches), |next| self.read_located(partition, next, max_bytes))
+    }
+
+    fn read_located(&self, partition: &Partition, offset: i64, max_bytes: usize) -> Result<Vec<Batch>, ReadError> {
         let places = partition.locate(offset, max_bytes)?;
         let mut batches = Vec::with_capacity(places.len());
         let mut rest = places.as_slice();
@@ -40,7 +47,8 @@ impl Shared {
     ) -> Result<Option<Vec<Batch>>, ReadError> {
         let places = partition.locate(offset, max_bytes)?;
         let cache = self.cache();
-        let batches: Vec<_> = places.iter().map_while(|place| cache.get(*place)).map(Batch::trusted).collect();
+        let mut batches: Vec<_> = places.iter().map_while(|place| cache.get(*place)).map(Batch::trusted).collect();
+        batches.drain(..before_gap(&batches, offset));
         Ok((places.is_empty() || !batches.is_empty()).then_some(batches))
     }
 
@@ -112,6 +120,11 @@ fn checked(bytes: Bytes, segment: &Segment, place: Place) -> Result<Batch, ReadE
         return Err(damaged(segment, place, "the batch has another offset than was written"));
     }
     Ok(batch)
+}
+
+/// An offset in a gap, which a repair leaves, is located in the batch before the gap: how many batches end before it.
+fn before_gap(batches: &[Batch], offset: i64) -> usize {
+    batches.iter().take_while(|batch| batch.next_offset() <= offset).count()
 }
 
 /// How many of the next places are read together: in one segment, near each other, not too much.

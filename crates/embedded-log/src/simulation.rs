@@ -263,7 +263,8 @@ impl History {
             [Call::Write, Call::Allocate, Call::Create, Call::Sync, Call::SyncFolder, Call::SetLength, Call::Remove];
         let call = calls[self.dice.below(calls.len())];
         let after = self.dice.below(3) as u64;
-        self.storage.plan(Fault { call: Some(call), after, lasting: false, failure: Failure::Full });
+        let lasting = self.dice.one_in(2);
+        self.storage.plan(Fault { call: Some(call), after, lasting, failure: Failure::Full });
         let step = self.commit(log, shared, writer);
         if !self.storage.has_ended() {
             self.storage.heal();

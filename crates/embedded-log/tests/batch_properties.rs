@@ -1,5 +1,6 @@
 //! Record batches under arbitrary records and bytes: what is built is read again, by us and by `kafka-protocol`; what others send
 //! never panics and takes no more memory than it may.
+#![allow(clippy::unwrap_used)]
 
 use std::{
     alloc::{GlobalAlloc, Layout, System},

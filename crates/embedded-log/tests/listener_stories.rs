@@ -1,4 +1,5 @@
 //! Stories with librdkafka as the client.
+#![allow(clippy::unwrap_used)]
 
 mod listener_support;
 

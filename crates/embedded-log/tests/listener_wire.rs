@@ -1,4 +1,5 @@
 //! Every kind of request in every version offered, over a real socket.
+#![allow(clippy::unwrap_used)]
 
 mod listener_support;
 

@@ -261,7 +261,7 @@ impl Pair {
         Ok(())
     }
 
-    fn partition(&self, topic: usize, partition: i32) -> Option<(Arc<Partition>, &[(i64, String)])> {
+    fn partition(&self, topic: usize, partition: i32) -> Option<(Arc<Partition>, &[Kept])> {
         let handle = self.log.topic(name(topic)).and_then(|topic| topic.partition(partition));
         let records = self.topics.get(name(topic)).and_then(|partitions| partitions.get(partition as usize));
         assert_eq!(handle.is_some(), records.is_some());
@@ -287,3 +287,6 @@ fn name(topic: usize) -> &'static str {
 }
 
 const GROUPS: [&str; 2] = ["g", "h"];
+
+/// Timestamp and value of a record.
+type Kept = (i64, String);

@@ -1,6 +1,7 @@
 //! Arguments of `loadtest` and where they lead: one module per command.
 
 mod bench;
+mod brokers;
 mod commands;
 
 use std::process::ExitCode;
@@ -27,6 +28,8 @@ enum Command {
     Churn(churn::Options),
     /// A server against the bare floor, interleaved: CPU for each delivery as a ratio
     Bench(bench::Options),
+    /// The embedded broker beside a real Kafka, interleaved: acknowledgements, reads, whole servers
+    Brokers(brokers::Options),
 }
 
 fn main() -> ExitCode {
@@ -46,5 +49,6 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Idle(options) => idle::run(options),
         Command::Churn(options) => churn::run(options),
         Command::Bench(options) => bench::run(options),
+        Command::Brokers(options) => brokers::run(&options),
     }
 }

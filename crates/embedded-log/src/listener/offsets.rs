@@ -9,7 +9,7 @@ use kafka_protocol::{
     ResponseError,
     messages::{
         FindCoordinatorRequest, FindCoordinatorResponse, OffsetCommitRequest, OffsetCommitResponse, OffsetFetchRequest,
-        OffsetFetchResponse, TopicName,
+        OffsetFetchResponse,
         offset_commit_request::OffsetCommitRequestPartition,
         offset_commit_response::{OffsetCommitResponsePartition, OffsetCommitResponseTopic},
         offset_fetch_request::OffsetFetchRequestTopic,

@@ -1,5 +1,5 @@
 //! A listener on a free port over a log in a temporary folder, and a client that speaks in raw requests.
-
+#![allow(clippy::unwrap_used)]
 #![allow(dead_code, reason = "each test uses its part")]
 
 use std::{net::SocketAddr, time::Duration};

@@ -1,4 +1,5 @@
 //! A small whole log, and files of it replaced by what a fuzzer makes up. Shared with `fuzz/fuzz_targets/log_open.rs`.
+#![allow(clippy::unwrap_used)]
 
 use std::sync::{Arc, OnceLock};
 

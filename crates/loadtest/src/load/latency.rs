@@ -35,6 +35,11 @@ impl Latencies {
         self.0.saturating_record(received.saturating_sub(intended).max(1));
     }
 
+    /// How many there are.
+    pub fn count(&self) -> u64 {
+        self.0.len()
+    }
+
     /// The quantiles so far.
     pub fn summary(&self) -> Summary {
         let at = |quantile| self.0.value_at_quantile(quantile) as f64 / 1e3;

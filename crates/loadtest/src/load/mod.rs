@@ -3,6 +3,7 @@
 //! It shares the machine with the server it measures, so it reads big chunks, finds sequence numbers by a scan instead of
 //! parsing, and leaves to `signalr-proto` only what is rare: handshakes, completions, pings, goodbyes.
 
+pub mod calls;
 pub mod churn;
 pub mod error;
 pub mod fanout;

@@ -114,7 +114,7 @@ impl Fanout {
             Incoming::Delivery(marker) => {
                 tally.deliver(index, marker, clock.elapsed().as_nanos() as u64);
             }
-            Incoming::Acknowledged => publishers.answered(None),
+            Incoming::Acknowledged(_) => publishers.answered(None),
             Incoming::Refused(text) => publishers.answered(Some(text)),
             Incoming::Closed(reason) => {
                 *disconnects += 1;

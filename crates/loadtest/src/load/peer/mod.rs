@@ -21,8 +21,8 @@ pub(crate) enum Incoming {
     Opened,
     /// A subscriber got a marked message.
     Delivery(Marker),
-    /// A publisher's message was accepted.
-    Acknowledged,
+    /// A publisher's message was accepted; its number, where the server tells.
+    Acknowledged(Option<u32>),
     /// A publisher's message was refused with this text.
     Refused(String),
     /// The peer is gone; by plan without text.

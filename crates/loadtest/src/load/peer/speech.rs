@@ -15,7 +15,8 @@ use crate::load::wire::{Opcode, put_frame, take_frame};
 /// A protocol event without its borrowed parts.
 enum Step {
     Greeted,
-    Completed(Result<(), String>),
+    /// With the invocation id, which is the number of a publication.
+    Completed(Option<u32>, Result<(), String>),
     Nothing,
 }
 
@@ -104,7 +105,7 @@ impl Peer {
         }
         match self.phase {
             Phase::Greeting => self.opened(on),
-            Phase::Open => on(Incoming::Acknowledged),
+            Phase::Open => on(Incoming::Acknowledged(None)),
             _ => {}
         }
         Ok(())
@@ -125,10 +126,10 @@ impl Peer {
                     let call = shared.target.subscription();
                     self.queue(&call, &mut shared.random);
                 }
-                (Step::Completed(Ok(())), Phase::Subscribing) => self.opened(on),
-                (Step::Completed(Err(text)), Phase::Subscribing) => return Err(Some(text)),
-                (Step::Completed(Ok(())), Phase::Open) => on(Incoming::Acknowledged),
-                (Step::Completed(Err(text)), Phase::Open) => on(Incoming::Refused(text)),
+                (Step::Completed(_, Ok(())), Phase::Subscribing) => self.opened(on),
+                (Step::Completed(_, Err(text)), Phase::Subscribing) => return Err(Some(text)),
+                (Step::Completed(number, Ok(())), Phase::Open) => on(Incoming::Acknowledged(number)),
+                (Step::Completed(_, Err(text)), Phase::Open) => on(Incoming::Refused(text)),
                 _ => {}
             }
         }
@@ -139,10 +140,13 @@ impl Peer {
         let event = self.protocol.as_mut()?.receive(input, Instant::now())?;
         Some(match event {
             Event::Opened => Step::Greeted,
-            Event::Message { message: HubMessage::Completion { outcome, .. }, .. } => Step::Completed(match outcome {
-                Outcome::Error(text) => Err(text.into_owned()),
-                _ => Ok(()),
-            }),
+            Event::Message { message: HubMessage::Completion { invocation_id, outcome }, .. } => {
+                let outcome = match outcome {
+                    Outcome::Error(text) => Err(text.into_owned()),
+                    _ => Ok(()),
+                };
+                Step::Completed(invocation_id.parse().ok(), outcome)
+            }
             _ => Step::Nothing,
         })
     }

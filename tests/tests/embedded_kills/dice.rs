@@ -1,0 +1,31 @@
+//! Chance that repeats with its seed.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// xorshift64*. The seed is printed; `STREAMGATE_TEST_SEED` gives it again.
+pub(crate) struct Dice(u64);
+
+impl Dice {
+    pub(crate) fn new() -> Self {
+        let now = || SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_micros() as u64;
+        let seed = std::env::var("STREAMGATE_TEST_SEED").map_or_else(|_| now(), |seed| seed.parse().expect("a number"));
+        eprintln!("STREAMGATE_TEST_SEED={seed}");
+        Self(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1)
+    }
+
+    /// From 0 to one below this.
+    pub(crate) fn below(&mut self, bound: u64) -> u64 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) % bound
+    }
+
+    pub(crate) fn duration_below(&mut self, bound: Duration) -> Duration {
+        Duration::from_micros(self.below(bound.as_micros() as u64 + 1))
+    }
+
+    pub(crate) fn one_of<T: Copy>(&mut self, choices: &[T]) -> T {
+        choices[self.below(choices.len() as u64) as usize]
+    }
+}
