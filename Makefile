@@ -1,5 +1,5 @@
 # One-line tasks. `make run` and `make test` need a Debian with Rust, Node.js and a JDK; the rest they see to themselves.
-.PHONY: run test test-long lint bench bench-broker build clean
+.PHONY: run test test-long lint fuzz bench bench-broker build clean
 
 run: web-demo/node_modules
 	@scripts/prepare run
@@ -21,6 +21,11 @@ lint: web-demo/node_modules
 	@scripts/prepare run
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
+
+# Bytes from strangers, for a minute each; needs `cargo install cargo-fuzz`.
+fuzz:
+	cd fuzz && RUSTC_BOOTSTRAP=1 cargo fuzz run log_open -- -max_total_time=60 -max_len=400 -malloc_limit_mb=64
+	cd fuzz && RUSTC_BOOTSTRAP=1 cargo fuzz run kafka_request -- -max_total_time=60 -malloc_limit_mb=64
 
 # Server CPU per delivery and memory per connection, against a bare server in the same run.
 bench: build

@@ -181,7 +181,7 @@ impl Catalog {
         }
         let mut ages: Vec<_> =
             partitions().flat_map(|partition| partition.producers.values().map(|producer| producer.last_ms)).collect();
-        let (_, limit, _) = ages.select_nth_unstable(count - most);
+        let (_, limit, _) = ages.select_nth_unstable(count - most.max(1));
         let limit = *limit;
         for partition in self.topics.values_mut().flat_map(|topic| &mut topic.partitions) {
             partition.producers.retain(|_, producer| producer.last_ms >= limit);
@@ -288,6 +288,11 @@ impl Groups {
     /// Committed offsets over all groups.
     pub(crate) fn len(&self) -> usize {
         self.0.values().map(|group| group.offsets.len()).sum()
+    }
+
+    /// Whether a group has committed something for that partition.
+    pub(crate) fn has(&self, group: &str, topic: u32, partition: u32) -> bool {
+        self.0.get(group).is_some_and(|group| group.offsets.contains_key(&(topic, partition)))
     }
 
     /// What a group has committed.

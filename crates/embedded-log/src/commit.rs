@@ -280,12 +280,9 @@ impl Writer {
         WriteError::Failed(reason)
     }
 
-    /// Free bytes that stay free.
+    /// Free bytes that stay free; known since the log was opened.
     pub(crate) fn reserve(&self) -> u64 {
-        self.shared.options.reserve_bytes.unwrap_or_else(|| {
-            let total = self.shared.storage.room().map_or(0, |room| room.total);
-            (total / 20).min(RESERVE)
-        })
+        self.shared.options.reserve_bytes.unwrap_or_default()
     }
 }
 
@@ -347,5 +344,3 @@ pub(crate) fn now_ms() -> i64 {
 
 /// Pause between looks at retention, expiry and room.
 const HOUSEKEEPING: Duration = Duration::from_secs(10);
-/// Default of [`Options::reserve_bytes`](crate::Options::reserve_bytes) on large file systems.
-const RESERVE: u64 = 256 << 20;

@@ -33,12 +33,18 @@ pub(crate) fn open(storage: Arc<dyn Storage>, mut options: Options) -> Result<(A
     options.segment_bytes = options.segment_bytes.min(LARGEST);
     options.backlog_bytes = options.backlog_bytes.min(LARGEST as usize);
     let found = Found::look(&*storage)?;
+    options.reserve_bytes.get_or_insert_with(|| default_reserve(&*storage));
     let format = if found.has_format { Format::read(&*storage)? } else { found.make(&*storage)? };
     let segments = if found.has_format { found.segments } else { vec![Name(0)] };
     let opening = Opening { storage, format };
     let (newest, sealed) = opening.newest(segments)?;
     let sealed = opening.sealed(sealed, &newest)?;
     opening.assemble(newest, sealed, options)
+}
+
+/// See [`Options::reserve_bytes`].
+fn default_reserve(storage: &dyn Storage) -> u64 {
+    storage.room().map_or(0, |room| room.total / 20).min(256 << 20)
 }
 
 /// What is in the folder.

@@ -132,8 +132,10 @@ async fn committed_offsets_outlive_restarts_and_segments() {
         append(&log, &partition, &"x".repeat(1000)).await;
     }
     drop((partition, log));
-    let log = Log::open(folder.path(), small()).unwrap();
+    let log = Log::open(folder.path(), Options { max_committed_offsets: 1, ..small() }).unwrap();
     assert_eq!(log.committed_offsets("g"), [committed(7)]);
+    assert!(matches!(log.commit_offsets("h", vec![committed(1)]).await, Err(WriteError::TooMany(_))));
+    log.commit_offsets("g", vec![committed(7)]).await.unwrap(); // no more than there were
     assert_eq!(log.groups(), ["g"]);
     log.forget_group("g").await.unwrap();
     assert_eq!(log.committed_offsets("g"), []);

@@ -97,10 +97,6 @@ impl Writer {
     }
 
     fn committed(&self, group: String, offsets: Vec<CommittedOffset>) -> Result<Change, WriteError> {
-        let most = self.shared.options.max_committed_offsets;
-        if self.shared.groups().len() + offsets.len() > most {
-            return Err(WriteError::TooMany(format!("{most} committed offsets at most are remembered")));
-        }
         let stored = offsets.into_iter().map(|offset| {
             let topic = self.id_of(&offset.topic).ok();
             let known = topic.filter(|topic| self.catalog.partition(*topic, offset.partition as u32).is_some());
@@ -112,7 +108,13 @@ impl Writer {
                 metadata: offset.metadata,
             })
         });
-        Ok(Change::OffsetsCommitted { group, at_ms: now_ms(), offsets: stored.collect::<Result<_, WriteError>>()? })
+        let stored = stored.collect::<Result<Vec<_>, WriteError>>()?;
+        let (groups, most) = (self.shared.groups(), self.shared.options.max_committed_offsets);
+        let new = stored.iter().filter(|offset| !groups.has(&group, offset.topic, offset.partition)).count();
+        if new > 0 && groups.len() + new > most {
+            return Err(WriteError::TooMany(format!("{most} committed offsets at most are remembered")));
+        }
+        Ok(Change::OffsetsCommitted { group, at_ms: now_ms(), offsets: stored })
     }
 
     /// From the block that is durable as given, or will be with this group.

@@ -160,6 +160,18 @@ fn a_missing_file_is_missed() {
     }
 }
 
+#[test]
+fn a_half_made_segment_is_removed_only_behind_a_whole_one() {
+    let small = Small::make();
+    let before = &small.sealed[1];
+    small.storage.take(&Name::of_file(before).unwrap().index_file());
+    small.storage.put(&small.newest, small.bytes(&small.newest)[..20].to_vec());
+    let (log, bytes) = (open(&Arc::new(small.storage.copy())), small.bytes(before));
+    assert_eq!(log.unwrap().topics().len(), 1, "as a crash leaves it");
+    let (named, _) = refused(small.open_with(before, bytes[..bytes.len() - 1].to_vec()), "the last group");
+    assert_eq!(&named, before);
+}
+
 /// A log of three segments, the last one with several groups, and zeros behind.
 struct Small {
     storage: FaultyStorage,

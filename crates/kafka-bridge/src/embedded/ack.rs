@@ -6,8 +6,8 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 
 use embedded_log::{AppendError, Appended, Pending, WriteError};
-use tokio::time::Sleep;
 
+use super::timeouts::Timeout;
 use super::{Shared, refusal};
 use crate::broker::{AckError, Stored};
 
@@ -18,7 +18,7 @@ pub(crate) struct LogAck {
     partition: i32,
     since: Instant,
     /// Made when somebody waits: what is answered by then needs none.
-    timeout: Option<Pin<Box<Sleep>>>,
+    timeout: Option<Timeout>,
     shared: Arc<Shared>,
 }
 
@@ -49,9 +49,8 @@ impl Future for LogAck {
         let (answer, cause) = match Pin::new(&mut this.pending).poll(cx) {
             Poll::Ready(answer) => (this.judge(answer), "log_failed"),
             Poll::Pending => {
-                let end = this.since + this.shared.delivery_timeout;
-                let timeout = this.timeout.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(end.into())));
-                std::task::ready!(timeout.as_mut().poll(cx));
+                let timeout = this.timeout.get_or_insert_with(|| this.shared.timeouts.of(this.since));
+                std::task::ready!(Pin::new(timeout).poll(cx));
                 (Err(AckError::OutcomeUnknown), "timeout")
             }
         };

@@ -6,6 +6,7 @@
 mod ack;
 mod reader;
 mod tend;
+mod timeouts;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -28,6 +29,7 @@ use crate::names::{check_topic_name, is_internal};
 use crate::partitioner::partition_of;
 use crate::record::NewRecord;
 use reader::Reader;
+use timeouts::Timeouts;
 
 /// How an [`EmbeddedBroker`] is kept.
 #[derive(Debug, Clone)]
@@ -67,6 +69,7 @@ pub struct EmbeddedBroker {
 struct Shared {
     metrics: Metrics,
     delivery_timeout: Duration,
+    timeouts: Timeouts,
 }
 
 impl EmbeddedBroker {
@@ -92,7 +95,7 @@ impl EmbeddedBroker {
         let (folder, commits) = (storage.path(), tend::Commits::new(metrics.clone()));
         let log = Log::open_storage(storage, Options { observer: Some(commits.clone()), ..options })?;
         let tending = tokio::spawn(tend::run(log.clone(), commits, metrics.clone()));
-        let shared = Arc::new(Shared { metrics, delivery_timeout });
+        let shared = Arc::new(Shared { metrics, delivery_timeout, timeouts: Timeouts::new(delivery_timeout) });
         Ok(Arc::new(Self { folder, log, shared, message_max_bytes, without_key: AtomicU32::new(0), tending }))
     }
 
