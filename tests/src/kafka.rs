@@ -2,7 +2,6 @@
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -11,6 +10,8 @@ use anyhow::{Context, Result, bail, ensure};
 use kafka_bridge::broker::{Broker, CreateTopicError, Health};
 use kafka_bridge::kafka::{KafkaBroker, KafkaSettings};
 use kafka_bridge::metrics::Metrics;
+
+use crate::ports::lasting_ports;
 
 /// One broker, stopped when dropped, and when the process that started it ends in any way.
 #[derive(Debug)]
@@ -111,7 +112,8 @@ impl Kafka {
 
     fn format(options: &Options) -> Result<Self> {
         let folder = tempfile::tempdir()?;
-        let (port, controller_port) = free_ports()?;
+        // Port 0 would not do: the broker must know its address beforehand.
+        let [port, controller_port] = lasting_ports();
         let mut properties = properties(folder.path(), port, controller_port);
         for (name, value) in &options.properties {
             properties += &format!("{name}={value}\n");
@@ -267,12 +269,6 @@ auto.create.topics.enable=false
 ",
         data.display()
     )
-}
-
-/// Two ports that were free a moment ago. Port 0 would not do: the broker must know its address beforehand.
-fn free_ports() -> Result<(u16, u16)> {
-    let (one, other) = (TcpListener::bind("127.0.0.1:0")?, TcpListener::bind("127.0.0.1:0")?);
-    Ok((one.local_addr()?.port(), other.local_addr()?.port()))
 }
 
 fn end_of(log: &Path) -> String {

@@ -4,6 +4,7 @@
 pub mod java;
 pub mod kafka;
 pub mod node;
+pub mod ports;
 pub mod program;
 pub mod python;
 pub mod server;

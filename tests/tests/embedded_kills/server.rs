@@ -1,10 +1,10 @@
 //! `Server`: the program on a folder and ports that stay its own, however it ends.
 
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
+use e2e::ports::lasting_ports;
 use e2e::program::{Program, process};
 use e2e::wait::within;
 use tokio::process::Command;
@@ -30,7 +30,7 @@ impl Server {
 
     /// The same in a folder that somebody else sees to.
     pub(crate) fn in_folder(data: PathBuf, settings: &[(&'static str, &'static str)]) -> Self {
-        Self { folder: None, data, ports: ports_to_come_back_to(), settings: settings.to_vec(), program: None }
+        Self { folder: None, data, ports: lasting_ports(), settings: settings.to_vec(), program: None }
     }
 
     /// Starts it and waits until it is up; how long that took.
@@ -129,12 +129,4 @@ pub(crate) async fn text(url: &str) -> String {
 fn signal(signal: &str, pid: u32) {
     let sent = std::process::Command::new("kill").args([signal, &pid.to_string()]).status();
     assert!(sent.is_ok_and(|status| status.success()), "it can be sent {signal}");
-}
-
-/// Ports that no outgoing connection gets by chance while nobody listens there: those have higher ones.
-fn ports_to_come_back_to() -> [u16; 3] {
-    let first = 20_000 + (std::process::id() % 10_000) as u16;
-    let mut free = (first..32_000).filter_map(|port| TcpListener::bind(("127.0.0.1", port)).ok());
-    let listeners = [(); 3].map(|()| free.next().expect("a free port"));
-    listeners.map(|listener| listener.local_addr().expect("bound").port())
 }

@@ -1,9 +1,7 @@
 //! What the clients are put to: Streamgate's listener, or a real Kafka as a control of what is expected.
 
-use std::net::TcpListener;
-use std::sync::atomic::{AtomicU32, Ordering};
-
 use e2e::kafka::Kafka;
+use e2e::ports::lasting_ports;
 use e2e::program::Program;
 use e2e::stage::shared_kafka;
 use tempfile::TempDir;
@@ -39,8 +37,8 @@ impl Broker {
         if control() {
             return Self { kind: Kind::Kafka(Kafka::start().await), program: None };
         }
-        let mut broker =
-            Self { kind: Kind::Listener { data: TempDir::new().expect("a folder"), port: free_port() }, program: None };
+        let [port] = lasting_ports();
+        let mut broker = Self { kind: Kind::Listener { data: TempDir::new().expect("a folder"), port }, program: None };
         broker.serve().await;
         broker
     }
@@ -97,17 +95,4 @@ impl Broker {
 /// Whether this run asks a real Kafka, to see that what is expected of ours is what Kafka does.
 fn control() -> bool {
     std::env::var_os("STREAMGATE_TEST_KAFKA_CONTROL").is_some()
-}
-
-/// A port that was free a moment ago. Port 0 would not do: it must be the same after a restart. It is none that the system
-/// gives to those who ask for any: while the broker is down, a client's own end of a connection could be given it.
-fn free_port() -> u16 {
-    static NEXT: AtomicU32 = AtomicU32::new(0);
-    loop {
-        let number = std::process::id().wrapping_mul(97).wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed));
-        let port = 20_000 + u16::try_from(number % 12_000).expect("small");
-        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
-            return port;
-        }
-    }
 }

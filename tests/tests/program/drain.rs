@@ -1,12 +1,12 @@
 //! Stopping: SIGTERM under load, calls under way, what clients see, and coming back on the same port.
 
-use std::net::TcpListener;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use e2e::client::HubClient;
 use e2e::kafka::Kafka;
 use e2e::node::{CLIENTS, Script};
+use e2e::ports::lasting_ports;
 use e2e::program::{Command, Program, failed, printed};
 use e2e::stage::{Stage, shared_kafka};
 use e2e::wait::{own_topic, until, within};
@@ -24,7 +24,7 @@ async fn a_restart_under_load_loses_nothing_acknowledged_and_official_clients_co
 }
 
 async fn restart_under_load(stage: Stage) {
-    let listen = address_to_come_back_to();
+    let listen = format!("127.0.0.1:{}", lasting_ports::<1>()[0]);
     let kafka = if stage == Stage::Kafka { shared_kafka().await } else { String::new() };
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().to_str().unwrap();
@@ -182,13 +182,6 @@ async fn websocket_without_handshake(program: &Program) -> TcpStream {
     within("the upgrade", stream.read_exact(&mut answer)).await.unwrap();
     assert_eq!(&answer, b"HTTP/1.1 101");
     stream
-}
-
-/// A port that no outgoing connection gets by chance while nobody listens there: those have higher ones.
-fn address_to_come_back_to() -> String {
-    let first = 20_000 + u16::try_from(std::process::id() % 10_000).unwrap();
-    let free = (first..32_000).find_map(|port| TcpListener::bind(("127.0.0.1", port)).ok()).expect("a free port");
-    free.local_addr().unwrap().to_string()
 }
 
 /// What a script prints, kept while it runs.
