@@ -89,29 +89,22 @@ impl Writer {
         self.plan_requests(work, &mut plan);
         self.plan_records(work, &mut plan);
         self.plan_batches(work, &mut plan);
-        self.carry_out(plan);
-    }
-
-    /// Writes what was planned, publishes it, answers.
-    fn carry_out(&mut self, plan: Plan) {
-        let (group, outcome) = plan.split();
-        if group.is_empty() {
-            return outcome.answer(Ok(&self.shared));
-        }
-        match self.write(group, &outcome) {
-            Ok(()) => outcome.answer(Ok(&self.shared)),
-            Err(error) => outcome.answer(Err(error)),
-        }
+        let _ = self.carry_out(plan); // everybody is told
     }
 
     /// Makes changes of the log's own durable; whether that worked.
     pub(crate) fn commit_changes(&mut self, changes: Vec<Change>) -> bool {
         let mut plan = Plan::new(self.builder(0));
         changes.into_iter().for_each(|change| self.change(&mut plan, change));
+        self.carry_out(plan).is_ok()
+    }
+
+    /// Writes what was planned, publishes it, answers.
+    fn carry_out(&mut self, plan: Plan) -> Result<(), WriteError> {
         let (group, outcome) = plan.split();
-        let written = self.write(group, &outcome).is_ok();
-        outcome.answer(Ok(&self.shared)); // nobody waits
-        written
+        let fate = if group.is_empty() { Ok(()) } else { self.write(group, &outcome) };
+        outcome.answer(fate.clone().map(|()| &*self.shared));
+        fate
     }
 
     fn builder(&self, bound: usize) -> GroupBuilder {
@@ -126,17 +119,12 @@ impl Writer {
         }
         let written = Instant::now();
         self.active.file.sync().map_err(|error| self.fail("sync", &error))?;
-        let report = CommitReport {
-            appends: outcome.appends(),
-            bytes: bytes.len(),
-            write: written - begun,
-            sync: written.elapsed(),
-            log_bytes: 0,
-        };
+        let (write, sync) = (written - begun, written.elapsed());
+        let length = bytes.len();
         self.publish(bytes, outcome);
         if let Some(observer) = &self.shared.options.observer {
             let log_bytes = self.shared.segments().values().map(|segment| segment.end).sum();
-            observer.committed(&CommitReport { log_bytes, ..report });
+            observer.committed(&CommitReport { appends: outcome.appends(), bytes: length, write, sync, log_bytes });
         }
         Ok(())
     }
