@@ -39,7 +39,8 @@ impl Server {
         drop(ports);
         let [public, management, kafka] = [&addresses[0], &addresses[1], &addresses[2]];
         let mut command = Command::new(program);
-        command.env("RUST_LOG", "warn");
+        // By default a gigabyte is kept: less than is written here before the last of it is read.
+        command.env("RUST_LOG", "warn").env("STREAMGATE_LOG__RETENTION_BYTES", "64GiB");
         command.args(["serve", "--create-topics", "--listen", public, "--admin-listen", management]);
         match topics {
             Topics::Here => command.arg("--data").arg(folder.join("data")).args(["--kafka-listen", kafka]),
