@@ -12,7 +12,8 @@ use std::{
 
 use bytes::Bytes;
 
-use self::plan::Plan;
+use self::plan::Effects;
+pub(crate) use self::plan::{Answers, Plan};
 use crate::{
     catalog::{Catalog, Change},
     error::WriteError,
@@ -101,9 +102,15 @@ impl Writer {
 
     /// Writes what was planned, publishes it, answers.
     fn carry_out(&mut self, plan: Plan) -> Result<(), WriteError> {
-        let (group, outcome) = plan.split();
-        let fate = if group.is_empty() { Ok(()) } else { self.write(group, &outcome) };
-        outcome.answer(fate.clone().map(|()| &*self.shared));
+        let (group, effects, answers) = plan.split();
+        if group.is_empty() {
+            answers.give(Ok(&self.shared));
+            return Ok(());
+        }
+        let appends = answers.appends();
+        self.shared.hold(answers);
+        let fate = self.write(group, &effects, appends);
+        self.shared.answer(fate.clone());
         fate
     }
 
@@ -111,7 +118,7 @@ impl Writer {
         GroupBuilder::new(self.format.mark, self.sequence, bound)
     }
 
-    fn write(&mut self, group: GroupBuilder, outcome: &plan::Outcome) -> Result<(), WriteError> {
+    fn write(&mut self, group: GroupBuilder, effects: &Effects, appends: usize) -> Result<(), WriteError> {
         let bytes = Bytes::from(group.finish());
         let begun = Instant::now();
         if let Err(error) = write_all(&*self.active.file, &bytes, self.active.position) {
@@ -121,16 +128,16 @@ impl Writer {
         self.active.file.sync().map_err(|error| self.fail("sync", &error))?;
         let (write, sync) = (written - begun, written.elapsed());
         let length = bytes.len();
-        self.publish(bytes, outcome);
+        self.publish(bytes, effects);
         if let Some(observer) = &self.shared.options.observer {
             let log_bytes = self.shared.segments().values().map(|segment| segment.end).sum();
-            observer.committed(&CommitReport { appends: outcome.appends(), bytes: length, write, sync, log_bytes });
+            observer.committed(&CommitReport { appends, bytes: length, write, sync, log_bytes });
         }
         Ok(())
     }
 
     /// The group is durable: now readers may see it.
-    fn publish(&mut self, bytes: Bytes, outcome: &plan::Outcome) {
+    fn publish(&mut self, bytes: Bytes, effects: &Effects) {
         let (name, position) = (self.active.name, self.active.position);
         self.active.position += bytes.len() as u64;
         self.active.written_ms = now_ms();
@@ -139,8 +146,8 @@ impl Writer {
             segment.end = self.active.position;
         }
         self.shared.cache_mut().push(name, position, bytes);
-        outcome.changes.iter().for_each(|change| self.shared.publish(change));
-        for batch in &outcome.batches {
+        effects.changes.iter().for_each(|change| self.shared.publish(change));
+        for batch in &effects.batches {
             let place = Place {
                 segment: name,
                 position: position as u32 + batch.start, // segments are far smaller than 4 GiB
@@ -149,7 +156,7 @@ impl Writer {
             };
             batch.partition.index_mut().push(place, batch.next_offset, batch.max_timestamp);
         }
-        for neighbours in outcome.batches.chunk_by(|a, b| a.partition.topic_id() == b.partition.topic_id()) {
+        for neighbours in effects.batches.chunk_by(|a, b| a.partition.topic_id() == b.partition.topic_id()) {
             neighbours[0].partition.wake();
         }
     }

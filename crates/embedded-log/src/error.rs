@@ -60,6 +60,14 @@ pub enum WriteError {
     /// A bound of what is remembered is reached: committed offsets, partitions. Nothing was written.
     #[error("{0}")]
     TooMany(String),
+    /// The disk has not answered for so long that this was taken back before it was begun. Nothing was written; try again
+    /// later. Only where [`Log::give_up_after`](crate::Log::give_up_after) is used.
+    #[error("the disk does not answer")]
+    Stalled,
+    /// The disk was asked and has not answered: stored or not, it will show. Only where
+    /// [`Log::give_up_after`](crate::Log::give_up_after) is used.
+    #[error("the disk has not confirmed it in time. It may or may not have been stored")]
+    Overdue,
     /// A write or sync failed while this was in it: stored or not, nobody can say before the next start.
     #[error("the log could not be written: {0}. It may or may not have been stored")]
     Failed(String),

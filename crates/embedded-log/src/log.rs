@@ -7,6 +7,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
     task::{Context, Poll},
     thread::{self, JoinHandle},
+    time::Duration,
 };
 
 use tokio::sync::oneshot;
@@ -15,6 +16,7 @@ use crate::{
     batch::{Batch, BatchBuilder, NewRecord},
     cache::Cache,
     catalog::{CommittedOffset, Groups},
+    commit::{Answers, Plan},
     error::{AppendError, OpenError, ReadError, TopicError, WriteError},
     options::Options,
     partition::Partition,
@@ -227,6 +229,23 @@ impl Log {
         self.shared().queue.backlog()
     }
 
+    /// How long the oldest of that has waited.
+    pub fn oldest(&self) -> Option<Duration> {
+        self.shared().queue.ages().into_iter().flatten().max()
+    }
+
+    /// Answers for a disk that hangs: what the disk was asked to write and has waited longer is [`WriteError::Overdue`], what
+    /// was not begun is taken back as [`WriteError::Stalled`]. To be called now and then, by who promises an answer in time:
+    /// a timer for each append would cost more than the append.
+    pub fn give_up_after(&self, patience: Duration) {
+        let queue = &self.shared().queue;
+        let late = |age: Option<Duration>| age.is_some_and(|age| age > patience);
+        self.shared().answer_if(|| late(queue.ages()[0]), Err(WriteError::Overdue));
+        if late(queue.ages()[1]) {
+            Plan::refuse(&mut queue.withdraw(), &WriteError::Stalled);
+        }
+    }
+
     /// Bytes of all segment files together.
     pub fn bytes(&self) -> u64 {
         self.shared().segments().values().map(|segment| segment.end).sum()
@@ -298,6 +317,8 @@ pub(crate) struct Shared {
     segments: RwLock<BTreeMap<Name, Segment>>,
     cache: RwLock<Cache>,
     status: RwLock<Option<WriteError>>,
+    /// Who waits for the group that is being written.
+    in_hand: Mutex<Option<Answers>>,
 }
 
 impl Shared {
@@ -319,6 +340,7 @@ impl Shared {
             groups: RwLock::new(groups),
             segments: RwLock::new(segments),
             status: RwLock::default(),
+            in_hand: Mutex::default(),
         }
     }
 
@@ -356,6 +378,27 @@ impl Shared {
 
     pub(crate) fn cache_mut(&self) -> RwLockWriteGuard<'_, Cache> {
         self.cache.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// They are answered when the group's fate is known, or when somebody gives up.
+    pub(crate) fn hold(&self, answers: Answers) {
+        *self.in_hand.lock().unwrap_or_else(PoisonError::into_inner) = Some(answers);
+    }
+
+    /// Answers who waits for the group in hand, unless that was done.
+    pub(crate) fn answer(&self, fate: Result<(), WriteError>) {
+        self.answer_if(|| true, fate);
+    }
+
+    /// The same if that holds of this very group: as long as it is asked, no other can come to hand.
+    fn answer_if(&self, holds: impl FnOnce() -> bool, fate: Result<(), WriteError>) {
+        let answers = {
+            let mut in_hand = self.in_hand.lock().unwrap_or_else(PoisonError::into_inner);
+            if holds() { in_hand.take() } else { None }
+        };
+        if let Some(answers) = answers {
+            answers.give(fate.map(|()| self));
+        }
     }
 
     /// Whether writes are taken.

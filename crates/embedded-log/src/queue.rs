@@ -2,7 +2,7 @@
 
 use std::{
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use tokio::sync::oneshot;
@@ -35,6 +35,8 @@ pub(crate) struct Work {
     pub(crate) arena: Vec<u8>,
     /// Bytes at most that the records and batches take in a group.
     bytes: usize,
+    /// When the first of it came.
+    since: Option<Instant>,
 }
 
 /// A record of this process.
@@ -166,11 +168,17 @@ struct State {
     /// An empty one that was used before, to spare allocations.
     spare: Work,
     /// Of what the writer has in hand.
-    committing_bytes: usize,
-    committing_records: usize,
+    committing: InHand,
     waiting: bool,
     /// Why nothing more is taken.
     closed: Option<WriteError>,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct InHand {
+    bytes: usize,
+    records: usize,
+    since: Option<Instant>,
 }
 
 impl Queue {
@@ -238,7 +246,18 @@ impl Queue {
     /// Bytes and records that are not durable yet.
     pub(crate) fn backlog(&self) -> (usize, usize) {
         let state = self.lock();
-        (state.work.bytes + state.committing_bytes, state.work.len() + state.committing_records)
+        (state.work.bytes + state.committing.bytes, state.work.len() + state.committing.records)
+    }
+
+    /// How long the first has waited of what the writer has in hand, and of what waits for it.
+    pub(crate) fn ages(&self) -> [Option<Duration>; 2] {
+        let state = self.lock();
+        [state.committing.since, state.work.since].map(|since| since.map(|since| since.elapsed()))
+    }
+
+    /// Takes back what the writer has not taken.
+    pub(crate) fn withdraw(&self) -> Work {
+        std::mem::take(&mut self.lock().work)
     }
 
     /// Everything that waits, at once; gives back what was taken before. Waits up to `patience` for something. `None`: closed
@@ -246,7 +265,7 @@ impl Queue {
     pub(crate) fn take(&self, done: Work, patience: Duration) -> Option<Work> {
         let mut state = self.lock();
         state.spare = done.emptied();
-        (state.committing_bytes, state.committing_records) = (0, 0);
+        state.committing = InHand::default();
         if state.work.is_empty() {
             if state.closed.is_some() {
                 return None;
@@ -258,7 +277,7 @@ impl Queue {
         }
         let spare = std::mem::take(&mut state.spare);
         let work = std::mem::replace(&mut state.work, spare);
-        (state.committing_bytes, state.committing_records) = (work.bytes, work.len());
+        state.committing = InHand { bytes: work.bytes, records: work.len(), since: work.since };
         Some(work)
     }
 
@@ -267,12 +286,14 @@ impl Queue {
         if let Some(closed) = &state.closed {
             return Err(closed.clone());
         }
-        let full = state.work.bytes + state.committing_bytes + bytes > self.most_bytes
-            || state.work.len() + state.committing_records >= self.most_records;
+        let full = state.work.bytes + state.committing.bytes + bytes > self.most_bytes
+            || state.work.len() + state.committing.records >= self.most_records;
         if full { Err(WriteError::BacklogFull) } else { Ok(state) }
     }
 
+    /// Something was pushed.
     fn wake(&self, mut state: MutexGuard<'_, State>) {
+        state.work.since.get_or_insert_with(Instant::now);
         if std::mem::take(&mut state.waiting) {
             drop(state);
             self.filled.notify_one();
@@ -294,6 +315,7 @@ impl Work {
         self.arena.shrink_to(KEPT_ARENA);
         self.records.shrink_to(KEPT_RECORDS);
         self.bytes = 0;
+        self.since = None;
         self
     }
 }

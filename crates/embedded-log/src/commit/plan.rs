@@ -1,4 +1,4 @@
-//! `Plan`: a group being put together, and what is answered once its fate is known.
+//! `Plan`: a group being put together, its effects, and the answers given once its fate is known.
 
 use std::sync::Arc;
 
@@ -13,22 +13,28 @@ use crate::{
     queue::{AppendAnswer, Appended, QueuedBatch, QueuedRecord, Request, Work},
 };
 
-/// The group and its [`Outcome`].
+/// The group, its [`Effects`] and its [`Answers`].
 pub(crate) struct Plan {
     pub(super) group: GroupBuilder,
-    outcome: Outcome,
+    effects: Effects,
+    answers: Answers,
 }
 
-/// What follows when the group is durable, or is not.
+/// What becomes visible when the group is durable.
 #[derive(Default)]
-pub(crate) struct Outcome {
+pub(super) struct Effects {
     pub(super) batches: Vec<PlannedBatch>,
     pub(super) changes: Vec<Change>,
+}
+
+/// Who is told of the group's fate.
+#[derive(Default)]
+pub(crate) struct Answers {
     appends: Vec<(AppendAnswer, Result<Appended, AppendError>)>,
     requests: Vec<RequestAnswer>,
 }
 
-type RequestAnswer = Box<dyn FnOnce(Result<&Shared, WriteError>)>;
+type RequestAnswer = Box<dyn FnOnce(Result<&Shared, WriteError>) + Send>;
 
 /// A batch in the group.
 pub(super) struct PlannedBatch {
@@ -43,30 +49,30 @@ pub(super) struct PlannedBatch {
 
 impl Plan {
     pub(crate) fn new(group: GroupBuilder) -> Self {
-        Self { group, outcome: Outcome::default() }
+        Self { group, effects: Effects::default(), answers: Answers::default() }
     }
 
-    pub(super) fn split(self) -> (GroupBuilder, Outcome) {
-        (self.group, self.outcome)
+    pub(super) fn split(self) -> (GroupBuilder, Effects, Answers) {
+        (self.group, self.effects, self.answers)
     }
 
     /// A change that must become durable.
     pub(crate) fn change(&mut self, change: Change) {
         self.group.change(&change);
-        self.outcome.changes.push(change);
+        self.effects.changes.push(change);
     }
 
     /// Called once the group's fate is known.
-    pub(super) fn then(&mut self, answer: impl FnOnce(Result<&Shared, WriteError>) + 'static) {
-        self.outcome.requests.push(Box::new(answer));
+    pub(super) fn then(&mut self, answer: impl FnOnce(Result<&Shared, WriteError>) + Send + 'static) {
+        self.answers.requests.push(Box::new(answer));
     }
 
     fn append(&mut self, answer: AppendAnswer, result: Result<Appended, AppendError>) {
-        self.outcome.appends.push((answer, result));
+        self.answers.appends.push((answer, result));
     }
 
     /// Answers all of it with an error that says that nothing was written.
-    pub(super) fn refuse(work: &mut Work, error: &WriteError) {
+    pub(crate) fn refuse(work: &mut Work, error: &WriteError) {
         let refusal = || AppendError::Write(error.clone());
         // Nobody waits any more where an answer cannot be sent.
         work.records.drain(..).for_each(|record| _ = record.answer.send(Err(refusal())));
@@ -88,12 +94,18 @@ impl Request {
     }
 }
 
-impl Outcome {
+impl std::fmt::Debug for Answers {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} answers", self.appends.len() + self.requests.len())
+    }
+}
+
+impl Answers {
     pub(super) fn appends(&self) -> usize {
         self.appends.len()
     }
 
-    pub(super) fn answer(self, fate: Result<&Shared, WriteError>) {
+    pub(crate) fn give(self, fate: Result<&Shared, WriteError>) {
         for (answer, result) in self.appends {
             let result = match &fate {
                 Ok(_) => result,
@@ -189,7 +201,7 @@ impl Plan {
             builder.finish(out);
             set_base_offset(&mut out[start..], base_offset, LEADER_EPOCH);
         });
-        self.outcome.batches.push(PlannedBatch {
+        self.effects.batches.push(PlannedBatch {
             partition: partition.clone(),
             base_offset,
             next_offset: base_offset + records.len() as i64,
@@ -205,7 +217,7 @@ impl Plan {
             out.extend_from_slice(batch.bytes());
             set_base_offset(&mut out[start..], base_offset, LEADER_EPOCH);
         });
-        self.outcome.batches.push(PlannedBatch {
+        self.effects.batches.push(PlannedBatch {
             partition: partition.clone(),
             base_offset,
             next_offset: base_offset + i64::from(batch.record_count()),

@@ -48,7 +48,7 @@ impl Writer {
         }
     }
 
-    fn plan_change<E: From<WriteError> + 'static>(
+    fn plan_change<E: From<WriteError> + Send + 'static>(
         &mut self,
         plan: &mut Plan,
         change: Result<Change, E>,

@@ -44,7 +44,8 @@ pub(super) fn batch(error: &BatchError) -> ResponseError {
 pub(super) fn write(error: &WriteError) -> ResponseError {
     match error {
         WriteError::UnknownTopic(_) => ResponseError::UnknownTopicOrPartition,
-        WriteError::BacklogFull | WriteError::DiskFull => ResponseError::NotEnoughReplicas,
+        WriteError::BacklogFull | WriteError::DiskFull | WriteError::Stalled => ResponseError::NotEnoughReplicas,
+        WriteError::Overdue => ResponseError::RequestTimedOut,
         WriteError::TooMany(_) => ResponseError::PolicyViolation,
         WriteError::Failed(_) | WriteError::Stopped(_) => ResponseError::KafkaStorageError,
     }
@@ -54,7 +55,8 @@ pub(super) fn write(error: &WriteError) -> ResponseError {
 pub(super) fn commit(error: &WriteError) -> ResponseError {
     match error {
         WriteError::UnknownTopic(_) => ResponseError::UnknownTopicOrPartition,
-        WriteError::BacklogFull | WriteError::DiskFull => ResponseError::CoordinatorNotAvailable,
+        WriteError::BacklogFull | WriteError::DiskFull | WriteError::Stalled => ResponseError::CoordinatorNotAvailable,
+        WriteError::Overdue => ResponseError::RequestTimedOut,
         WriteError::TooMany(_) => ResponseError::InvalidCommitOffsetSize,
         WriteError::Failed(_) | WriteError::Stopped(_) => ResponseError::KafkaStorageError,
     }
@@ -66,7 +68,9 @@ pub(super) fn topic(error: &TopicError) -> ResponseError {
         TopicError::Exists(_) => ResponseError::TopicAlreadyExists,
         TopicError::InvalidName(_) => ResponseError::InvalidTopicException,
         TopicError::InvalidPartitions { .. } => ResponseError::InvalidPartitions,
-        TopicError::Write(WriteError::BacklogFull | WriteError::DiskFull) => ResponseError::KafkaStorageError,
+        TopicError::Write(WriteError::BacklogFull | WriteError::DiskFull | WriteError::Stalled) => {
+            ResponseError::KafkaStorageError
+        }
         TopicError::Write(error) => write(error),
     }
 }

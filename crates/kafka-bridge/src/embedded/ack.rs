@@ -1,4 +1,4 @@
-//! `LogAck`: the log's own answer as an acknowledgement. What it says is mapped; a disk that hangs is answered for.
+//! `LogAck`: the log's own answer as an acknowledgement; what it says is mapped.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -7,18 +7,15 @@ use std::time::Instant;
 
 use embedded_log::{AppendError, Appended, Pending, WriteError};
 
-use super::timeouts::Timeout;
 use super::{Shared, refusal};
 use crate::broker::{AckError, Stored};
 
-/// One record on its way.
+/// One record on its way. That it is answered in time, `tend` sees to.
 #[derive(Debug)]
 pub(crate) struct LogAck {
     pending: Pending<Appended, AppendError>,
     partition: i32,
     since: Instant,
-    /// Made when somebody waits: what is answered by then needs none.
-    timeout: Option<Timeout>,
     shared: Arc<Shared>,
 }
 
@@ -29,15 +26,7 @@ impl LogAck {
         since: Instant,
         shared: Arc<Shared>,
     ) -> Self {
-        Self { pending, partition, since, timeout: None, shared }
-    }
-
-    fn judge(&self, answer: Result<Appended, AppendError>) -> Result<Stored, AckError> {
-        match answer {
-            Ok(appended) => Ok(Stored { partition: self.partition, offset: appended.offset }),
-            Err(AppendError::Write(WriteError::Failed(_))) => Err(AckError::OutcomeUnknown),
-            Err(error) => Err(AckError::NotWritten(refusal(error))),
-        }
+        Self { pending, partition, since, shared }
     }
 }
 
@@ -45,16 +34,14 @@ impl Future for LogAck {
     type Output = Result<Stored, AckError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = &mut *self;
-        let (answer, cause) = match Pin::new(&mut this.pending).poll(cx) {
-            Poll::Ready(answer) => (this.judge(answer), "log_failed"),
-            Poll::Pending => {
-                let timeout = this.timeout.get_or_insert_with(|| this.shared.timeouts.of(this.since));
-                std::task::ready!(Pin::new(timeout).poll(cx));
-                (Err(AckError::OutcomeUnknown), "timeout")
-            }
+        let answer = std::task::ready!(Pin::new(&mut self.pending).poll(cx));
+        let cause = if answer == Err(AppendError::Write(WriteError::Overdue)) { "timeout" } else { "log_failed" };
+        let answer = match answer {
+            Ok(appended) => Ok(Stored { partition: self.partition, offset: appended.offset }),
+            Err(AppendError::Write(WriteError::Failed(_) | WriteError::Overdue)) => Err(AckError::OutcomeUnknown),
+            Err(error) => Err(AckError::NotWritten(refusal(error))),
         };
-        this.shared.metrics.count_answer(&answer, this.since.elapsed(), cause);
+        self.shared.metrics.count_answer(&answer, self.since.elapsed(), cause);
         Poll::Ready(answer)
     }
 }

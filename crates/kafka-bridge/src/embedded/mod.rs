@@ -6,7 +6,6 @@
 mod ack;
 mod reader;
 mod tend;
-mod timeouts;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -29,7 +28,6 @@ use crate::names::{check_topic_name, is_internal};
 use crate::partitioner::partition_of;
 use crate::record::NewRecord;
 use reader::Reader;
-use timeouts::Timeouts;
 
 /// How an [`EmbeddedBroker`] is kept.
 #[derive(Debug, Clone)]
@@ -69,7 +67,6 @@ pub struct EmbeddedBroker {
 struct Shared {
     metrics: Metrics,
     delivery_timeout: Duration,
-    timeouts: Timeouts,
 }
 
 impl EmbeddedBroker {
@@ -94,8 +91,8 @@ impl EmbeddedBroker {
         let EmbeddedSettings { log: options, message_max_bytes, delivery_timeout } = settings;
         let (folder, commits) = (storage.path(), tend::Commits::new(metrics.clone()));
         let log = Log::open_storage(storage, Options { observer: Some(commits.clone()), ..options })?;
-        let tending = tokio::spawn(tend::run(log.clone(), commits, metrics.clone()));
-        let shared = Arc::new(Shared { metrics, delivery_timeout, timeouts: Timeouts::new(delivery_timeout) });
+        let tending = tokio::spawn(tend::run(log.clone(), metrics.clone(), delivery_timeout));
+        let shared = Arc::new(Shared { metrics, delivery_timeout });
         Ok(Arc::new(Self { folder, log, shared, message_max_bytes, without_key: AtomicU32::new(0), tending }))
     }
 
@@ -231,6 +228,7 @@ fn refusal(error: AppendError) -> NotWritten {
         AppendError::Write(WriteError::BacklogFull) => NotWritten::BacklogFull,
         AppendError::Write(WriteError::DiskFull) => NotWritten::DiskFull,
         AppendError::Write(WriteError::Stopped(_)) => NotWritten::LogFailed,
+        AppendError::Write(WriteError::Stalled) => NotWritten::Unavailable,
         other => NotWritten::Refused(other.to_string()),
     }
 }

@@ -21,6 +21,8 @@ struct State {
 #[derive(Debug, Clone, Copy, Default)]
 struct Faults {
     hangs: bool,
+    /// A sync has met that.
+    waited_for: bool,
     fails: bool,
     full: bool,
     spoils: bool,
@@ -35,6 +37,11 @@ impl Disk {
     pub(crate) fn hang(&self) -> Hanging {
         self.state.faults().hangs = true;
         Hanging(self.state.clone())
+    }
+
+    /// Whether a sync waits for the guard of [`Disk::hang`].
+    pub(crate) fn is_waited_for(&self) -> bool {
+        self.state.faults().waited_for
     }
 
     /// Syncs fail while this is on.
@@ -132,7 +139,8 @@ impl StorageFile for DiskFile {
     }
 
     fn sync(&self) -> io::Result<()> {
-        let faults = self.state.faults();
+        let mut faults = self.state.faults();
+        faults.waited_for = faults.hangs;
         let faults =
             self.state.changed.wait_while(faults, |faults| faults.hangs).unwrap_or_else(PoisonError::into_inner);
         if faults.fails {
