@@ -145,7 +145,7 @@ async fn paused(server: &Server, wire: Wire) -> Client {
     } else {
         Client::upgrade(Box::new(server.dial_narrow().await), "/hub").await
     };
-    client.shake_hands().await;
+    server.shake_hands(&mut client).await;
     client
 }
 

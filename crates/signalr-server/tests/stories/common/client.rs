@@ -100,12 +100,15 @@ impl Client {
 
     /// The next hub message that is no ping; the connection must not end before.
     pub(crate) async fn next(&mut self) -> Value {
-        loop {
-            let message = self.next_of_all().await;
-            if message["type"] != 6 {
-                return message;
+        let next = async {
+            loop {
+                let message = self.next_of_all().await;
+                if message["type"] != 6 {
+                    return message;
+                }
             }
-        }
+        };
+        soon("a message that is no ping", next).await
     }
 
     /// The next hub message, pings included.

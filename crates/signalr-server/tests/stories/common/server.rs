@@ -10,7 +10,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::JoinHandle;
 
-use super::{Answer, Client};
+use super::{Answer, Client, until};
 
 /// How clients reach the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,11 +89,19 @@ impl Server {
         Client::upgrade(self.dial().await, "/hub").await
     }
 
-    /// A connection after its handshake.
+    /// A connection that is a target of what is sent to all.
     pub(crate) async fn connect(&self) -> Client {
         let mut client = self.open().await;
-        client.shake_hands().await;
+        self.shake_hands(&mut client).await;
         client
+    }
+
+    /// The handshake of a client while no other connects, and what follows it: the client may have the answer earlier.
+    pub(crate) async fn shake_hands(&self, client: &mut Client) {
+        let opened = || self.metric("connections_opened_total");
+        let before = opened();
+        client.shake_hands().await;
+        until("the connection is a target", || opened() > before).await;
     }
 
     /// One HTTP request: `GET /path`, then header lines.
