@@ -2,6 +2,7 @@
 
 mod plan;
 mod requests;
+mod room;
 
 use std::{
     io,
@@ -18,13 +19,13 @@ use crate::{
     catalog::{Catalog, Change},
     error::WriteError,
     format::Format,
-    group::{GroupBuilder, HEADER_BYTES},
+    group::GroupBuilder,
     index::{Index, Place},
     log::Shared,
     options::CommitReport,
     queue::Work,
     recovery,
-    segment::{Name, Segment},
+    segment::Name,
     storage::{StorageFile, is_full, write_all},
     topic::Topic,
 };
@@ -56,6 +57,8 @@ pub(crate) struct Active {
     pub(crate) position: u64,
     /// Up to where room was taken.
     pub(crate) allocated: u64,
+    /// Up to where its blocks were written, with groups or with zeros.
+    pub(crate) filled: u64,
     /// Where its checkpoint ends: at this position it holds nothing else.
     pub(crate) begin: u64,
     /// When it was written last, ms since 1970.
@@ -121,7 +124,9 @@ impl Writer {
     fn write(&mut self, group: GroupBuilder, effects: &Effects, appends: usize) -> Result<(), WriteError> {
         let bytes = Bytes::from(group.finish());
         let begun = Instant::now();
-        if let Err(error) = write_all(&*self.active.file, &bytes, self.active.position) {
+        let end = self.active.position + bytes.len() as u64;
+        let filled = self.fill(end);
+        if let Err(error) = filled.and_then(|()| write_all(&*self.active.file, &bytes, self.active.position)) {
             return Err(self.failed_write(&error));
         }
         let written = Instant::now();
@@ -161,81 +166,6 @@ impl Writer {
         }
     }
 
-    /// Sees to it that a group of that size can be written: a new segment, room taken ahead.
-    pub(crate) fn make_room(&mut self, bound: usize, reserve: u64) -> Result<(), WriteError> {
-        if let Err(stopped @ WriteError::Stopped(_)) = self.shared.status() {
-            return Err(stopped);
-        }
-        let bound = (HEADER_BYTES + bound) as u64;
-        let full = self.rolling || self.active.position + bound > self.shared.options.segment_bytes;
-        if full && self.active.position > self.active.begin {
-            self.roll(reserve)?;
-        }
-        self.allocate(self.active.position + bound, reserve)?;
-        if self.shared.status().is_err() && reserve >= self.reserve() {
-            self.has_room();
-        }
-        Ok(())
-    }
-
-    /// A full disk is not full any more.
-    pub(crate) fn has_room(&self) {
-        tracing::info!("there is room on the disk again; the log takes writes");
-        self.shared.set_status(None);
-    }
-
-    fn allocate(&mut self, to: u64, reserve: u64) -> Result<(), WriteError> {
-        let active = &self.active;
-        if to <= active.allocated {
-            return Ok(());
-        }
-        let free = self.shared.storage.room().map_err(|error| self.fail("statvfs", &error))?.free;
-        let usable = free.saturating_sub(reserve).saturating_add(active.allocated);
-        if to > usable {
-            return Err(self.disk_full());
-        }
-        let options = &self.shared.options;
-        let step = (active.allocated + options.preallocate_bytes).min(options.segment_bytes);
-        let to = to.max(step.min(usable));
-        match self.active.file.allocate(to) {
-            Err(error) if is_full(&error) => return Err(self.disk_full()),
-            Err(error) if error.kind() != io::ErrorKind::Unsupported => return Err(self.fail("fallocate", &error)),
-            _ => self.active.allocated = to,
-        }
-        Ok(())
-    }
-
-    /// Begins a new segment with a checkpoint and seals the one before.
-    pub(crate) fn roll(&mut self, reserve: u64) -> Result<(), WriteError> {
-        let name = Name(self.sequence);
-        self.catalog.forget_producers(self.shared.options.max_producers);
-        let mut group = self.builder(0);
-        group.change(&Change::Checkpoint(self.catalog.clone(), self.shared.groups().clone()));
-        let bytes = group.finish();
-        let room = self.shared.storage.room().map_err(|error| self.fail("statvfs", &error))?;
-        if room.free < reserve + bytes.len() as u64 {
-            return Err(self.disk_full());
-        }
-        let file = match recovery::create_segment(&*self.shared.storage, name, &bytes) {
-            Ok(file) => file,
-            Err(error) if is_full(&error) => {
-                self.rolling = recovery::remove_segment(&*self.shared.storage, name).is_err();
-                return Err(self.disk_full());
-            }
-            Err(error) => return Err(self.fail("new segment", &error)),
-        };
-        let end = bytes.len() as u64;
-        let active =
-            Active { name, file: file.clone(), position: end, allocated: end, begin: end, written_ms: now_ms() };
-        let sealed = std::mem::replace(&mut self.active, active);
-        self.rolling = false;
-        self.shared.segments_mut().insert(name, Segment { name, file, end, written_ms: 0 });
-        self.seal(&sealed);
-        self.sequence += 1;
-        self.next_housekeeping = Instant::now();
-        Ok(())
-    }
-
     /// A write that failed: no room heals, anything else is final.
     fn failed_write(&mut self, error: &io::Error) -> WriteError {
         if !is_full(error) {
@@ -246,7 +176,7 @@ impl Writer {
         if let Err(error) = cut.and_then(|()| self.active.file.sync()) {
             return self.fail("truncate", &error);
         }
-        self.active.allocated = self.active.position;
+        (self.active.allocated, self.active.filled) = (self.active.position, self.active.position);
         match recovery::catalog_of(&*self.active.file, self.active.position, self.format, self.active.name) {
             Ok(catalog) => self.catalog = catalog,
             Err(error) => return self.fail("read back", &error),

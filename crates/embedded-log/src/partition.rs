@@ -84,3 +84,6 @@ impl Partition {
         self.index.write().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+/// Of every partition and batch: leadership never changes.
+pub(crate) const LEADER_EPOCH: i32 = 0;

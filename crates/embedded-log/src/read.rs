@@ -7,7 +7,7 @@ use crate::{
     error::ReadError,
     index::Place,
     log::Shared,
-    partition::Partition,
+    partition::{LEADER_EPOCH, Partition},
     segment::{Name, Segment},
     storage::read_full,
 };
@@ -118,6 +118,10 @@ fn checked(bytes: Bytes, segment: &Segment, place: Place) -> Result<Batch, ReadE
     let batch = Batch::parse(bytes).map_err(|problem| damaged(segment, place, &problem.to_string()))?;
     if batch.base_offset() != place.base_offset {
         return Err(damaged(segment, place, "the batch has another offset than was written"));
+    }
+    // The checksum does not cover it.
+    if batch.leader_epoch() != LEADER_EPOCH {
+        return Err(damaged(segment, place, "the batch has another leader epoch than was written"));
     }
     Ok(batch)
 }

@@ -197,7 +197,8 @@ impl Opening {
         segments.insert(name, Segment { name, file: file.clone(), end: replay.end, written_ms });
         let shared = Shared::new(self.storage, options, self.format.id(), topics, replay.groups, segments);
         let shared = Arc::new(shared);
-        let active = Active { name, file, position: replay.end, allocated, begin: replay.checkpoint_end, written_ms };
+        let (position, begin) = (replay.end, replay.checkpoint_end);
+        let active = Active { name, file, position, allocated, filled: position, begin, written_ms };
         let writer = Writer {
             shared: shared.clone(),
             format: self.format,

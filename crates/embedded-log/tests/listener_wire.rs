@@ -12,7 +12,7 @@ use kafka_protocol::{
         create_partitions_request::CreatePartitionsTopic,
         create_topics_request::{CreatableReplicaAssignment, CreatableTopic, CreatableTopicConfig},
         describe_configs_request::DescribeConfigsResource,
-        fetch_request::{FetchPartition, FetchTopic},
+        fetch_request::FetchPartition,
         incremental_alter_configs_request::AlterConfigsResource,
         join_group_request::JoinGroupRequestProtocol,
         leave_group_request::MemberIdentity,
@@ -20,12 +20,11 @@ use kafka_protocol::{
         metadata_request::MetadataRequestTopic,
         offset_commit_request::{OffsetCommitRequestPartition, OffsetCommitRequestTopic},
         offset_fetch_request::OffsetFetchRequestTopic,
-        produce_request::{PartitionProduceData, TopicProduceData},
         sync_group_request::SyncGroupRequestAssignment,
         *,
     },
 };
-use listener_support::{Server, Wire, batch, encode, text};
+use listener_support::{Server, Wire, batch, encode, fetch, produce, text};
 
 #[tokio::test]
 async fn api_versions() {
@@ -534,25 +533,6 @@ async fn start() -> (tempfile::TempDir, Server, Wire) {
     let server = Server::start(folder.path()).await;
     let wire = Wire::connect(server.address).await;
     (folder, server, wire)
-}
-
-fn produce(acks: i16, topic: &str, partition: i32, records: bytes::Bytes) -> ProduceRequest {
-    let data = PartitionProduceData::default().with_index(partition).with_records(Some(records));
-    let topic = TopicProduceData::default().with_name(TopicName(text(topic))).with_partition_data(vec![data]);
-    ProduceRequest::default().with_acks(acks).with_timeout_ms(1_000).with_topic_data(vec![topic])
-}
-
-fn fetch(topic: &str, partition: i32, offset: i64, wait_ms: i32, max_bytes: i32) -> FetchRequest {
-    let partition = FetchPartition::default()
-        .with_partition(partition)
-        .with_fetch_offset(offset)
-        .with_partition_max_bytes(max_bytes);
-    let topic = FetchTopic::default().with_topic(TopicName(text(topic))).with_partitions(vec![partition]);
-    FetchRequest::default()
-        .with_max_wait_ms(wait_ms)
-        .with_min_bytes(1)
-        .with_max_bytes(50 << 20)
-        .with_topics(vec![topic])
 }
 
 fn list_offsets(topic: &str, timestamp: i64) -> ListOffsetsRequest {

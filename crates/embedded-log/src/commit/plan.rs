@@ -9,7 +9,7 @@ use crate::{
     error::{AppendError, WriteError},
     group::GroupBuilder,
     log::Shared,
-    partition::Partition,
+    partition::{LEADER_EPOCH, Partition},
     queue::{AppendAnswer, Appended, QueuedBatch, QueuedRecord, Request, Work},
 };
 
@@ -245,5 +245,3 @@ fn unknown(partition: &Partition) -> WriteError {
 /// Keys and values of one batch, a larger record comes alone: well below what consumers fetch at once (1 MiB).
 const BATCH_BYTES: usize = 256 << 10;
 const BATCH_RECORDS: usize = 4096;
-/// There has been one leader only.
-const LEADER_EPOCH: i32 = 0;

@@ -12,11 +12,11 @@ use kafka_protocol::{
 
 use super::{
     errors,
-    node::{LEADER_EPOCH, Node},
+    node::Node,
     request::{Refusal, Request},
     response::Response,
 };
-use crate::Partition;
+use crate::{Partition, partition::LEADER_EPOCH};
 
 pub(super) async fn answer(node: Arc<Node>, request: Request) -> Result<Response, Refusal> {
     let list: ListOffsetsRequest = request.decode()?;

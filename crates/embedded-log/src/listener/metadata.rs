@@ -13,11 +13,11 @@ use kafka_protocol::{
 
 use super::{
     errors,
-    node::{BROKER, Client, LEADER_EPOCH, Node, is_internal, topic_name},
+    node::{BROKER, Client, Node, is_internal, topic_name},
     request::{Refusal, Request},
     response::Response,
 };
-use crate::{Topic, TopicError};
+use crate::{Topic, TopicError, partition::LEADER_EPOCH};
 
 pub(super) async fn answer(node: Arc<Node>, client: Client, request: Request) -> Result<Response, Refusal> {
     let asked: MetadataRequest = request.decode()?;

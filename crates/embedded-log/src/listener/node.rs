@@ -100,8 +100,6 @@ pub(super) fn topic_name(name: &str) -> TopicName {
 
 /// The only broker's id.
 pub(super) const BROKER: BrokerId = BrokerId(1);
-/// Leadership never changes.
-pub(super) const LEADER_EPOCH: i32 = 0;
 /// Most elements of arrays in a request.
 pub(super) const MAX_ELEMENTS: usize = 100_000;
 /// Up to so many elements of a request are not counted against the others.

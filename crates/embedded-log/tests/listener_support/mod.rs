@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used)]
 #![allow(dead_code, reason = "each test uses its part")]
 
+pub(crate) mod trap;
+
 use std::{net::SocketAddr, time::Duration};
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
@@ -11,7 +13,12 @@ use embedded_log::{
     listener::{Listener, ListenerOptions},
 };
 use kafka_protocol::{
-    messages::ApiKey,
+    messages::{
+        ApiKey, FetchRequest, GroupId, OffsetCommitRequest, ProduceRequest, TopicName,
+        fetch_request::{FetchPartition, FetchTopic},
+        offset_commit_request::{OffsetCommitRequestPartition, OffsetCommitRequestTopic},
+        produce_request::{PartitionProduceData, TopicProduceData},
+    },
     protocol::{Decodable, Encodable, StrBytes},
 };
 use tokio::{
@@ -35,6 +42,10 @@ impl Server {
 
     pub(crate) async fn start_with(folder: &std::path::Path, options: ListenerOptions) -> Self {
         let log = Log::open(folder, Options { preallocate_bytes: 1 << 20, ..Options::default() }).unwrap();
+        Self::start_over(log, options).await
+    }
+
+    pub(crate) async fn start_over(log: Log, options: ListenerOptions) -> Self {
         let listener = Listener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel();
@@ -134,6 +145,33 @@ pub(crate) fn batch(values: &[&str]) -> Bytes {
     }
     builder.finish(&mut out);
     out.into()
+}
+
+pub(crate) fn produce(acks: i16, topic: &str, partition: i32, records: Bytes) -> ProduceRequest {
+    let data = PartitionProduceData::default().with_index(partition).with_records(Some(records));
+    let topic = TopicProduceData::default().with_name(TopicName(text(topic))).with_partition_data(vec![data]);
+    ProduceRequest::default().with_acks(acks).with_timeout_ms(1_000).with_topic_data(vec![topic])
+}
+
+pub(crate) fn fetch(topic: &str, partition: i32, offset: i64, wait_ms: i32, max_bytes: i32) -> FetchRequest {
+    let partition = FetchPartition::default()
+        .with_partition(partition)
+        .with_fetch_offset(offset)
+        .with_partition_max_bytes(max_bytes);
+    let topic = FetchTopic::default().with_topic(TopicName(text(topic))).with_partitions(vec![partition]);
+    FetchRequest::default()
+        .with_max_wait_ms(wait_ms)
+        .with_min_bytes(1)
+        .with_max_bytes(50 << 20)
+        .with_topics(vec![topic])
+}
+
+/// Commits offset 1 of topic `t`.
+pub(crate) fn commit_request(group: &str, metadata: &str) -> OffsetCommitRequest {
+    let partition = OffsetCommitRequestPartition::default().with_committed_offset(1);
+    let partition = partition.with_committed_metadata(Some(text(metadata)));
+    let topic = OffsetCommitRequestTopic::default().with_name(TopicName(text("t"))).with_partitions(vec![partition]);
+    OffsetCommitRequest::default().with_group_id(GroupId(text(group))).with_topics(vec![topic])
 }
 
 pub(crate) fn text(text: &str) -> StrBytes {

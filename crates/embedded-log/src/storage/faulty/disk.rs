@@ -152,10 +152,8 @@ impl File {
     pub(super) fn sync(&mut self) {
         for operation in self.pending.drain(..) {
             operation.apply(&mut self.durable);
-            if let FileOperation::Length(length) = operation {
-                let stays = |forgotten: &FileOperation| matches!(forgotten, FileOperation::Write { position, .. } if *position < length);
-                self.limbo.retain(stays); // what was cut off does not come back
-            }
+            let limbo = mem::take(&mut self.limbo);
+            self.limbo = limbo.into_iter().flat_map(|forgotten| forgotten.without(&operation)).collect();
         }
     }
 
@@ -184,6 +182,28 @@ impl File {
 }
 
 impl FileOperation {
+    /// What may still come of a forgotten write, now that a later operation is durable: what was cut off or written over
+    /// does not come back.
+    fn without(self, later: &Self) -> Vec<Self> {
+        let (position, bytes) = match (self, later) {
+            (Self::Write { position, bytes }, _) => (position, bytes),
+            (Self::Length(_), Self::Length(_)) => return Vec::new(),
+            (length, _) => return vec![length],
+        };
+        let end = position + bytes.len();
+        let part = |from: usize, to: usize| {
+            (from < to).then(|| Self::Write { position: from, bytes: bytes[from - position..to - position].to_vec() })
+        };
+        let rest = match later {
+            Self::Length(length) if position < *length => [part(position, end), None],
+            Self::Length(_) => [None, None],
+            Self::Write { position: start, bytes } => {
+                [part(position, end.min(*start)), part(position.max(start + bytes.len()), end)]
+            }
+        };
+        rest.into_iter().flatten().collect()
+    }
+
     fn apply(&self, content: &mut Vec<u8>) {
         match self {
             Self::Write { position, bytes } => {
