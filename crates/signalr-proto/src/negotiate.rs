@@ -39,9 +39,21 @@ pub struct AvailableTransport {
     pub transfer_formats: &'static [&'static str],
 }
 
-/// WebSockets, the only transport so far; Server-Sent Events and long polling join the list with their transports.
+/// Transfer format of transports that carry any bytes.
+pub const BINARY: &str = "Binary";
+const TEXT: &str = "Text";
+
+/// Both directions on one websocket.
 pub const WEB_SOCKETS: AvailableTransport =
-    AvailableTransport { transport: "WebSockets", transfer_formats: &["Text", "Binary"] };
+    AvailableTransport { transport: "WebSockets", transfer_formats: &[TEXT, BINARY] };
+
+/// One response of events, and POST requests.
+pub const SERVER_SENT_EVENTS: AvailableTransport =
+    AvailableTransport { transport: "ServerSentEvents", transfer_formats: &[TEXT] };
+
+/// Responses to polls, and POST requests.
+pub const LONG_POLLING: AvailableTransport =
+    AvailableTransport { transport: "LongPolling", transfer_formats: &[TEXT, BINARY] };
 
 /// The version both sides speak, from the client's `negotiateVersion`; absent means 0.
 ///

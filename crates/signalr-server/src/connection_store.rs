@@ -2,8 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
-
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use dashmap::DashMap;
@@ -11,6 +10,7 @@ use dashmap::mapref::entry::Entry;
 
 use crate::connection::ConnectionHandle;
 use crate::ids::{ConnectionId, ConnectionToken};
+use crate::transport::http::{HttpConnection, Input};
 
 /// All connections of one server.
 #[derive(Debug, Default)]
@@ -23,22 +23,44 @@ pub(crate) struct ConnectionStore {
     waiting: AtomicUsize,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 struct Negotiated {
     id: ConnectionId,
-    used: bool,
+    state: State,
     since: Instant,
 }
 
-/// What a request that presents a token finds.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
+enum State {
+    /// For its first request. Some clients send their handshake before it, which is kept.
+    Waiting(Option<Arc<Input>>),
+    Used(Used),
+}
+
+/// What carries a connection whose token was used.
+#[derive(Debug, Clone)]
+pub(crate) enum Used {
+    WebSocket,
+    Http(Arc<HttpConnection>),
+}
+
+/// What a request that would open a connection finds.
+#[derive(Debug)]
 pub(crate) enum Claim {
-    /// It may open the connection of this id.
-    Granted(ConnectionId),
+    /// It opens the connection of this id.
+    Granted(ConnectionId, Used),
     /// The connection is open already.
-    InUse,
+    InUse(Used),
     /// There is none, or no longer.
     Unknown,
+}
+
+/// What a request that brings input finds.
+#[derive(Debug)]
+pub(crate) enum Found {
+    /// The connection has not begun; what it brings is kept for when it does.
+    Waiting(Arc<Input>),
+    Used(Used),
 }
 
 impl ConnectionStore {
@@ -53,54 +75,71 @@ impl ConnectionStore {
     ) -> bool {
         let mut unused = self.unused.lock().unwrap_or_else(PoisonError::into_inner);
         while let Some((since, oldest)) = unused.front().copied() {
-            let is_waiting = self.tokens.get(&oldest).is_some_and(|entry| !entry.used);
+            let is_waiting = self.tokens.get(&oldest).is_some_and(|entry| entry.is_waiting());
             if is_waiting && now.saturating_duration_since(since) < timeout {
                 break;
             }
 
             unused.pop_front();
-            if self.tokens.remove_if(&oldest, |_, entry| !entry.used).is_some() {
+            if let Some((_, entry)) = self.tokens.remove_if(&oldest, |_, entry| entry.is_waiting()) {
                 self.waiting.fetch_sub(1, Ordering::Relaxed);
+                entry.end_input();
             }
         }
         if self.waiting() >= limit {
             return false;
         }
         if unused.len() > 2 * self.waiting() + SPARE_TOKENS {
-            unused.retain(|(_, token)| self.tokens.get(token).is_some_and(|entry| !entry.used));
+            unused.retain(|(_, token)| self.tokens.get(token).is_some_and(|entry| entry.is_waiting()));
         }
         unused.push_back((now, token));
         self.waiting.fetch_add(1, Ordering::Relaxed);
-
-        self.tokens.insert(token, Negotiated { id, used: false, since: now });
+        self.tokens.insert(token, Negotiated { id, state: State::Waiting(None), since: now });
         true
     }
 
-    /// Takes a negotiated connection into use.
-    pub(crate) fn claim(&self, token: ConnectionToken, now: Instant, timeout: Duration) -> Claim {
+    /// Takes a negotiated connection into use, as what `begin` makes of its id and the input that came early.
+    pub(crate) fn claim(
+        &self,
+        token: ConnectionToken,
+        now: Instant,
+        timeout: Duration,
+        begin: impl FnOnce(ConnectionId, Arc<Input>) -> Used,
+    ) -> Claim {
         let Entry::Occupied(mut entry) = self.tokens.entry(token) else {
             return Claim::Unknown;
         };
-        let Negotiated { id, used, since } = *entry.get();
-        if used {
-            return Claim::InUse;
-        }
+        let early = match &mut entry.get_mut().state {
+            State::Used(used) => return Claim::InUse(used.clone()),
+            State::Waiting(early) => early.take(),
+        };
         self.waiting.fetch_sub(1, Ordering::Relaxed);
-        if now.saturating_duration_since(since) >= timeout {
+        if now.saturating_duration_since(entry.get().since) >= timeout {
             entry.remove();
+            early.inspect(|early| early.end());
             return Claim::Unknown;
         }
-        entry.get_mut().used = true;
-        Claim::Granted(id)
+        let id = entry.get().id;
+        let used = begin(id, early.unwrap_or_default());
+        entry.get_mut().state = State::Used(used.clone());
+        Claim::Granted(id, used)
     }
 
-    /// Whether the connection of this token is open; `None` if there is none.
-    pub(crate) fn is_in_use(&self, token: ConnectionToken) -> Option<bool> {
-        self.tokens.get(&token).map(|entry| entry.used)
+    /// The connection of this token; `None` if there is none, or no longer.
+    pub(crate) fn find(&self, token: ConnectionToken, now: Instant, timeout: Duration) -> Option<Found> {
+        let mut entry = self.tokens.get_mut(&token)?;
+        let is_late = now.saturating_duration_since(entry.since) >= timeout;
+        match &mut entry.state {
+            State::Used(used) => Some(Found::Used(used.clone())),
+            State::Waiting(_) if is_late => None,
+            State::Waiting(early) => Some(Found::Waiting(early.get_or_insert_default().clone())),
+        }
     }
 
     pub(crate) fn forget_token(&self, token: ConnectionToken) {
-        self.tokens.remove(&token);
+        if let Some((_, entry)) = self.tokens.remove(&token) {
+            entry.end_input();
+        }
     }
 
     pub(crate) fn insert(&self, handle: ConnectionHandle) {
@@ -127,6 +166,21 @@ impl ConnectionStore {
     }
 }
 
+impl Negotiated {
+    fn is_waiting(&self) -> bool {
+        matches!(self.state, State::Waiting(_))
+    }
+
+    /// Whoever brings some is told that nobody takes it.
+    fn end_input(&self) {
+        match &self.state {
+            State::Waiting(early) => drop(early.as_ref().inspect(|early| early.end())),
+            State::Used(Used::Http(connection)) => connection.input.end(),
+            State::Used(Used::WebSocket) => {}
+        }
+    }
+}
+
 /// Used tokens kept in the order beside unused ones before they are swept out.
 const SPARE_TOKENS: usize = 64;
 
@@ -141,15 +195,19 @@ mod tests {
         let (store, now) = (ConnectionStore::default(), Instant::now());
         let (token, id) = (ConnectionToken::random(), ConnectionId::random());
         assert!(store.negotiate(token, id, now, TIMEOUT, 10));
-        assert_eq!(store.claim(ConnectionToken::random(), now, TIMEOUT), Claim::Unknown);
-        assert_eq!(store.claim(token, now, TIMEOUT), Claim::Granted(id));
-        assert_eq!(store.claim(token, now, TIMEOUT), Claim::InUse);
+        assert!(matches!(claim(&store, ConnectionToken::random(), now), Claim::Unknown));
+        assert!(matches!(claim(&store, token, now), Claim::Granted(granted, _) if granted == id));
+        assert!(matches!(claim(&store, token, now), Claim::InUse(Used::WebSocket)));
         store.forget_token(token);
-        assert_eq!(store.claim(token, now, TIMEOUT), Claim::Unknown);
+        assert!(matches!(claim(&store, token, now), Claim::Unknown));
 
         let late = ConnectionToken::random();
         store.negotiate(late, id, now, TIMEOUT, 10);
-        assert_eq!(store.claim(late, now + TIMEOUT, TIMEOUT), Claim::Unknown);
+        assert!(matches!(claim(&store, late, now + TIMEOUT), Claim::Unknown));
+    }
+
+    fn claim(store: &ConnectionStore, token: ConnectionToken, now: Instant) -> Claim {
+        store.claim(token, now, TIMEOUT, |_, _| Used::WebSocket)
     }
 
     #[test]
@@ -173,7 +231,7 @@ mod tests {
         negotiate();
         for _ in 0..1_000 {
             let used = negotiate();
-            assert!(matches!(store.claim(used, now, TIMEOUT), Claim::Granted(_)));
+            assert!(matches!(claim(&store, used, now), Claim::Granted(..)));
             store.forget_token(used);
         }
         assert_eq!((store.waiting(), store.tokens.len()), (1, 1));

@@ -15,6 +15,7 @@ use crate::error::SendError;
 pub struct Frame {
     pub(crate) bytes: Bytes,
     encoding: Encoding,
+    head_len: u8,
 }
 
 impl Frame {
@@ -23,7 +24,12 @@ impl Frame {
         self.encoding
     }
 
-    /// Length on the wire, in bytes.
+    /// Where its hub messages begin.
+    pub(crate) fn payload_start(&self) -> usize {
+        usize::from(self.head_len)
+    }
+
+    /// Length on the wire of a websocket, in bytes.
     pub fn wire_len(&self) -> usize {
         self.bytes.len()
     }
@@ -62,7 +68,8 @@ impl FrameBuilder {
     /// The complete frame.
     pub fn finish(mut self) -> Frame {
         let start = write_head(opcode(self.encoding), &mut self.buffer);
-        Frame { bytes: Bytes::from(self.buffer).slice(start..), encoding: self.encoding }
+        let head_len = (HEAD_ROOM - start) as u8;
+        Frame { bytes: Bytes::from(self.buffer).slice(start..), encoding: self.encoding, head_len }
     }
 }
 

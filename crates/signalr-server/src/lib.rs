@@ -24,6 +24,7 @@
 //! So far: WebSockets and JSON. Other transports, MessagePack, streams and client results have their places but are not
 //! there yet.
 
+mod body;
 mod call;
 mod clients;
 mod connection;
@@ -32,15 +33,19 @@ pub mod cors;
 mod error;
 mod frame;
 mod groups;
+pub mod http;
 mod hub;
 mod ids;
 pub mod metrics;
 mod negotiate;
 mod options;
 mod outbox;
+mod refusal;
+mod routes;
 mod service;
 mod transport;
 
+pub use body::{Body, RequestBody};
 pub use clients::{Clients, Target};
 pub use connection::ConnectionHandle;
 pub use error::{HubError, SendError};
@@ -50,5 +55,6 @@ pub use hub::{Caller, Hub};
 pub use ids::ConnectionId;
 pub use options::Options;
 pub use outbox::Pushed;
-pub use service::{Body, HubServer};
+pub use service::HubServer;
 pub use signalr_proto::{CloseReason, Encoding, ErrorDetail, FromArguments, Options as ProtocolOptions};
+pub use transport::Transport;

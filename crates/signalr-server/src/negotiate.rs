@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use signalr_proto::negotiate::{NegotiateResponse, WEB_SOCKETS, agree_version};
+use signalr_proto::negotiate::{NegotiateResponse, agree_version};
 
 use crate::ids::{ConnectionId, ConnectionToken};
 use crate::service::Shared;
@@ -26,6 +26,6 @@ pub(crate) fn negotiate(server: &Shared, asked: Option<&str>, now: Instant) -> O
         negotiate_version: version,
         connection_id: id.to_string(),
         connection_token: (version > 0).then(|| token.reveal().to_owned()),
-        available_transports: vec![WEB_SOCKETS],
+        available_transports: options.transports.iter().map(|transport| transport.offer()).collect(),
     })
 }

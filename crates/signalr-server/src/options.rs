@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::cors::AllowedOrigins;
+use crate::transport::Transport;
 
 /// Settings of a [`HubServer`](crate::HubServer). Defaults are ASP.NET Core's where it has the setting.
 #[derive(Debug, Clone)]
@@ -42,8 +43,15 @@ pub struct Options {
     pub max_connections: usize,
     /// Negotiated but not yet used connections; past it 503. Default 10 000.
     pub max_negotiated: usize,
-    /// How long a negotiated connection may stay unused. Default 15 s.
+    /// How long a negotiated connection may stay unused, and a client of long polling without a poll. Default 15 s.
     pub disconnect_timeout: Duration,
+    /// Transports that are served, in the order in which clients are to prefer them. Default: all, WebSockets first.
+    pub transports: Vec<Transport>,
+    /// How long a poll waits for output before it is answered without any. Default 90 s; clients give up at 100 s.
+    /// Source: ASP.NET Core `LongPollingOptions.PollTimeout`.
+    pub poll_timeout: Duration,
+    /// Longest silence within the body of a request. Default 10 s.
+    pub body_timeout: Duration,
     /// Lowest version of the negotiation that is served. Default 0.
     pub minimum_negotiate_version: u32,
     /// Which pages of other origins may connect. Default: those of this machine.
@@ -74,6 +82,9 @@ impl Default for Options {
             max_connections: 50_000,
             max_negotiated: 10_000,
             disconnect_timeout: Duration::from_secs(15),
+            transports: Transport::ALL.to_vec(),
+            poll_timeout: Duration::from_secs(90),
+            body_timeout: Duration::from_secs(10),
             minimum_negotiate_version: 0,
             allowed_origins: AllowedOrigins::default(),
             drain_calls_timeout: Duration::from_secs(10),

@@ -1,8 +1,9 @@
 //! `Outbox`: the only writer of a connection.
 //!
 //! A push writes to the socket at once when nothing waits, on the thread of whoever pushes, and queues a reference to the
-//! shared frame otherwise; the connection's task drains the queue when the socket takes more. Everything a connection
-//! sends goes this way, so frames never interleave, and no push ever waits.
+//! shared frame otherwise; the connection's task drains the queue when the socket takes more. Over Server-Sent Events and
+//! long polling every push queues, and the body of a response takes what waits. Everything a connection sends goes this
+//! way, so frames never interleave, and no push ever waits.
 //!
 //! The lock is a leaf: nothing else is locked under it, and no waker is called or dropped under it.
 
@@ -16,6 +17,7 @@ use bytes::Bytes;
 use signalr_proto::CloseReason;
 use tokio::net::TcpStream;
 
+use crate::frame::Frame;
 use crate::metrics::Metrics;
 
 /// What became of a frame.
@@ -42,10 +44,22 @@ pub(crate) struct Bounds {
     pub(crate) stall: Duration,
 }
 
+/// Who takes what waits to where it goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Drain {
+    /// The connection's task writes it to a websocket.
+    Task,
+    /// The body of one response that goes on and on.
+    Stream,
+    /// The body of the next poll's response: between polls nothing is written, however long that takes.
+    Polls,
+}
+
 #[derive(Debug)]
 pub(crate) struct Outbox {
     /// `None` where only the connection's task can write, as on TLS: every push queues.
     socket: Option<TcpStream>,
+    drain: Drain,
     bounds: Arc<Bounds>,
     metrics: Metrics,
     state: Mutex<State>,
@@ -60,6 +74,8 @@ struct State {
     phase: Phase,
     /// Of the connection's task. A push takes it only when the queue was empty: one wake per episode.
     waker: Option<Waker>,
+    /// Of the body that takes what waits, where that is not the task.
+    taker: Option<Waker>,
     last_push: Instant,
     /// When bytes were written last, or began to wait.
     last_progress: Instant,
@@ -82,26 +98,39 @@ enum Phase {
 }
 
 impl Outbox {
-    pub(crate) fn new(socket: Option<TcpStream>, bounds: Arc<Bounds>, metrics: Metrics, now: Instant) -> Self {
+    pub(crate) fn new(
+        socket: Option<TcpStream>,
+        drain: Drain,
+        bounds: Arc<Bounds>,
+        metrics: Metrics,
+        now: Instant,
+    ) -> Self {
         let state = State {
             queue: VecDeque::new(),
             queued_bytes: 0,
             front_started: false,
             phase: Phase::Open,
             waker: None,
+            taker: None,
             last_push: now,
             last_progress: now,
         };
-        Self { socket, bounds, metrics, state: Mutex::new(state) }
+        Self { socket, drain, bounds, metrics, state: Mutex::new(state) }
     }
 
     pub(crate) fn socket(&self) -> Option<&TcpStream> {
         self.socket.as_ref()
     }
 
+    /// Whether what it is given are websocket frames; else whole hub messages without any frame.
+    pub(crate) fn is_framed(&self) -> bool {
+        self.drain == Drain::Task
+    }
+
     /// Sends a shared frame, or queues a reference to it. Never waits; any thread.
-    pub(crate) fn push(&self, frame: &Bytes, now: Instant) -> Pushed {
-        self.push_with(frame, now, |written| frame.slice(written..))
+    pub(crate) fn push(&self, frame: &Frame, now: Instant) -> Pushed {
+        let start = if self.is_framed() { 0 } else { frame.payload_start() };
+        self.push_with(&frame.bytes[start..], now, |written| frame.bytes.slice(start + written..))
     }
 
     /// Sends bytes that nobody shares, and copies only what must be queued.
@@ -133,7 +162,11 @@ impl Outbox {
             self.metrics.limit_hit(limit);
             return self.condemn_locked(state, CloseReason::TooSlow);
         }
-        let waker = if state.queue.is_empty() { state.waker.take() } else { None };
+        let waker = match self.drain {
+            _ if !state.queue.is_empty() => None,
+            Drain::Task => state.waker.take(),
+            Drain::Stream | Drain::Polls => state.taker.take(),
+        };
         self.enqueue(&mut state, rest(written), now);
         drop(state);
         if let Some(waker) = waker {
@@ -183,6 +216,11 @@ impl Outbox {
         if !last.is_empty() {
             self.enqueue(&mut state, last, now);
         }
+        let taker = state.taker.take();
+        drop(state);
+        if let Some(taker) = taker {
+            taker.wake();
+        }
     }
 
     /// Forgets everything; later pushes are told so.
@@ -190,9 +228,12 @@ impl Outbox {
         let mut state = self.lock();
         state.phase = Phase::Ended;
         self.forget(&mut state, 0);
-        let waker = state.waker.take();
+        let (waker, taker) = (state.waker.take(), state.taker.take());
         drop(state);
         drop(waker);
+        if let Some(taker) = taker {
+            taker.wake();
+        }
     }
 
     /// Moment of the last push that was taken.
@@ -202,6 +243,9 @@ impl Outbox {
 
     /// When what waits will have waited for too long.
     pub(crate) fn deadline(&self) -> Option<Instant> {
+        if self.drain == Drain::Polls {
+            return None;
+        }
         let state = self.lock();
         let front = state.queue.front()?;
         Some((front.since + self.bounds.age).min(state.last_progress + self.bounds.stall))
@@ -245,6 +289,62 @@ impl Outbox {
         }
     }
 
+    /// For the connection's task where another takes what waits: `Ready` once nothing does. The task is woken when there
+    /// is something to do again.
+    pub(crate) fn poll_taken(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut state = self.lock();
+        let old = state.waker.replace(cx.waker().clone());
+        let (condemned, empty) = (matches!(state.phase, Phase::Condemned(_)), state.queue.is_empty());
+        drop(state);
+        drop(old);
+        if condemned {
+            cx.waker().wake_by_ref();
+        }
+        if empty && !condemned { Poll::Ready(()) } else { Poll::Pending }
+    }
+
+    /// Wakes the connection's task for something that is not in here.
+    pub(crate) fn wake_task(&self) {
+        let waker = self.lock().waker.take();
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    /// Takes what waits up to about so many bytes, or waits for some; `None`: nothing follows any more.
+    pub(crate) fn poll_take(&self, cx: &mut Context<'_>, most: usize) -> Poll<Option<Vec<Bytes>>> {
+        let mut state = self.lock();
+        if state.queue.is_empty() {
+            if matches!(state.phase, Phase::Closing | Phase::Ended) {
+                return Poll::Ready(None);
+            }
+            let old = state.taker.replace(cx.waker().clone());
+            drop(state);
+            drop(old);
+            return Poll::Pending;
+        }
+        let (mut taken, mut bytes) = (Vec::new(), 0);
+        while let Some(front) = state.queue.front()
+            && (bytes == 0 || bytes + front.bytes.len() <= most)
+        {
+            bytes += front.bytes.len();
+            taken.extend(state.queue.pop_front().map(|front| front.bytes));
+        }
+        state.queued_bytes -= bytes;
+        state.last_progress = Instant::now();
+        self.metrics.output_dequeued(bytes);
+        let mut waker = None;
+        if state.queue.is_empty() {
+            state.queue = VecDeque::new();
+            waker = state.waker.take();
+        }
+        drop(state);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+        Poll::Ready(Some(taken))
+    }
+
     fn written(&self, mut count: usize) {
         let mut state = self.lock();
         state.queued_bytes -= count;
@@ -267,7 +367,8 @@ impl Outbox {
     /// The limit that keeps so many bytes more from waiting, if one does.
     fn limit_met(&self, state: &State, more: usize, now: Instant) -> Option<&'static str> {
         let bounds = &self.bounds;
-        let is_old = |front: &Waiting| now.saturating_duration_since(front.since) > bounds.age;
+        let is_old =
+            |front: &Waiting| self.drain != Drain::Polls && now.saturating_duration_since(front.since) > bounds.age;
         let is_full = state.queued_bytes + more > bounds.bytes
             || state.queue.len() >= bounds.frames
             || state.queue.front().is_some_and(is_old);

@@ -25,26 +25,24 @@ use super::input_share::InputShare;
 use crate::frame::{HEAD_ROOM, opcode, write_head};
 use crate::groups;
 use crate::hub::Caller;
-use crate::ids::{ConnectionId, ConnectionToken};
-use crate::outbox::{Outbox, Pushed};
+use crate::ids::ConnectionToken;
+use crate::outbox::Pushed;
 use crate::service::Shared;
-use crate::transport::websocket::{FrameReader, Io};
+use crate::transport::{Io, websocket::FrameReader};
 
 use self::input::{ControlFrames, Held};
 
 /// Runs a connection from its first byte to its last.
 pub(crate) async fn run(
     server: Arc<Shared>,
-    mut io: Io,
+    handle: ConnectionHandle,
+    io: Io,
     early: Bytes,
-    id: ConnectionId,
     token: Option<ConnectionToken>,
 ) {
-    let now = Instant::now();
-    let socket = if let Io::Socket(socket) = &mut io { socket.take() } else { None };
-    let outbox = Outbox::new(socket, server.bounds.clone(), server.metrics.clone(), now);
-    let registered = Registered { server, handle: ConnectionHandle::new(id, outbox), token };
-    let mut driver = Driver::new(&registered, io, early, now);
+    let id = handle.id();
+    let registered = Registered { server, handle, token };
+    let mut driver = Driver::new(&registered, io, early, Instant::now());
     let ended = AssertUnwindSafe(poll_fn(|cx| driver.poll(cx))).catch_unwind().await;
     if ended.is_err() {
         registered.server.metrics.panics.inc();
@@ -138,6 +136,7 @@ impl Driver {
             if let Some(reason) = self.handle.outbox().condemned() {
                 self.protocol.close(reason);
             }
+            self.look_for_polls(now);
             self.poll_calls(&mut buffers.output, cx);
             self.poll_input(buffers, now, cx);
             self.count_input();
@@ -147,6 +146,19 @@ impl Driver {
         }
         self.poll_timer(&mut buffers.output, now, cx);
         self.poll_end(now, cx)
+    }
+
+    /// A client that has deleted its connection, or does not poll any more, is gone.
+    fn look_for_polls(&mut self, now: Instant) {
+        if let Some(connection) = self.io.polls()
+            && (connection.polls.is_deleted() || self.poll_deadline().is_some_and(|deadline| deadline <= now))
+        {
+            self.protocol.handle_end_of_input(true);
+        }
+    }
+
+    fn poll_deadline(&self) -> Option<Instant> {
+        self.io.polls()?.polls.deadline(self.server.options.disconnect_timeout)
     }
 
     fn poll_calls(&mut self, out: &mut Vec<u8>, cx: &mut Context<'_>) {
@@ -173,7 +185,7 @@ impl Driver {
         }
         self.server.metrics.opened();
         self.is_known_to_hub = true;
-        tracing::info!(connection_id = %self.handle.id(), transport = "WebSockets", "connection opened");
+        tracing::info!(connection_id = %self.handle.id(), transport = self.io.transport().name(), "connection opened");
         let caller = self.caller();
         if let Err(ConnectRefused(reason)) = self.calls.connect(caller, encoding, now, cx, out) {
             self.is_known_to_hub = false;
@@ -207,7 +219,11 @@ impl Driver {
         }
     }
 
+    /// Puts a frame around what is to be sent, if the transport has any, and tells where it begins.
     fn frame(&self, out: &mut [u8]) -> usize {
+        if !self.handle.outbox().is_framed() {
+            return HEAD_ROOM;
+        }
         // A refused handshake is answered in JSON, whatever the client wanted to speak.
         write_head(opcode(self.handle.encoding().unwrap_or(Encoding::Json)), out)
     }
@@ -227,8 +243,15 @@ impl Driver {
                 let start = self.frame(out);
                 last.extend_from_slice(&out[start..]);
             }
-            last.extend_from_slice(&close_frame(self.close_code));
-            self.handle.outbox().close(last.into(), keeps_output(&reason), now);
+            let outbox = self.handle.outbox();
+            if outbox.is_framed() {
+                last.extend_from_slice(&close_frame(self.close_code));
+            }
+            if self.io.polls().is_some_and(|connection| connection.polls.is_deleted()) {
+                outbox.close(Bytes::new(), false, now);
+            } else {
+                outbox.close(last.into(), keeps_output(&reason), now);
+            }
         }
         out.truncate(HEAD_ROOM);
         self.stage = Stage::draining(now);
@@ -266,7 +289,7 @@ impl Driver {
             if outbox.deadline().is_some_and(|deadline| deadline <= now) {
                 self.server.metrics.limit_hit("write_stall");
                 self.protocol.close(CloseReason::TooSlow);
-            } else if self.protocol.poll_timeout().is_some_and(|due| due <= now) {
+            } else if self.protocol_deadline().is_some_and(|due| due <= now) {
                 if self.held.is_paused {
                     // What the client sends meanwhile is not read, so its silence means nothing.
                     self.protocol.handle_resumed(now);
@@ -276,7 +299,8 @@ impl Driver {
             }
             self.settle(out, now);
         }
-        let due = [self.protocol.poll_timeout(), self.handle.outbox().deadline(), self.stage.deadline()];
+        let running = if let Stage::Running = self.stage { self.poll_deadline() } else { None };
+        let due = [self.protocol_deadline(), self.handle.outbox().deadline(), self.stage.deadline(), running];
         // What was due has been done, or waits for something else than time.
         let Some(due) = due.into_iter().flatten().filter(|due| *due > now).min() else {
             return;
@@ -287,6 +311,12 @@ impl Driver {
         if self.timer.as_mut().poll(cx).is_ready() {
             cx.waker().wake_by_ref();
         }
+    }
+
+    /// Polls are signs of life in both directions: once the connection is open nothing else is due.
+    fn protocol_deadline(&self) -> Option<Instant> {
+        let polls_are_enough = self.io.polls().is_some() && self.protocol.encoding().is_some();
+        if polls_are_enough { None } else { self.protocol.poll_timeout() }
     }
 
     /// After the goodbye: whatever else the client sends is thrown away, up to the end of its stream.
@@ -306,11 +336,8 @@ impl Driver {
 
     /// Drains the outbox, and in the end leaves.
     fn poll_end(&mut self, now: Instant, cx: &mut Context<'_>) -> Poll<()> {
-        let (io, outbox) = (&mut self.io, self.handle.outbox());
-        let drained = match outbox.poll_drain(cx, |cx, slices| io.poll_write(outbox.socket(), cx, slices)) {
-            Poll::Ready(Ok(())) => io.poll_flush(cx),
-            other => other,
-        };
+        let outbox = self.handle.outbox();
+        let drained = self.io.poll_drain(outbox, cx);
         if let Some(farewell) = &mut self.farewell
             && farewell.as_mut().poll(cx).is_ready()
         {

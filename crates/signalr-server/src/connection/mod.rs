@@ -56,7 +56,7 @@ impl ConnectionHandle {
     /// The frame must be in this connection's [`encoding`](Self::encoding).
     pub fn push(&self, frame: &Frame, now: Instant) -> Pushed {
         debug_assert_eq!(Some(frame.encoding()), self.encoding());
-        self.0.outbox.push(&frame.bytes, now)
+        self.0.outbox.push(frame, now)
     }
 
     /// Ends the connection: nothing more is taken, and the client is told why as far as it may know.

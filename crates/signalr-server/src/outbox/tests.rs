@@ -28,7 +28,7 @@ async fn a_push_writes_at_once_while_nothing_waits() {
 async fn what_is_queued_follows_in_order_across_partial_writes() {
     let (outbox, mut peer) = pair(ROOMY).await;
     let frames: Vec<Bytes> = (0..300).map(|index| numbered(index, 10_007)).collect();
-    let queued = frames.iter().filter(|frame| outbox.push(frame, Instant::now()) == Pushed::Queued).count();
+    let queued = frames.iter().filter(|frame| outbox.push_bytes(frame, Instant::now()) == Pushed::Queued).count();
     assert!(queued > 200, "the socket is to be full early: {queued}");
     let expected = frames.concat();
     let (drained, received) = tokio::join!(drain(&outbox), read(&mut peer, expected.len()));
@@ -45,7 +45,7 @@ async fn bytes_that_nobody_shares_keep_the_same_order() {
     for index in 0..200 {
         let frame = numbered(index, 9_001);
         let pushed = if index % 2 == 0 {
-            outbox.push(&frame, Instant::now())
+            outbox.push_bytes(&frame, Instant::now())
         } else {
             outbox.push_slice(&frame, Instant::now())
         };
@@ -62,7 +62,7 @@ async fn a_queued_frame_is_shared_and_not_copied() {
     let (outbox, _peer) = pair(ROOMY).await;
     fill(&outbox);
     let frame = Bytes::from(vec![7; MIB]);
-    outbox.push(&frame, Instant::now());
+    outbox.push_bytes(&frame, Instant::now());
     let last = outbox.lock().queue.back().map(|last| last.bytes.as_ptr());
     assert_eq!(last, Some(frame.as_ptr()));
 }
@@ -71,8 +71,8 @@ async fn a_queued_frame_is_shared_and_not_copied() {
 async fn a_goodbye_keeps_what_waits_if_asked() {
     let (outbox, mut peer) = pair(ROOMY).await;
     let (big, small) = (numbered(1, MIB), numbered(2, 10));
-    assert_eq!(outbox.push(&big, Instant::now()), Pushed::Queued);
-    outbox.push(&small, Instant::now());
+    assert_eq!(outbox.push_bytes(&big, Instant::now()), Pushed::Queued);
+    outbox.push_bytes(&small, Instant::now());
     outbox.close(Bytes::from_static(b"bye"), true, Instant::now());
     assert_eq!(push(&outbox, b"too late"), Pushed::Ended);
     let expected = [&big[..], &small, b"bye"].concat();
@@ -86,7 +86,7 @@ async fn a_goodbye_keeps_what_waits_if_asked() {
 async fn a_hasty_goodbye_keeps_only_the_frame_that_has_begun() {
     let (outbox, mut peer) = pair(ROOMY).await;
     let big = numbered(1, MIB);
-    assert_eq!(outbox.push(&big, Instant::now()), Pushed::Queued);
+    assert_eq!(outbox.push_bytes(&big, Instant::now()), Pushed::Queued);
     for _ in 0..10 {
         push(&outbox, b"dropped");
     }
@@ -102,7 +102,7 @@ async fn a_hasty_goodbye_keeps_only_the_frame_that_has_begun() {
 async fn a_frame_that_meets_the_bound_half_way_out_is_finished_before_the_goodbye() {
     let (outbox, mut peer) = pair(Bounds { bytes: 1_000, ..ROOMY }).await;
     let big = numbered(1, MIB);
-    assert_eq!(outbox.push(&big, Instant::now()), Pushed::Ended);
+    assert_eq!(outbox.push_bytes(&big, Instant::now()), Pushed::Ended);
     assert_eq!(outbox.condemned(), Some(CloseReason::TooSlow));
     outbox.close(Bytes::from_static(b"bye"), false, Instant::now());
     let expected = [&big[..], b"bye"].concat();
@@ -158,7 +158,7 @@ fn nothing_may_wait_for_longer_than_its_age() {
 #[test]
 fn the_metric_of_queued_bytes_returns_to_nothing_however_it_ends() {
     let metrics = Metrics::default();
-    let outbox = || Outbox::new(None, Arc::new(ROOMY), metrics.clone(), Instant::now());
+    let outbox = || Outbox::new(None, Drain::Task, Arc::new(ROOMY), metrics.clone(), Instant::now());
     for end in [
         |outbox: &Outbox| outbox.end(),
         |outbox: &Outbox| outbox.close(Bytes::from_static(b"bye"), false, Instant::now()),
@@ -245,7 +245,7 @@ async fn no_wake_up_is_lost_and_no_frame_torn_under_many_threads() {
                     let mut random = Random(seed * 1_000 + u64::from(thread));
                     for index in 0..FRAMES {
                         let frame = record(thread, index, random.below(1_500));
-                        assert_ne!(outbox.push(&frame, Instant::now()), Pushed::Ended);
+                        assert_ne!(outbox.push_bytes(&frame, Instant::now()), Pushed::Ended);
                         if random.below(50) == 0 {
                             std::thread::yield_now();
                         }
@@ -280,16 +280,16 @@ async fn pair(bounds: Bounds) -> (Outbox, TcpStream) {
     socket2::SockRef::from(&server).set_send_buffer_size(4_096).unwrap();
     // A new socket counts as full until its first event.
     server.writable().await.unwrap();
-    let outbox = Outbox::new(Some(server), Arc::new(bounds), Metrics::default(), Instant::now());
+    let outbox = Outbox::new(Some(server), Drain::Task, Arc::new(bounds), Metrics::default(), Instant::now());
     (outbox, client.unwrap())
 }
 
 fn queue_only(bounds: Bounds) -> Outbox {
-    Outbox::new(None, Arc::new(bounds), Metrics::default(), Instant::now())
+    Outbox::new(None, Drain::Task, Arc::new(bounds), Metrics::default(), Instant::now())
 }
 
 fn push(outbox: &Outbox, frame: &[u8]) -> Pushed {
-    outbox.push(&Bytes::copy_from_slice(frame), Instant::now())
+    outbox.push_bytes(&Bytes::copy_from_slice(frame), Instant::now())
 }
 
 /// Pushes until something waits.
@@ -303,7 +303,7 @@ async fn drain(outbox: &Outbox) -> io::Result<()> {
 
 /// Drains as the connection's task does.
 fn poll(outbox: &Outbox, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-    let mut io = crate::transport::websocket::Io::Socket(None);
+    let mut io = crate::transport::Io::Socket(None);
     outbox.poll_drain(cx, |cx, slices| io.poll_write(outbox.socket(), cx, slices))
 }
 
@@ -349,6 +349,10 @@ async fn read_record(peer: &mut TcpStream) -> (usize, u32) {
 }
 
 impl Outbox {
+    fn push_bytes(&self, bytes: &Bytes, now: Instant) -> Pushed {
+        self.push_with(bytes, now, |written| bytes.slice(written..))
+    }
+
     fn queued_bytes(&self) -> usize {
         self.lock().queued_bytes
     }

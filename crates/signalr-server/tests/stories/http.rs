@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use signalr_server::cors::AllowedOrigins;
-use signalr_server::{Caller, Hub, Options};
+use signalr_server::{Caller, Hub, Options, Transport};
 
 use crate::common::{Answer, Client, End, Server, Wire, on_every_wire, until, upgrade_request};
 
@@ -82,7 +82,11 @@ async fn negotiation_agrees_on_a_version() {
         assert_eq!(document.get("connectionToken").is_some(), version == 1, "{query}");
         assert_eq!(
             document["availableTransports"],
-            json!([{"transport": "WebSockets", "transferFormats": ["Text", "Binary"]}])
+            json!([
+                {"transport": "WebSockets", "transferFormats": ["Text", "Binary"]},
+                {"transport": "ServerSentEvents", "transferFormats": ["Text"]},
+                {"transport": "LongPolling", "transferFormats": ["Text", "Binary"]},
+            ])
         );
         assert!(document.get("useStatefulReconnect").is_none());
         assert!(document.get("ProtocolVersion").is_none());
@@ -120,7 +124,8 @@ async fn a_version_that_is_none_is_refused_with_status_200() {
 
 #[tokio::test]
 async fn requests_that_fit_nothing_are_told_so() {
-    let server = Server::start(Hub::new()).await;
+    let options = Options { transports: vec![Transport::WebSockets], ..Options::default() };
+    let server = Server::start_with(Wire::Own, Hub::new(), options).await;
     let (_, token) = server.negotiate().await;
     let poll = format!("GET /hub?id={token}");
     let unused = format!("DELETE /hub?id={token}");
@@ -139,7 +144,7 @@ async fn requests_that_fit_nothing_are_told_so() {
         ("GET /hub?id=0123456789012345678901", 404, no_connection),
         ("POST /hub?id=0123456789012345678901", 404, no_connection),
         ("DELETE /hub?id=0123456789012345678901", 404, no_connection),
-        (unused.as_str(), 404, no_connection),
+        (unused.as_str(), 400, "Cannot terminate this connection using the DELETE endpoint."),
         ("GET /", 404, ""),
         ("GET /hubs", 404, ""),
         ("POST /hub/other", 404, ""),

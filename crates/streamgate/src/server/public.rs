@@ -120,7 +120,7 @@ impl Door {
         let is_draining = self.state.is_draining();
         let mut response = match self.refuse_foreign_host(&request) {
             Some(refused) => refused,
-            None if self.state.hub.matches(request.uri().path()) => self.state.hub.answer(request).map(Body::new),
+            None if self.state.hub.matches(request.uri().path()) => self.state.hub.answer(request).await.map(Body::new),
             None => self.answer_other(request, is_draining).await,
         };
         let headers = response.headers_mut();

@@ -50,7 +50,8 @@ impl Driver {
             match self.io.poll_read(socket, cx, &mut buffers.input) {
                 Poll::Ready(Ok(0) | Err(_)) => {
                     self.end_of_stream = true;
-                    self.protocol.handle_end_of_input(false);
+                    // Requests have no goodbye of their own: a client that is gone has left.
+                    self.protocol.handle_end_of_input(!self.handle.outbox().is_framed());
                 }
                 Poll::Ready(Ok(count)) => {
                     let (input, output) = (&mut buffers.input[..count], &mut buffers.output);
@@ -93,8 +94,21 @@ impl Driver {
         }
     }
 
+    /// Takes bytes of the transport.
+    fn take_raw(&mut self, input: &mut [u8], out: &mut Vec<u8>, now: Instant, cx: &mut Context<'_>) {
+        if self.handle.outbox().is_framed() {
+            return self.take_frames(input, out, now, cx);
+        }
+        let messages = match self.take_messages(input, out, now, cx) {
+            Taken::All => return,
+            Taken::From(start) => input[start..].to_vec(),
+            Taken::Copied(messages) => messages,
+        };
+        self.held = Held { messages, done: 0, raw: Vec::new(), is_paused: true };
+    }
+
     /// Takes websocket frames, unmasking them in place.
-    fn take_raw(&mut self, mut input: &mut [u8], out: &mut Vec<u8>, now: Instant, cx: &mut Context<'_>) {
+    fn take_frames(&mut self, mut input: &mut [u8], out: &mut Vec<u8>, now: Instant, cx: &mut Context<'_>) {
         let mut ping = None;
         while !self.protocol.is_ended() {
             match self.frames.next(&mut input, &self.server.frame_limits) {

@@ -4,4 +4,4 @@ mod reader;
 mod upgrade;
 
 pub(crate) use reader::{FrameReader, Limits, Piece, Violation};
-pub(crate) use upgrade::{Io, accept, into_io};
+pub(crate) use upgrade::{Grant, accept, into_io};

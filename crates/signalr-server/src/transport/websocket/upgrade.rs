@@ -1,24 +1,48 @@
 //! From a request that asks for a websocket to the socket under it.
 
-use std::io;
-use std::pin::Pin;
-use std::task::{Context, Poll};
-
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use hyper::header::{self, HeaderMap, HeaderValue};
 use hyper::upgrade::Upgraded;
-use hyper::{Method, Request, StatusCode};
+use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use sha1::{Digest, Sha1};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-/// Whether this is a request for a websocket, and if so the `Sec-WebSocket-Accept` that grants it or the status that
-/// refuses it.
-pub(crate) fn accept<B>(request: &Request<B>) -> Option<Result<HeaderValue, StatusCode>> {
+use crate::transport::Io;
+
+/// How a websocket is granted.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Grant {
+    /// HTTP/1.1, with this `Sec-WebSocket-Accept`.
+    Upgrade(HeaderValue),
+    /// HTTP/2: the request's own stream becomes the websocket. Source: RFC 8441.
+    Connect,
+}
+
+impl Grant {
+    pub(crate) fn response<B: Default>(self) -> Response<B> {
+        let mut response = Response::new(B::default());
+        if let Self::Upgrade(accept) = self {
+            *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+            let headers = response.headers_mut();
+            headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
+            headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+            headers.insert(header::SEC_WEBSOCKET_ACCEPT, accept);
+        }
+        response
+    }
+}
+
+/// Whether this is a request for a websocket, and if so how it is granted or the status that refuses it.
+pub(crate) fn accept<B>(request: &Request<B>) -> Option<Result<Grant, StatusCode>> {
     let headers = request.headers();
+    let protocol = request.extensions().get::<hyper::ext::Protocol>();
+    if request.method() == Method::CONNECT && protocol.is_some_and(|protocol| protocol.as_str() == "websocket") {
+        let is_13 = headers.get(header::SEC_WEBSOCKET_VERSION).is_some_and(|version| version == "13");
+        return Some(if is_13 { Ok(Grant::Connect) } else { Err(StatusCode::BAD_REQUEST) });
+    }
     let asked = request.method() == Method::GET
         && has_token(headers, header::CONNECTION, "upgrade")
         && has_token(headers, header::UPGRADE, "websocket");
@@ -27,7 +51,7 @@ pub(crate) fn accept<B>(request: &Request<B>) -> Option<Result<HeaderValue, Stat
             return Err(StatusCode::UPGRADE_REQUIRED);
         }
         let key = headers.get(header::SEC_WEBSOCKET_KEY).ok_or(StatusCode::BAD_REQUEST)?;
-        Ok(accept_key(key.as_bytes()))
+        Ok(Grant::Upgrade(accept_key(key.as_bytes())))
     })
 }
 
@@ -45,93 +69,11 @@ fn has_token(headers: &HeaderMap, name: header::HeaderName, token: &str) -> bool
         .any(|value| value.trim().eq_ignore_ascii_case(token))
 }
 
-/// What bytes come from and, where only the connection's task can write, go to.
-pub(crate) enum Io {
-    /// The socket itself, kept in the outbox, which writes to it from any thread.
-    Socket(Option<TcpStream>),
-    /// Anything else, such as TLS, and whether all that was written to it is flushed.
-    Other { io: Pin<Box<dyn AsyncReadWrite>>, is_flushed: bool },
-}
-
-pub(crate) trait AsyncReadWrite: AsyncRead + AsyncWrite + Send {}
-impl<T: AsyncRead + AsyncWrite + Send> AsyncReadWrite for T {}
-
 /// Takes an upgraded connection apart; the bytes are what the client sent right behind its request.
 pub(crate) fn into_io(upgraded: Upgraded) -> (Io, Bytes) {
     match upgraded.downcast::<TokioIo<TcpStream>>() {
         Ok(parts) => (Io::Socket(Some(parts.io.into_inner())), parts.read_buf),
         Err(upgraded) => (Io::Other { io: Box::pin(TokioIo::new(upgraded)), is_flushed: true }, Bytes::new()),
-    }
-}
-
-impl Io {
-    pub(crate) fn poll_read(
-        &mut self,
-        socket: Option<&TcpStream>,
-        cx: &mut Context<'_>,
-        buffer: &mut [u8],
-    ) -> Poll<io::Result<usize>> {
-        match (self, socket) {
-            (Self::Other { io, .. }, _) => {
-                let mut buffer = ReadBuf::new(buffer);
-                io.as_mut().poll_read(cx, &mut buffer).map_ok(|()| buffer.filled().len())
-            }
-            (Self::Socket(_), Some(socket)) => loop {
-                std::task::ready!(socket.poll_read_ready(cx))?;
-                match socket.try_read(buffer) {
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                    read => return Poll::Ready(read),
-                }
-            },
-            (Self::Socket(_), None) => Poll::Ready(Ok(0)),
-        }
-    }
-
-    pub(crate) fn poll_write(
-        &mut self,
-        socket: Option<&TcpStream>,
-        cx: &mut Context<'_>,
-        slices: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        match (self, socket) {
-            (Self::Other { io, is_flushed }, _) => {
-                let written = std::task::ready!(io.as_mut().poll_write_vectored(cx, slices))?;
-                *is_flushed = false;
-                Poll::Ready(Ok(written))
-            }
-            (Self::Socket(_), Some(socket)) => loop {
-                std::task::ready!(socket.poll_write_ready(cx))?;
-                match socket.try_write_vectored(slices) {
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                    written => return Poll::Ready(written),
-                }
-            },
-            (Self::Socket(_), None) => Poll::Ready(Ok(0)),
-        }
-    }
-
-    /// Sends off what was written. Apart from writing: what waits for a flush is written already.
-    pub(crate) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if let Self::Other { io, is_flushed } = self
-            && !*is_flushed
-        {
-            std::task::ready!(io.as_mut().poll_flush(cx))?;
-            *is_flushed = true;
-        }
-        Poll::Ready(Ok(()))
-    }
-
-    /// Tells the peer that nothing follows.
-    pub(crate) fn shut_down(&mut self, socket: Option<&TcpStream>, cx: &mut Context<'_>) {
-        match self {
-            // A failure means that the connection is gone already.
-            Self::Other { io, .. } => drop(io.as_mut().poll_shutdown(cx)),
-            Self::Socket(_) => {
-                if let Some(socket) = socket {
-                    let _ = socket2::SockRef::from(socket).shutdown(std::net::Shutdown::Write);
-                }
-            }
-        }
     }
 }
 
@@ -155,7 +97,7 @@ mod tests {
             ("sec-websocket-version", "13"),
             ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="),
         ]);
-        assert_eq!(accept(&asked).unwrap().unwrap(), "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+        assert_eq!(accept(&asked), Some(Ok(Grant::Upgrade(HeaderValue::from_static("s3pPLMBiTxaQ9kYGzzhZRbK+xOo=")))));
     }
 
     #[test]

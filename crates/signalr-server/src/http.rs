@@ -1,0 +1,57 @@
+//! How hubs are best served over HTTP/1.1 and HTTP/2: hyper's settings for a listener of one's own.
+//!
+//! Over TLS the two are told apart by ALPN; over plain TCP by the first bytes ([`is_http2`]), as clients that speak HTTP/2
+//! there know so beforehand. `Upgrade: h2c` is not offered.
+
+use std::io;
+use std::time::Duration;
+
+use hyper::server::conn::{http1, http2};
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use tokio::net::TcpStream;
+
+/// HTTP/1.1: 10 s and 32 KiB for the head of a request. Serve it with upgrades, for websockets.
+pub fn http1() -> http1::Builder {
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(MAX_HEAD_BYTES);
+    http
+}
+
+/// HTTP/2 with websockets (RFC 8441): 100 streams, windows of 64 KiB and 1 MiB, 32 KiB of headers, 20 resets pending, a
+/// ping after 20 s of silence that is waited for as long.
+pub fn http2() -> http2::Builder<TokioExecutor> {
+    let mut http = http2::Builder::new(TokioExecutor::new());
+    http.timer(TokioTimer::new())
+        .enable_connect_protocol()
+        .max_concurrent_streams(100)
+        .initial_stream_window_size(64 * 1024)
+        .initial_connection_window_size(1024 * 1024)
+        .max_header_list_size(MAX_HEAD_BYTES as u32)
+        .max_pending_accept_reset_streams(20)
+        .keep_alive_interval(Duration::from_secs(20))
+        .keep_alive_timeout(Duration::from_secs(20));
+    http
+}
+
+/// Whether a new connection begins as HTTP/2 does. Takes nothing of it; waits for as many bytes as it takes to tell.
+pub async fn is_http2(stream: &TcpStream) -> io::Result<bool> {
+    let mut begun = [0; PREFACE.len()];
+    loop {
+        let count = stream.peek(&mut begun).await?;
+        if count == 0 || !PREFACE.starts_with(&begun[..count]) {
+            return Ok(false);
+        }
+        if count == PREFACE.len() {
+            return Ok(true);
+        }
+        // Peeking again would give the same bytes at once.
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+/// Source: RFC 9113, 3.4.
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+const PAUSE: Duration = Duration::from_millis(5);
+pub(crate) const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// Largest head of a request, in bytes.
+const MAX_HEAD_BYTES: usize = 32 * 1024;

@@ -1,0 +1,329 @@
+//! What each request of a hub is answered: negotiation, the three transports, and the statuses of all that does not fit.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use bytes::{Buf, Bytes};
+use hyper::header::{self, HeaderName, HeaderValue};
+use hyper::{Method, Request, Response, StatusCode};
+
+use crate::body::{Body, RequestBody};
+use crate::connection::{self, ConnectionHandle};
+use crate::connection_store::{Claim, Found, Used};
+use crate::ids::{ConnectionId, ConnectionToken};
+use crate::negotiate::negotiate;
+use crate::outbox::{Drain, Outbox};
+use crate::refusal::Refusal;
+use crate::service::{HubServer, Shared};
+use crate::transport::http::{EventStream, HttpConnection, Input, NotTaken, Poll};
+use crate::transport::websocket::{self, Grant};
+use crate::transport::{Io, Transport};
+
+impl HubServer {
+    /// Answers one request; see [`HubServer`].
+    pub async fn answer<B: RequestBody>(&self, request: Request<B>) -> Response<Body> {
+        let origins = &self.shared.options.allowed_origins;
+        if let Some(preflight) = origins.preflight(&request) {
+            return preflight;
+        }
+        let origin = request.headers().get(header::ORIGIN).cloned();
+        let mut response = if origins.allows_request(&request) {
+            self.shared.clone().route_request(request).await
+        } else {
+            self.shared.metrics.refuse("origin");
+            tracing::debug!(?origin, "a page of this origin may not connect; see `allowed_origins`");
+            Refusal::foreign_origin().into()
+        };
+        origins.apply(origin.as_ref(), response.headers_mut());
+        response
+    }
+}
+
+pub(crate) enum Route {
+    Hub,
+    Negotiate,
+}
+
+impl Shared {
+    pub(crate) fn route(&self, path: &str) -> Option<Route> {
+        let rest = path.get(self.path.len()..)?;
+        if !path[..self.path.len()].eq_ignore_ascii_case(&self.path) {
+            return None;
+        }
+        match rest {
+            "" | "/" => Some(Route::Hub),
+            _ if rest.eq_ignore_ascii_case("/negotiate") => Some(Route::Negotiate),
+            _ => None,
+        }
+    }
+
+    async fn route_request<B: RequestBody>(self: Arc<Self>, request: Request<B>) -> Response<Body> {
+        match self.route(request.uri().path()) {
+            None => status(StatusCode::NOT_FOUND),
+            Some(Route::Negotiate) if request.method() != Method::POST => status(StatusCode::METHOD_NOT_ALLOWED),
+            Some(Route::Negotiate) if self.is_draining() => self.unavailable("drain").into(),
+            Some(Route::Negotiate) => self.negotiate(&request),
+            Some(Route::Hub) => match websocket::accept(&request) {
+                Some(Ok(grant)) => self.connect_websocket(request, grant),
+                Some(Err(refused)) => {
+                    let mut response = status(refused);
+                    response.headers_mut().insert(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
+                    response
+                }
+                None => self.http_request(request).await.unwrap_or_else(Refusal::into),
+            },
+        }
+    }
+
+    fn negotiate<B>(&self, request: &Request<B>) -> Response<Body> {
+        let asked = query(request, "negotiateVersion");
+        let Some(document) = negotiate(self, asked.as_deref(), Instant::now()) else {
+            self.metrics.limit_hit("negotiated");
+            return self.unavailable("negotiated").into();
+        };
+        let mut response = Response::new(serde_json::to_vec(&document).expect("texts always serialise").into());
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        response
+    }
+
+    /// Grants a websocket: with a negotiated token, or without negotiation.
+    fn connect_websocket<B>(self: Arc<Self>, mut request: Request<B>, grant: Grant) -> Response<Body> {
+        let claimed = self.check(Transport::WebSockets).and_then(|()| self.check_room());
+        let claimed = claimed.and_then(|()| match query(&request, "id") {
+            None => Ok((ConnectionId::random(), None)),
+            Some(presented) => self.claim_websocket(&presented),
+        });
+        let (id, token) = match claimed {
+            Ok(claimed) => claimed,
+            Err(refused) => return refused.into(),
+        };
+        self.connection_began();
+        let upgrade = hyper::upgrade::on(&mut request);
+        // Nothing of the request may live on in this task: a single kept header would pin the whole head's buffer.
+        tokio::spawn(async move {
+            match upgrade.await {
+                Ok(upgraded) => {
+                    let (mut io, early) = websocket::into_io(upgraded);
+                    let socket = if let Io::Socket(socket) = &mut io { socket.take() } else { None };
+                    let outbox = self.outbox(socket, Drain::Task);
+                    tokio::spawn(connection::run(self, ConnectionHandle::new(id, outbox), io, early, token));
+                }
+                Err(_) => {
+                    self.connection_ended();
+                    token.inspect(|token| self.store.forget_token(*token));
+                }
+            }
+        });
+        grant.response()
+    }
+
+    fn claim_websocket(&self, presented: &str) -> Result<(ConnectionId, Option<ConnectionToken>), Refusal> {
+        let token = ConnectionToken::parse(presented).ok_or_else(Refusal::unknown_connection)?;
+        match self.claim(token, |_, early| {
+            early.end(); // what came by POST is not a websocket's
+            Used::WebSocket
+        }) {
+            Claim::Granted(id, _) => Ok((id, Some(token))),
+            Claim::InUse(Used::WebSocket) => Err(Refusal::status(StatusCode::CONFLICT)),
+            Claim::InUse(Used::Http(_)) => Err(Refusal::other_transport()),
+            Claim::Unknown => Err(Refusal::unknown_connection()),
+        }
+    }
+
+    /// Requests of the transports that need no upgrade.
+    async fn http_request<B: RequestBody>(self: Arc<Self>, request: Request<B>) -> Result<Response<Body>, Refusal> {
+        if ![Method::GET, Method::POST, Method::DELETE].contains(request.method()) {
+            return Err(Refusal::status(StatusCode::METHOD_NOT_ALLOWED));
+        }
+        let presented = query(&request, "id");
+        let presented = presented.ok_or_else(Refusal::no_id)?;
+        let token = ConnectionToken::parse(&presented).ok_or_else(Refusal::unknown_connection)?;
+        match *request.method() {
+            Method::POST => self.post(token, request.into_body()).await,
+            Method::DELETE => self.delete(token),
+            _ if accepts_event_stream(&request) => self.event_stream(token),
+            _ => self.poll(token).await,
+        }
+    }
+
+    fn event_stream(self: Arc<Self>, token: ConnectionToken) -> Result<Response<Body>, Refusal> {
+        let (connection, is_new) = self.http_connection(token, Transport::ServerSentEvents)?;
+        if !is_new {
+            return Err(Refusal::status(StatusCode::CONFLICT));
+        }
+        let body = Body::events(EventStream::new(connection));
+        Ok(with_headers(body, &EVENT_STREAM))
+    }
+
+    async fn poll(self: Arc<Self>, token: ConnectionToken) -> Result<Response<Body>, Refusal> {
+        let timeout = self.options.poll_timeout;
+        let (connection, is_new) = self.http_connection(token, Transport::LongPolling)?;
+        if is_new {
+            return Ok(with_headers(Body::default(), &POLL));
+        }
+        Ok(match connection.poll(timeout).await {
+            Poll::Output(output) => with_headers(Body::pieces(output), &POLL),
+            Poll::Empty => with_headers(Body::default(), &POLL),
+            Poll::NoContent => status(StatusCode::NO_CONTENT),
+        })
+    }
+
+    /// The connection of a token, which begins with the first such request, and whether it did.
+    fn http_connection(
+        self: Arc<Self>,
+        token: ConnectionToken,
+        transport: Transport,
+    ) -> Result<(Arc<HttpConnection>, bool), Refusal> {
+        let found = self.find(token)?;
+        self.check(transport)?;
+        if let Found::Waiting(_) = found {
+            self.check_room()?;
+        }
+        let drain = if transport == Transport::LongPolling { Drain::Polls } else { Drain::Stream };
+        let claim = self.claim(token, |id, early| {
+            let handle = ConnectionHandle::new(id, self.outbox(None, drain));
+            Used::Http(Arc::new(HttpConnection::new(transport, handle, early)))
+        });
+        match claim {
+            Claim::Granted(_, Used::Http(connection)) => {
+                self.connection_began();
+                let (handle, io) = (connection.handle.clone(), Io::Http(connection.clone()));
+                tokio::spawn(connection::run(self, handle, io, Bytes::new(), Some(token)));
+                Ok((connection, true))
+            }
+            Claim::InUse(Used::Http(connection)) if connection.transport == transport => Ok((connection, false)),
+            Claim::Granted(..) | Claim::InUse(_) => Err(Refusal::other_transport()),
+            Claim::Unknown => Err(Refusal::unknown_connection()),
+        }
+    }
+
+    async fn post<B: RequestBody>(&self, token: ConnectionToken, body: B) -> Result<Response<Body>, Refusal> {
+        match self.find(token)? {
+            Found::Used(Used::WebSocket) => Err(Refusal::no_post()),
+            Found::Used(Used::Http(connection)) => self.bring(&connection.input, body).await,
+            Found::Waiting(early) => {
+                let brought = self.bring(&early, body);
+                let brought = tokio::time::timeout(self.options.disconnect_timeout, brought).await;
+                brought.unwrap_or_else(|_| Err(Refusal::unknown_connection()))
+            }
+        }
+    }
+
+    /// Hands the body over as it comes; the answer says that all of it was.
+    async fn bring<B: RequestBody>(&self, input: &Input, body: B) -> Result<Response<Body>, Refusal> {
+        let _turn = input.turn().await;
+        let mut body = std::pin::pin!(body);
+        loop {
+            let frame = std::future::poll_fn(|cx| body.as_mut().poll_frame(cx));
+            match tokio::time::timeout(self.options.body_timeout, frame).await {
+                Err(_) => return Err(Refusal::status(StatusCode::REQUEST_TIMEOUT)),
+                Ok(None) => return Ok(status(StatusCode::OK)),
+                Ok(Some(Err(_))) => return Err(Refusal::status(StatusCode::BAD_REQUEST)),
+                Ok(Some(Ok(frame))) => {
+                    let Ok(mut data) = frame.into_data() else { continue }; // trailers
+                    let piece = data.copy_to_bytes(data.remaining());
+                    input.put(piece).await.map_err(|NotTaken| Refusal::unknown_connection())?;
+                }
+            }
+        }
+    }
+
+    fn delete(&self, token: ConnectionToken) -> Result<Response<Body>, Refusal> {
+        match self.find(token)? {
+            Found::Used(Used::Http(connection)) if connection.transport == Transport::LongPolling => {
+                connection.delete();
+                Ok(status(StatusCode::ACCEPTED))
+            }
+            _ => Err(Refusal::no_delete()),
+        }
+    }
+
+    fn claim(&self, token: ConnectionToken, begin: impl FnOnce(ConnectionId, Arc<Input>) -> Used) -> Claim {
+        let claim = self.store.claim(token, Instant::now(), self.options.disconnect_timeout, begin);
+        self.metrics.negotiated.set(self.store.waiting() as i64);
+        claim
+    }
+
+    fn find(&self, token: ConnectionToken) -> Result<Found, Refusal> {
+        let found = self.store.find(token, Instant::now(), self.options.disconnect_timeout);
+        found.ok_or_else(Refusal::unknown_connection)
+    }
+
+    fn outbox(&self, socket: Option<tokio::net::TcpStream>, drain: Drain) -> Outbox {
+        Outbox::new(socket, drain, self.bounds.clone(), self.metrics.clone(), Instant::now())
+    }
+
+    /// Whether a transport is served.
+    fn check(&self, transport: Transport) -> Result<(), Refusal> {
+        let is_served = self.options.transports.contains(&transport);
+        if is_served { Ok(()) } else { Err(Refusal::not_served(transport)) }
+    }
+
+    /// Whether there may be another connection.
+    fn check_room(&self) -> Result<(), Refusal> {
+        if self.is_draining() {
+            return Err(self.unavailable("drain"));
+        }
+        if self.open.load(Ordering::Relaxed) >= self.options.max_connections {
+            self.metrics.limit_hit("connections");
+            return Err(self.unavailable("connections"));
+        }
+        Ok(())
+    }
+
+    fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
+    }
+
+    fn unavailable(&self, reason: &'static str) -> Refusal {
+        self.metrics.refuse(reason);
+        Refusal::for_now()
+    }
+}
+
+fn accepts_event_stream<B>(request: &Request<B>) -> bool {
+    let accept = request.headers().get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
+    accept.is_some_and(|accept| accept.contains("text/event-stream"))
+}
+
+/// A parameter of the query; names are compared without case. Ids and versions need no percent-decoding.
+fn query<B>(request: &Request<B>, name: &str) -> Option<String> {
+    let pairs = request.uri().query()?.split('&');
+    let mut pairs = pairs.map(|pair| pair.split_once('=').unwrap_or((pair, "")));
+    pairs.find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.to_owned())
+}
+
+fn status(status: StatusCode) -> Response<Body> {
+    let mut response = Response::new(Body::default());
+    *response.status_mut() = status;
+    response
+}
+
+type Headers = [(HeaderName, &'static str)];
+
+fn with_headers(body: Body, headers: &Headers) -> Response<Body> {
+    let mut response = Response::new(body);
+    for (name, value) in headers {
+        response.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
+    response
+}
+
+/// Nobody on the way may keep or compress events.
+const EVENT_STREAM: [(HeaderName, &str); 5] = [
+    (header::CONTENT_TYPE, "text/event-stream"),
+    (header::CACHE_CONTROL, "no-cache,no-store"),
+    (header::PRAGMA, "no-cache"),
+    (header::CONTENT_ENCODING, "identity"),
+    (HeaderName::from_static("x-accel-buffering"), "no"),
+];
+
+const POLL: [(HeaderName, &str); 4] = [
+    (header::CONTENT_TYPE, "application/octet-stream"),
+    (header::CACHE_CONTROL, "no-cache, no-store"),
+    (header::PRAGMA, "no-cache"),
+    (header::EXPIRES, "Thu, 01 Jan 1970 00:00:00 GMT"),
+];

@@ -1,0 +1,115 @@
+//! `Polls`: one poll at a time waits for output; whoever comes later takes its place.
+
+use std::pin::pin;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use futures::future::{self, Either};
+use tokio::sync::watch;
+
+use super::HttpConnection;
+
+/// The polls of one connection.
+#[derive(Debug)]
+pub(crate) struct Polls {
+    /// Number of the latest poll; earlier ones give up.
+    latest: watch::Sender<u64>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    waiting: usize,
+    /// When the last one was answered, while none waits.
+    idle_since: Option<Instant>,
+    /// The client has deleted the connection: it wants nothing more.
+    deleted: bool,
+}
+
+/// How a poll ends.
+#[derive(Debug)]
+pub(crate) enum Poll {
+    /// With everything that waited.
+    Output(Vec<Bytes>),
+    /// Without anything; the client is to poll again.
+    Empty,
+    /// Another poll has taken its place, or the connection is over.
+    NoContent,
+}
+
+impl Polls {
+    /// Of a connection that begins now: its first poll is answered at once.
+    pub(crate) fn new(now: Instant) -> Self {
+        let state = State { waiting: 0, idle_since: Some(now), deleted: false };
+        Self { latest: watch::Sender::default(), state: Mutex::new(state) }
+    }
+
+    /// When a client that does not poll any more counts as gone.
+    pub(crate) fn deadline(&self, patience: Duration) -> Option<Instant> {
+        self.lock().idle_since.map(|since| since + patience)
+    }
+
+    /// Whether the client wants no more output.
+    pub(crate) fn is_deleted(&self) -> bool {
+        self.lock().deleted
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl HttpConnection {
+    /// The client ends the connection, and wants no more output.
+    pub(crate) fn delete(&self) {
+        self.polls.lock().deleted = true;
+        self.polls.latest.send_modify(|latest| *latest += 1);
+        self.input.end();
+        self.handle.outbox().wake_task();
+    }
+
+    /// Waits for output, up to `timeout`. Dropping the future gives up and loses nothing.
+    pub(crate) async fn poll(&self, timeout: Duration) -> Poll {
+        let (_waiting, mut superseded) = self.enter();
+        let outbox = self.handle.outbox();
+        let output = std::future::poll_fn(|cx| outbox.poll_take(cx, usize::MAX));
+        let output = tokio::time::timeout(timeout, output);
+        match future::select(pin!(superseded.changed()), pin!(output)).await {
+            _ if self.polls.is_deleted() => Poll::NoContent,
+            Either::Left(_) => Poll::NoContent,
+            Either::Right((Ok(Some(output)), _)) => Poll::Output(output),
+            Either::Right((Ok(None), _)) => {
+                self.input.end(); // the client knows: nobody needs to wait for it
+                Poll::NoContent
+            }
+            Either::Right((Err(_), _)) => Poll::Empty,
+        }
+    }
+
+    fn enter(&self) -> (Waiting<'_>, watch::Receiver<u64>) {
+        let polls = &self.polls;
+        {
+            let mut state = polls.lock();
+            state.waiting += 1;
+            state.idle_since = None;
+        }
+        polls.latest.send_modify(|latest| *latest += 1);
+        (Waiting(self), polls.latest.subscribe())
+    }
+}
+
+/// A poll that waits.
+struct Waiting<'c>(&'c HttpConnection);
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        let mut state = self.0.polls.lock();
+        state.waiting -= 1;
+        if state.waiting == 0 {
+            state.idle_since = Some(Instant::now());
+            drop(state);
+            self.0.handle.outbox().wake_task(); // it counts from now on
+        }
+    }
+}

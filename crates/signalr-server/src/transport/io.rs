@@ -1,0 +1,126 @@
+//! `Io`: where a connection's bytes come from, and where they go.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+
+use super::Transport;
+use super::http::HttpConnection;
+use crate::outbox::Outbox;
+
+/// What bytes come from and, where only the connection's task can write, go to.
+pub(crate) enum Io {
+    /// The socket itself, kept in the outbox, which writes to it from any thread.
+    Socket(Option<TcpStream>),
+    /// Anything else, such as TLS, and whether all that was written to it is flushed.
+    Other { io: Pin<Box<dyn AsyncReadWrite>>, is_flushed: bool },
+    /// Requests, whose responses take what waits in the outbox.
+    Http(Arc<HttpConnection>),
+}
+
+pub(crate) trait AsyncReadWrite: AsyncRead + AsyncWrite + Send {}
+impl<T: AsyncRead + AsyncWrite + Send> AsyncReadWrite for T {}
+
+impl Io {
+    pub(crate) fn poll_read(
+        &mut self,
+        socket: Option<&TcpStream>,
+        cx: &mut Context<'_>,
+        buffer: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        match (self, socket) {
+            (Self::Other { io, .. }, _) => {
+                let mut buffer = ReadBuf::new(buffer);
+                io.as_mut().poll_read(cx, &mut buffer).map_ok(|()| buffer.filled().len())
+            }
+            (Self::Socket(_), Some(socket)) => loop {
+                std::task::ready!(socket.poll_read_ready(cx))?;
+                match socket.try_read(buffer) {
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                    read => return Poll::Ready(read),
+                }
+            },
+            (Self::Socket(_), None) => Poll::Ready(Ok(0)),
+            (Self::Http(connection), _) => connection.input.poll_read(cx, buffer).map(Ok),
+        }
+    }
+
+    pub(crate) fn poll_write(
+        &mut self,
+        socket: Option<&TcpStream>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match (self, socket) {
+            (Self::Other { io, is_flushed }, _) => {
+                let written = std::task::ready!(io.as_mut().poll_write_vectored(cx, slices))?;
+                *is_flushed = false;
+                Poll::Ready(Ok(written))
+            }
+            (Self::Socket(_), Some(socket)) => loop {
+                std::task::ready!(socket.poll_write_ready(cx))?;
+                match socket.try_write_vectored(slices) {
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                    written => return Poll::Ready(written),
+                }
+            },
+            (Self::Socket(_), None) | (Self::Http(_), _) => Poll::Ready(Ok(0)),
+        }
+    }
+
+    /// Sends off what was written. Apart from writing: what waits for a flush is written already.
+    pub(crate) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if let Self::Other { io, is_flushed } = self
+            && !*is_flushed
+        {
+            std::task::ready!(io.as_mut().poll_flush(cx))?;
+            *is_flushed = true;
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Tells the peer that nothing follows.
+    pub(crate) fn shut_down(&mut self, socket: Option<&TcpStream>, cx: &mut Context<'_>) {
+        match self {
+            // A failure means that the connection is gone already.
+            Self::Other { io, .. } => drop(io.as_mut().poll_shutdown(cx)),
+            Self::Socket(_) => {
+                if let Some(socket) = socket {
+                    let _ = socket2::SockRef::from(socket).shutdown(std::net::Shutdown::Write);
+                }
+            }
+            Self::Http(_) => {} // the end of a body, or an answer without content
+        }
+    }
+}
+
+impl Io {
+    /// Sends what waits, or waits until somebody else has taken it.
+    pub(crate) fn poll_drain(&mut self, outbox: &Outbox, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if let Self::Http(_) = self {
+            return outbox.poll_taken(cx).map(Ok);
+        }
+        std::task::ready!(outbox.poll_drain(cx, |cx, slices| self.poll_write(outbox.socket(), cx, slices)))?;
+        self.poll_flush(cx)
+    }
+
+    pub(crate) fn transport(&self) -> Transport {
+        match self {
+            Self::Socket(_) | Self::Other { .. } => Transport::WebSockets,
+            Self::Http(connection) => connection.transport,
+        }
+    }
+
+    /// The transport's own sign of life, or its lack: it needs no pings, and a client that does not poll any more counts
+    /// as gone at `Some` moment.
+    pub(crate) fn polls(&self) -> Option<&HttpConnection> {
+        match self {
+            Self::Http(connection) if connection.transport == Transport::LongPolling => Some(connection),
+            _ => None,
+        }
+    }
+}
