@@ -24,6 +24,16 @@ impl Frame {
         self.encoding
     }
 
+    /// Bytes that are no hub messages.
+    pub(crate) fn around(opcode: u8, payload: &[u8]) -> Self {
+        let mut buffer = Vec::with_capacity(HEAD_ROOM + payload.len());
+        buffer.resize(HEAD_ROOM, 0);
+        buffer.extend_from_slice(payload);
+        let start = write_head(opcode, &mut buffer);
+        let head_len = (HEAD_ROOM - start) as u8;
+        Self { bytes: Bytes::from(buffer).slice(start..), encoding: Encoding::Json, head_len }
+    }
+
     /// Where its hub messages begin.
     pub(crate) fn payload_start(&self) -> usize {
         usize::from(self.head_len)
@@ -77,6 +87,7 @@ impl FrameBuilder {
 pub(crate) const HEAD_ROOM: usize = 10;
 
 pub(crate) const OPCODE_TEXT: u8 = 1;
+pub(crate) const OPCODE_BINARY: u8 = 2;
 pub(crate) const OPCODE_CLOSE: u8 = 8;
 pub(crate) const OPCODE_PONG: u8 = 10;
 

@@ -25,6 +25,7 @@ use crate::hub::Hub;
 use crate::metrics::Metrics;
 use crate::options::Options;
 use crate::outbox::Bounds;
+use crate::raw;
 use crate::transport::websocket::Limits;
 
 /// A hub at a path. Cheap to clone; clones share the hub and its connections.
@@ -42,6 +43,8 @@ pub struct HubServer {
 pub(crate) struct Shared {
     pub(crate) path: Box<str>,
     pub(crate) hub: Hub,
+    /// Serves connections without hub protocol, in the hub's place.
+    pub(crate) raw: Option<raw::Handler>,
     pub(crate) options: Options,
     pub(crate) protocol: Arc<signalr_proto::Options>,
     pub(crate) bounds: Arc<Bounds>,
@@ -65,11 +68,16 @@ impl HubServer {
     }
 
     /// The same with metrics that are registered elsewhere.
-    pub fn with_metrics(path: &str, mut hub: Hub, options: Options, metrics: Metrics) -> Self {
+    pub fn with_metrics(path: &str, hub: Hub, options: Options, metrics: Metrics) -> Self {
+        Self::of(path, hub, options, metrics, None)
+    }
+
+    pub(crate) fn of(path: &str, mut hub: Hub, options: Options, metrics: Metrics, raw: Option<raw::Handler>) -> Self {
         hub.count_in(&metrics);
         let shared = Shared {
             path: path.trim_end_matches('/').to_ascii_lowercase().into(),
             hub,
+            raw,
             protocol: Arc::new(options.protocol.clone()),
             bounds: Arc::new(Bounds {
                 bytes: options.max_queued_bytes,

@@ -22,6 +22,7 @@ use super::buffers::Buffers;
 use super::calls::{Calls, ConnectRefused};
 use super::ending::{Stage, close_frame, keeps_output, shown};
 use super::input_share::InputShare;
+use super::raw;
 use crate::frame::{HEAD_ROOM, opcode, write_head};
 use crate::groups;
 use crate::hub::Caller;
@@ -42,6 +43,9 @@ pub(crate) async fn run(
 ) {
     let id = handle.id();
     let registered = Registered { server, handle, token };
+    if let Some(handler) = &registered.server.raw {
+        return raw::run(&registered, handler, io, early).await;
+    }
     let mut driver = Driver::new(&registered, io, early, Instant::now());
     let ended = AssertUnwindSafe(poll_fn(|cx| driver.poll(cx))).catch_unwind().await;
     if ended.is_err() {
@@ -55,9 +59,9 @@ pub(crate) async fn run(
 }
 
 /// Forgets a connection when its task ends, however it ends.
-struct Registered {
-    server: Arc<Shared>,
-    handle: ConnectionHandle,
+pub(super) struct Registered {
+    pub(super) server: Arc<Shared>,
+    pub(super) handle: ConnectionHandle,
     token: Option<ConnectionToken>,
 }
 

@@ -5,6 +5,7 @@ mod calls;
 mod driver;
 mod ending;
 mod input_share;
+mod raw;
 
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Instant;

@@ -8,5 +8,6 @@ mod embed;
 mod ending;
 mod http;
 mod pipeline;
+mod raw;
 mod sends;
 mod slow;

@@ -41,14 +41,21 @@ impl Input {
         if piece.is_empty() {
             return Ok(());
         }
-        let mut state = self.lock();
-        state.bytes += piece.len();
-        state.pieces.push_back(piece);
-        wake(state.reader.take(), state);
+        self.push(piece);
         Ok(())
     }
 
-    fn poll_room(&self, cx: &mut Context<'_>) -> Poll<Result<(), NotTaken>> {
+    /// Takes bytes for which there was room; after the end nobody wants them.
+    pub(crate) fn push(&self, piece: Bytes) {
+        let mut state = self.lock();
+        if !state.ended {
+            state.bytes += piece.len();
+            state.pieces.push_back(piece);
+            wake(state.reader.take(), state);
+        }
+    }
+
+    pub(crate) fn poll_room(&self, cx: &mut Context<'_>) -> Poll<Result<(), NotTaken>> {
         let mut state = self.lock();
         if state.ended {
             return Poll::Ready(Err(NotTaken));
@@ -95,6 +102,21 @@ impl Input {
         }
         wake(state.writer.take(), state);
         Poll::Ready(read)
+    }
+
+    /// The next piece as it came; `None`: nothing more comes.
+    pub(crate) fn poll_next(&self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        let mut state = self.lock();
+        let Some(piece) = state.pieces.pop_front() else {
+            if state.ended {
+                return Poll::Ready(None);
+            }
+            state.reader = Some(cx.waker().clone());
+            return Poll::Pending;
+        };
+        state.bytes -= piece.len();
+        wake(state.writer.take(), state);
+        Poll::Ready(Some(piece))
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

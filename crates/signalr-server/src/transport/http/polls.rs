@@ -25,6 +25,8 @@ struct State {
     idle_since: Option<Instant>,
     /// The client has deleted the connection: it wants nothing more.
     deleted: bool,
+    /// A poll was told that nothing follows.
+    over: bool,
 }
 
 /// How a poll ends.
@@ -41,13 +43,19 @@ pub(crate) enum Poll {
 impl Polls {
     /// Of a connection that begins now: its first poll is answered at once.
     pub(crate) fn new(now: Instant) -> Self {
-        let state = State { waiting: 0, idle_since: Some(now), deleted: false };
+        let state = State { waiting: 0, idle_since: Some(now), deleted: false, over: false };
         Self { latest: watch::Sender::default(), state: Mutex::new(state) }
     }
 
     /// When a client that does not poll any more counts as gone.
     pub(crate) fn deadline(&self, patience: Duration) -> Option<Instant> {
         self.lock().idle_since.map(|since| since + patience)
+    }
+
+    /// Whether the client knows that nothing follows.
+    pub(crate) fn is_over(&self) -> bool {
+        let state = self.lock();
+        state.deleted || state.over
     }
 
     /// Whether the client wants no more output.
@@ -80,7 +88,9 @@ impl HttpConnection {
             Either::Left(_) => Poll::NoContent,
             Either::Right((Ok(Some(output)), _)) => Poll::Output(output),
             Either::Right((Ok(None), _)) => {
-                self.input.end(); // the client knows: nobody needs to wait for it
+                self.polls.lock().over = true;
+                self.input.end(); // nobody needs to wait for the client
+                self.handle.outbox().wake_task();
                 Poll::NoContent
             }
             Either::Right((Err(_), _)) => Poll::Empty,
