@@ -6,8 +6,11 @@
 use std::io;
 use std::time::Duration;
 
+use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
-use hyper_util::rt::{TokioExecutor, TokioTimer};
+use hyper::service::HttpService;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
 /// HTTP/1.1: 10 s and 32 KiB for the head of a request. Serve it with upgrades, for websockets.
@@ -31,6 +34,38 @@ pub fn http2() -> http2::Builder<TokioExecutor> {
         .keep_alive_interval(Duration::from_secs(20))
         .keep_alive_timeout(Duration::from_secs(20));
     http
+}
+
+/// Serves one TCP connection in whichever version its client speaks.
+pub async fn serve<S>(stream: TcpStream, service: S)
+where
+    S: HttpService<Incoming, ResBody: Send + 'static, Error: Into<Box<dyn std::error::Error + Send + Sync>>>
+        + Send
+        + 'static,
+    S::ResBody: hyper::body::Body<Data: Send, Error: Into<Box<dyn std::error::Error + Send + Sync>>>,
+    S::Future: Send + 'static,
+{
+    let _ = stream.set_nodelay(true);
+    let is_http2 = tokio::time::timeout(HEAD_TIMEOUT, is_http2(&stream)).await;
+    serve_as(stream, matches!(is_http2, Ok(Ok(true))), service).await;
+}
+
+/// Serves one connection in the version agreed on.
+pub async fn serve_as<I, S>(io: I, is_http2: bool, service: S)
+where
+    I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    S: HttpService<Incoming, ResBody: Send + 'static, Error: Into<Box<dyn std::error::Error + Send + Sync>>>
+        + Send
+        + 'static,
+    S::ResBody: hyper::body::Body<Data: Send, Error: Into<Box<dyn std::error::Error + Send + Sync>>>,
+    S::Future: Send + 'static,
+{
+    // An error here is the client's way of speaking HTTP; it has been answered as far as it can be.
+    if is_http2 {
+        let _ = http2().serve_connection(TokioIo::new(io), service).await;
+    } else {
+        let _ = http1().serve_connection(TokioIo::new(io), service).with_upgrades().await;
+    }
 }
 
 /// Whether a new connection begins as HTTP/2 does. Takes nothing of it; waits for as many bytes as it takes to tell.

@@ -44,6 +44,8 @@ mod raw;
 mod refusal;
 mod routes;
 mod service;
+#[cfg(feature = "tls")]
+pub mod tls;
 mod transport;
 
 pub use body::{Body, RequestBody};

@@ -11,9 +11,8 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use hyper::service::Service;
 use hyper::{Request, Response};
-use hyper_util::rt::TokioIo;
 use signalr_proto::CloseReason;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 
 use crate::body::{Body, RequestBody};
 use crate::clients::Clients;
@@ -136,18 +135,7 @@ impl HubServer {
                 tokio::time::sleep(ACCEPT_PAUSE).await;
                 continue;
             };
-            tokio::spawn(self.clone().serve_connection(stream));
-        }
-    }
-
-    async fn serve_connection(self, stream: TcpStream) {
-        let _ = stream.set_nodelay(true);
-        let is_http2 = tokio::time::timeout(http::HEAD_TIMEOUT, http::is_http2(&stream));
-        // An error here is the client's way of speaking HTTP; it has been answered as far as it can be.
-        if let Ok(Ok(true)) = is_http2.await {
-            let _ = http::http2().serve_connection(TokioIo::new(stream), self).await;
-        } else {
-            let _ = http::http1().serve_connection(TokioIo::new(stream), self).with_upgrades().await;
+            tokio::spawn(http::serve(stream, self.clone()));
         }
     }
 
