@@ -21,14 +21,18 @@
 //! # Ok(()) }
 //! ```
 //!
-//! So far: WebSockets and JSON. Other transports, MessagePack, streams and client results have their places but are not
-//! there yet.
+//! Methods may also answer with a stream ([`Hub::stream_method`]), read streams of their caller
+//! ([`Hub::upload_method`]), and ask clients for results ([`Client::invoke`]).
+//!
+//! So far: WebSockets and JSON. Other transports and MessagePack have their places but are not there yet.
 
 mod call;
+mod client_results;
 mod clients;
 mod connection;
 mod connection_store;
 pub mod cors;
+mod directory;
 mod error;
 mod frame;
 mod groups;
@@ -39,9 +43,13 @@ mod negotiate;
 mod options;
 mod outbox;
 mod service;
+mod streams;
 mod transport;
+mod uploads;
+mod user;
 
-pub use clients::{Clients, Target};
+pub use client_results::InvokeError;
+pub use clients::{Client, Clients, Target};
 pub use connection::ConnectionHandle;
 pub use error::{HubError, SendError};
 pub use frame::{Frame, FrameBuilder};
@@ -52,3 +60,5 @@ pub use options::Options;
 pub use outbox::Pushed;
 pub use service::{Body, HubServer};
 pub use signalr_proto::{CloseReason, Encoding, ErrorDetail, FromArguments, Options as ProtocolOptions};
+pub use uploads::{FromUploads, Upload};
+pub use user::User;

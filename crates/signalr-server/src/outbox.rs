@@ -60,6 +60,8 @@ struct State {
     phase: Phase,
     /// Of the connection's task. A push takes it only when the queue was empty: one wake per episode.
     waker: Option<Waker>,
+    /// A producer at this connection's own pace waits until less does.
+    awaits_room: bool,
     last_push: Instant,
     /// When bytes were written last, or began to wait.
     last_progress: Instant,
@@ -89,6 +91,7 @@ impl Outbox {
             front_started: false,
             phase: Phase::Open,
             waker: None,
+            awaits_room: false,
             last_push: now,
             last_progress: now,
         };
@@ -195,6 +198,19 @@ impl Outbox {
         drop(waker);
     }
 
+    /// Whether so little waits that a producer at this connection's own pace may go on. If not, the connection's task is
+    /// woken once half of that has gone out.
+    pub(crate) fn has_room(&self) -> bool {
+        let mut state = self.lock();
+        let room = state.queued_bytes < self.room();
+        state.awaits_room = !room;
+        room
+    }
+
+    fn room(&self) -> usize {
+        ROOM_BYTES.min(self.bounds.bytes / 2).max(1)
+    }
+
     /// Moment of the last push that was taken.
     pub(crate) fn last_push(&self) -> Instant {
         self.lock().last_push
@@ -238,23 +254,30 @@ impl Outbox {
             let slices: Vec<io::IoSlice<'_>> = waiting.iter().map(|bytes| io::IoSlice::new(bytes)).collect();
             match write(cx, &slices) {
                 Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
-                Poll::Ready(Ok(count)) => self.written(count),
+                Poll::Ready(Ok(count)) => {
+                    if self.written(count) {
+                        cx.waker().wake_by_ref();
+                    }
+                }
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
                 Poll::Pending => return Poll::Pending,
             }
         }
     }
 
-    fn written(&self, mut count: usize) {
+    /// Counts what went out; whether there is room again that somebody waits for.
+    fn written(&self, mut count: usize) -> bool {
         let mut state = self.lock();
         state.queued_bytes -= count;
+        let has_room_again = state.awaits_room && state.queued_bytes <= self.room() / 2;
+        state.awaits_room &= !has_room_again;
         state.last_progress = Instant::now();
         self.metrics.output_dequeued(count);
         while let Some(front) = state.queue.front_mut() {
             if count < front.bytes.len() {
                 bytes::Buf::advance(&mut front.bytes, count);
                 state.front_started |= count > 0;
-                return;
+                return has_room_again;
             }
             count -= front.bytes.len();
             state.queue.pop_front();
@@ -262,6 +285,7 @@ impl Outbox {
         }
         // A burst may have grown it far beyond what an idle connection should hold.
         state.queue = VecDeque::new();
+        has_room_again
     }
 
     /// The limit that keeps so many bytes more from waiting, if one does.
@@ -302,6 +326,10 @@ impl Drop for Outbox {
         self.end();
     }
 }
+
+/// What may wait for a connection before producers at its own pace wait as well.
+/// Source: the transport buffers of ASP.NET Core.
+const ROOM_BYTES: usize = 64 * 1024;
 
 /// Most pieces given to one `writev`.
 const MAX_SLICES: usize = 64;

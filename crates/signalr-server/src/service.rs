@@ -7,7 +7,6 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use dashmap::DashMap;
 use http_body_util::Full;
 use hyper::header::{self, HeaderValue};
 use hyper::service::Service;
@@ -19,7 +18,8 @@ use tokio::net::{TcpListener, TcpStream};
 use crate::clients::Clients;
 use crate::connection::{self, InputShares};
 use crate::connection_store::{Claim, ConnectionStore};
-use crate::groups::{Groups, Members};
+use crate::directory::Directory;
+use crate::groups::Groups;
 use crate::hub::Hub;
 use crate::ids::{ConnectionId, ConnectionToken};
 use crate::metrics::Metrics;
@@ -52,7 +52,8 @@ pub(crate) struct Shared {
     pub(crate) frame_limits: Limits,
     pub(crate) metrics: Metrics,
     pub(crate) store: ConnectionStore,
-    pub(crate) groups: DashMap<String, Members>,
+    pub(crate) groups: Directory,
+    pub(crate) users: Directory,
     /// Upgraded connections, those before their handshake included.
     open: AtomicUsize,
     /// Calls that have begun and wait.
@@ -90,7 +91,8 @@ impl HubServer {
             metrics,
             options,
             store: ConnectionStore::default(),
-            groups: DashMap::new(),
+            groups: Directory::default(),
+            users: Directory::default(),
             open: AtomicUsize::new(0),
             calls_waiting: AtomicUsize::new(0),
             input: InputShares::default(),

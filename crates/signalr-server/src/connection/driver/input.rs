@@ -1,7 +1,6 @@
 //! What a connection takes from its client: bytes to frames, frames to messages, messages to calls; and what must wait.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
@@ -9,15 +8,18 @@ use signalr_proto::{CloseReason, Event, HubMessage};
 
 use super::Driver;
 use crate::connection::buffers::Buffers;
+use crate::connection::calls::{Arrival, Wait};
 use crate::frame::{HEAD_ROOM, OPCODE_PONG, write_head};
 use crate::hub::Caller;
 use crate::transport::websocket::{Piece, Violation};
 
-/// Input that must wait for calls before it to end.
+/// Input that must wait for something else to come first.
 #[derive(Default)]
 pub(super) struct Held {
-    /// Hub messages, the first of which found no slot.
+    /// Hub messages, the first of which cannot be taken yet.
     messages: Vec<u8>,
+    /// What that one waits for.
+    wait: Option<Wait>,
     done: usize,
     /// Bytes of the websocket behind them.
     raw: Vec<u8>,
@@ -36,7 +38,7 @@ impl Driver {
     pub(super) fn poll_input(&mut self, buffers: &mut Buffers, now: Instant, cx: &mut Context<'_>) {
         let mut taken = 0;
         loop {
-            if self.protocol.is_ended() || !self.may_read() {
+            if self.protocol.is_ended() || !self.may_read(cx) {
                 return;
             }
             if std::mem::take(&mut self.held.is_paused) {
@@ -70,12 +72,10 @@ impl Driver {
         self.input.hold(self.protocol.held_bytes() + held);
     }
 
-    /// Whether the connection may be read, and calls of it begin. While the server drains, none do; a handshake is still
-    /// read, so that the client can be told.
-    fn may_read(&mut self) -> bool {
-        let blocked = !self.calls.has_room()
-            || (!self.held.messages.is_empty() && !self.calls.has_slot())
-            || (self.protocol.encoding().is_some() && self.server.draining.load(Ordering::Relaxed));
+    /// Whether the connection may be read: not while what was read already cannot be taken.
+    fn may_read(&mut self, cx: &mut Context<'_>) -> bool {
+        let waits = self.held.wait.as_ref().is_some_and(|wait| self.calls.still_waits(wait, cx));
+        let blocked = waits || !self.calls.has_room();
         self.held.is_paused |= blocked;
         !blocked
     }
@@ -88,8 +88,12 @@ impl Driver {
         }
         match self.take_messages(&held.messages[held.done..], out, now, cx) {
             Taken::All => self.held.raw = held.raw,
-            Taken::From(start) => self.held = Held { done: held.done + start, is_paused: true, ..held },
-            Taken::Copied(messages) => self.held = Held { messages, done: 0, is_paused: true, raw: held.raw },
+            Taken::From(start, wait) => {
+                self.held = Held { done: held.done + start, wait: Some(wait), is_paused: true, ..held };
+            }
+            Taken::Copied(messages, wait) => {
+                self.held = Held { messages, wait: Some(wait), done: 0, is_paused: true, raw: held.raw };
+            }
         }
     }
 
@@ -99,12 +103,13 @@ impl Driver {
         while !self.protocol.is_ended() {
             match self.frames.next(&mut input, &self.server.frame_limits) {
                 Ok(Some(Piece::Data(messages))) => {
-                    let held = match self.take_messages(messages, out, now, cx) {
+                    let (held, wait) = match self.take_messages(messages, out, now, cx) {
                         Taken::All => continue,
-                        Taken::From(start) => messages[start..].to_vec(),
-                        Taken::Copied(messages) => messages,
+                        Taken::From(start, wait) => (messages[start..].to_vec(), wait),
+                        Taken::Copied(messages, wait) => (messages, wait),
                     };
-                    self.held = Held { messages: held, done: 0, raw: input.to_vec(), is_paused: true };
+                    let raw = input.to_vec();
+                    self.held = Held { messages: held, wait: Some(wait), done: 0, raw, is_paused: true };
                     break;
                 }
                 Ok(Some(Piece::Ping(payload))) => {
@@ -123,7 +128,7 @@ impl Driver {
         }
     }
 
-    /// Takes hub messages until a call finds no slot.
+    /// Takes hub messages until one must wait.
     fn take_messages(&mut self, input: &[u8], out: &mut Vec<u8>, now: Instant, cx: &mut Context<'_>) -> Taken {
         let mut rest = input;
         loop {
@@ -132,22 +137,35 @@ impl Driver {
             match (self.protocol.receive(&mut rest, now), encoding) {
                 (None, _) => return Taken::All,
                 (Some(Event::Opened), _) => self.open(out, now, cx),
-                (Some(Event::Message { frame, message: HubMessage::Invocation(call) }), Some(encoding)) => {
-                    if !self.calls.has_slot() || !self.calls.has_room() {
+                (Some(Event::Message { frame, message }), Some(encoding)) => {
+                    if let Some(wait) = self.calls.must_wait(&message, cx) {
                         let whole = before.len() - rest.len() == frame.len() + 1;
                         return if whole {
-                            Taken::From(input.len() - before.len())
+                            Taken::From(input.len() - before.len(), wait)
                         } else {
-                            Taken::Copied([frame, b"\x1e", rest].concat())
+                            Taken::Copied([frame, b"\x1e", rest].concat(), wait)
                         };
                     }
-                    let caller = Caller { handle: self.handle.clone(), server: Arc::downgrade(&self.server) };
-                    self.calls.begin(caller, &call, (encoding, frame.len(), now), cx, out);
+                    let arrival = Arrival { encoding, bytes: frame.len(), now };
+                    let caller = || Caller { handle: self.handle.clone(), server: Arc::downgrade(&self.server) };
+                    match message {
+                        HubMessage::Invocation(call) => self.calls.begin(caller(), &call, arrival, cx, out),
+                        HubMessage::StreamInvocation(call) => {
+                            self.calls.begin_stream(caller(), &call, arrival, cx, out);
+                        }
+                        HubMessage::StreamItem { invocation_id, item } => self.calls.take_item(&invocation_id, item),
+                        HubMessage::CancelInvocation { invocation_id } => {
+                            self.calls.cancel(&invocation_id, encoding, out);
+                        }
+                        HubMessage::Completion { invocation_id, outcome } => {
+                            if !self.calls.end_upload(&invocation_id, &outcome) {
+                                self.handle.answer(&invocation_id, outcome);
+                            }
+                        }
+                        // The protocol has done what the others ask for.
+                        _ => {}
+                    }
                 }
-                (Some(Event::Message { message: HubMessage::StreamInvocation(call), .. }), Some(encoding)) => {
-                    self.calls.refuse_stream(&call, encoding, out);
-                }
-                // Items, completions and cancellations of streams that are not there are ignored.
                 (Some(_), _) => {}
             }
         }
@@ -182,9 +200,9 @@ impl Driver {
 enum Taken {
     All,
     /// The message at this position must wait.
-    From(usize),
+    From(usize, Wait),
     /// As before, but its beginning had come earlier: these are the messages that must wait.
-    Copied(Vec<u8>),
+    Copied(Vec<u8>, Wait),
 }
 
 impl Held {
