@@ -49,9 +49,85 @@ impl Directory {
         }
         all.into_values().collect()
     }
+}
 
-    #[cfg(test)]
-    pub(crate) fn len(&self) -> usize {
-        self.0.len()
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::time::{Duration, Instant};
+
+    use super::*;
+    use crate::groups::{Groups, enter_user, leave_all};
+    use crate::outbox::{Bounds, Outbox};
+    use crate::service::Shared;
+    use crate::user::User;
+    use crate::{Hub, HubServer, Options};
+
+    #[test]
+    fn a_user_stands_for_all_its_connections_until_they_end() {
+        let server = HubServer::new("/hub", Hub::new(), Options::default());
+        let shared = server.clients().server.unwrap();
+        let [a, b, c, nobody] = [Some("ann"), Some("ann"), Some("Ann"), None].map(|user| connect(&shared, user));
+        let of = |ids: &[&str]| {
+            let mut found: Vec<_> = shared.users.members_of_all(ids).iter().map(ConnectionHandle::id).collect();
+            found.sort();
+            found
+        };
+        let sorted = |handles: &[&ConnectionHandle]| {
+            let mut ids: Vec<_> = handles.iter().map(|handle| handle.id()).collect();
+            ids.sort();
+            ids
+        };
+        assert_eq!(of(&["ann"]), sorted(&[&a, &b]), "with case");
+        assert_eq!(of(&["ann", "Ann", "nobody", "ann"]), sorted(&[&a, &b, &c]));
+        assert_eq!((a.user_id(), nobody.user_id()), (Some("ann"), None));
+        leave_all(&shared, &a);
+        leave_all(&shared, &a);
+        assert_eq!(of(&["ann"]), sorted(&[&b]));
+        enter_user(&shared, &a);
+        assert_eq!(of(&["ann"]), sorted(&[&b]), "what has ended does not come back");
+        [&b, &c, &nobody].map(|handle| leave_all(&shared, handle));
+        assert_eq!(shared.users.0.len(), 0, "nothing is left of users who have gone");
+    }
+
+    /// Two threads add and remove the same connection; what it notes and where it stands must agree all the time.
+    #[test]
+    fn adds_and_removes_that_race_leave_no_trace() {
+        let server = HubServer::new("/hub", Hub::new(), Options::default());
+        let shared = server.clients().server.unwrap();
+        for _ in 0..300 {
+            let handle = connect(&shared, None);
+            shared.store.insert(handle.clone());
+            let groups = Groups { server: Some(shared.clone()) };
+            let ended = AtomicBool::new(false);
+            std::thread::scope(|scope| {
+                for _ in 0..2 {
+                    scope.spawn(|| {
+                        while !ended.load(Ordering::Relaxed) {
+                            groups.add(handle.id(), "g").unwrap();
+                            groups.remove(handle.id(), "g").unwrap();
+                        }
+                    });
+                }
+                for _ in 0..50 {
+                    std::thread::yield_now();
+                }
+                leave_all(&shared, &handle);
+                ended.store(true, Ordering::Relaxed);
+            });
+            assert_eq!(shared.groups.0.len(), 0, "an ended connection is still a member");
+            shared.store.remove(handle.id());
+        }
+    }
+
+    fn connect(shared: &Shared, user: Option<&str>) -> ConnectionHandle {
+        let second = Duration::from_secs(1);
+        let bounds = Bounds { bytes: 1, frames: 1, total_bytes: 1, age: second, stall: second };
+        let outbox = Outbox::new(None, Arc::new(bounds), shared.metrics.clone(), Instant::now());
+        let user = user.map(|id| Box::new(User::new(id)));
+        let handle = ConnectionHandle::of_user(ConnectionId::random(), outbox, user);
+        enter_user(shared, &handle);
+        handle
     }
 }

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests, which clippy does not know as such")]
 
 mod calls;
+mod client_results;
 mod common;
 mod embed;
 mod ending;
@@ -10,3 +11,6 @@ mod http;
 mod pipeline;
 mod sends;
 mod slow;
+mod streams;
+mod uploads;
+mod users;
