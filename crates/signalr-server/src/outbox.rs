@@ -202,13 +202,15 @@ impl Outbox {
     /// woken once half of that has gone out.
     pub(crate) fn has_room(&self) -> bool {
         let mut state = self.lock();
-        let room = state.queued_bytes < self.room();
-        state.awaits_room = !room;
-        room
+        state.awaits_room = !self.has_room_for(&state, 1);
+        !state.awaits_room
     }
 
-    fn room(&self) -> usize {
-        ROOM_BYTES.min(self.bounds.bytes / 2).max(1)
+    /// Whether no more waits than one of so many parts of a producer's bound.
+    fn has_room_for(&self, state: &State, parts: usize) -> bool {
+        let bytes = ROOM_BYTES.min(self.bounds.bytes / 2);
+        state.queue.is_empty()
+            || (state.queued_bytes < bytes / parts && state.queue.len() < self.bounds.frames / 2 / parts)
     }
 
     /// Moment of the last push that was taken.
@@ -265,26 +267,15 @@ impl Outbox {
         }
     }
 
-    /// Counts what went out; whether there is room again that somebody waits for.
-    fn written(&self, mut count: usize) -> bool {
+    /// Counts what went out; whether a producer that waits has room again.
+    fn written(&self, count: usize) -> bool {
         let mut state = self.lock();
         state.queued_bytes -= count;
-        let has_room_again = state.awaits_room && state.queued_bytes <= self.room() / 2;
-        state.awaits_room &= !has_room_again;
         state.last_progress = Instant::now();
         self.metrics.output_dequeued(count);
-        while let Some(front) = state.queue.front_mut() {
-            if count < front.bytes.len() {
-                bytes::Buf::advance(&mut front.bytes, count);
-                state.front_started |= count > 0;
-                return has_room_again;
-            }
-            count -= front.bytes.len();
-            state.queue.pop_front();
-            state.front_started = false;
-        }
-        // A burst may have grown it far beyond what an idle connection should hold.
-        state.queue = VecDeque::new();
+        take_written(&mut state, count);
+        let has_room_again = state.awaits_room && self.has_room_for(&state, 2);
+        state.awaits_room &= !has_room_again;
         has_room_again
     }
 
@@ -319,6 +310,21 @@ impl Outbox {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn take_written(state: &mut State, mut count: usize) {
+    while let Some(front) = state.queue.front_mut() {
+        if count < front.bytes.len() {
+            bytes::Buf::advance(&mut front.bytes, count);
+            state.front_started |= count > 0;
+            return;
+        }
+        count -= front.bytes.len();
+        state.queue.pop_front();
+        state.front_started = false;
+    }
+    // A burst may have grown it far beyond what an idle connection should hold.
+    state.queue = VecDeque::new();
 }
 
 impl Drop for Outbox {

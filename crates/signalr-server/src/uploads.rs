@@ -36,8 +36,12 @@ pub(crate) trait Sink: Send {
     /// Whether an item can be taken; if not, the task is woken when it can.
     fn poll_room(&self, cx: &mut Context<'_>) -> Poll<()>;
 
-    /// Takes an item, for which there is room; `false`: it did not bind, and the stream has ended.
-    fn push(&self, item: Payload<'_>, detail: ErrorDetail) -> bool;
+    /// Takes an item of a message of so many bytes, for which there is room; `false`: it did not bind, and the stream has
+    /// ended.
+    fn push(&self, item: Payload<'_>, bytes: usize, detail: ErrorDetail) -> bool;
+
+    /// Bytes of the messages whose items wait.
+    fn bytes(&self) -> usize;
 
     /// Nothing follows but this error, if there is one.
     fn end(&self, error: Option<HubError>);
@@ -49,7 +53,8 @@ struct Shared<T> {
 }
 
 struct State<T> {
-    items: VecDeque<T>,
+    /// With the bytes of their messages.
+    items: VecDeque<(T, usize)>,
     phase: Phase,
     /// Of whoever waits for an item.
     reader: Option<Waker>,
@@ -80,7 +85,7 @@ impl<T> Stream for Upload<T> {
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let mut state = self.0.lock();
-        if let Some(item) = state.items.pop_front() {
+        if let Some((item, _)) = state.items.pop_front() {
             let connection = state.connection.take();
             drop(state);
             connection.inspect(Waker::wake_by_ref);
@@ -119,29 +124,30 @@ impl<T: DeserializeOwned + Send + 'static> Sink for TypedSink<T> {
         Poll::Pending
     }
 
-    fn push(&self, item: Payload<'_>, detail: ErrorDetail) -> bool {
-        match item.decode::<T>() {
-            Ok(item) => {
-                let mut state = self.0.lock();
-                if !matches!(state.phase, Phase::Open) {
-                    drop(state);
-                    return true;
-                }
-                state.items.push_back(item);
-                let reader = state.reader.take();
-                drop(state);
-                reader.inspect(Waker::wake_by_ref);
-                true
-            }
+    fn push(&self, item: Payload<'_>, bytes: usize, detail: ErrorDetail) -> bool {
+        let item = match item.decode::<T>() {
+            Ok(item) => item,
             Err(error) => {
                 let mut text = "Failed to bind Stream message.".to_owned();
                 if detail != ErrorDetail::Hidden {
                     text = format!("{text} InvalidDataException: {error}");
                 }
                 self.end(Some(HubError::new(text)));
-                false
+                return false;
             }
+        };
+        let mut state = self.0.lock();
+        if matches!(state.phase, Phase::Open) {
+            state.items.push_back((item, bytes));
+            let reader = state.reader.take();
+            drop(state);
+            reader.inspect(Waker::wake_by_ref);
         }
+        true
+    }
+
+    fn bytes(&self) -> usize {
+        self.0.lock().items.iter().map(|(_, bytes)| bytes).sum()
     }
 
     fn end(&self, error: Option<HubError>) {

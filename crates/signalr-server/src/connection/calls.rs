@@ -19,6 +19,7 @@ use self::beside::Beside;
 pub(crate) use self::beside::Wait;
 use crate::call::{Admission, Begun, CallFuture, Completion, Given, Work};
 use crate::client_results::{Place, poll_in};
+use crate::connection::ConnectionHandle;
 use crate::error::{CallError, HubError};
 use crate::hub::{Caller, Registered};
 use crate::metrics::MethodMetrics;
@@ -146,53 +147,76 @@ impl Calls {
         self.advance(Call::new(handler, answer, Standing::Holding), encoding, cx, out)
     }
 
-    /// Begins a call, for which [`must_wait`](Self::must_wait) was asked before.
-    pub(crate) fn begin(
+    /// Takes a message, for which [`must_wait`](Self::must_wait) was asked before. What is for a call or stream that is not
+    /// there is ignored.
+    pub(crate) fn take(
         &mut self,
-        caller: Caller,
+        handle: &ConnectionHandle,
+        message: HubMessage<'_>,
+        arrival: Arrival,
+        cx: &mut Context<'_>,
+        out: &mut Vec<u8>,
+    ) {
+        match message {
+            HubMessage::Invocation(call) => self.begin(handle, &call, arrival, cx, out),
+            HubMessage::StreamInvocation(call) => self.begin_stream(handle, &call, arrival, cx, out),
+            HubMessage::StreamItem { invocation_id, item } => self.take_item(&invocation_id, item, arrival.bytes),
+            HubMessage::CancelInvocation { invocation_id } => self.cancel(&invocation_id, arrival.encoding, out),
+            HubMessage::Completion { invocation_id, outcome } => {
+                let is_of_upload = self.end_upload(&invocation_id, &outcome);
+                if !is_of_upload {
+                    handle.answer(&invocation_id, outcome);
+                }
+            }
+            // The protocol has done what the others ask for.
+            _ => {}
+        }
+    }
+
+    fn begin(
+        &mut self,
+        handle: &ConnectionHandle,
         call: &Invocation<'_>,
         arrival: Arrival,
         cx: &mut Context<'_>,
         out: &mut Vec<u8>,
     ) {
-        let server = self.server.clone();
-        let encoding = arrival.encoding;
-        let handle = caller.handle.clone();
-        match self.begun(&server, caller, call, false, encoding) {
-            Ok((registered, Begun { work: Work::Call(future), sinks })) => {
-                let is_beside = !sinks.is_empty();
-                let mut answer = Answer {
-                    invocation_id: call.invocation_id.as_deref().map(Box::from),
-                    target: call.target.as_ref().into(),
-                    uploads: Box::default(),
-                    bytes: 0,
-                    began: arrival.now,
-                    metrics: registered.metrics.clone(),
-                    is_connected_handler: false,
-                };
-                let standing = if is_beside {
-                    answer.uploads = self.beside(&handle).open(&server, call, sinks);
-                    self.calls_beside += 1;
-                    Standing::Beside
-                } else {
-                    answer.bytes = arrival.bytes;
-                    self.slots_used += 1;
-                    self.bytes += arrival.bytes;
-                    Standing::Holding
-                };
-                // Only the connected handler can refuse the connection.
-                let _ = self.advance(Call::new(future, answer, standing), encoding, cx, out);
-            }
+        let (server, encoding) = (self.server.clone(), arrival.encoding);
+        let (registered, future, sinks) = match self.begun(&server, handle, call, false, encoding) {
+            Ok((registered, Begun { work: Work::Call(future), sinks })) => (registered, future, sinks),
             Ok((_, Begun { work: Work::Stream(_), .. })) => unreachable!("its kind was checked"),
-            Err(error) => self.answer_error(call.invocation_id.as_deref(), &call.target, &error, encoding, out),
-        }
+            Err(error) => {
+                return self.answer_error(call.invocation_id.as_deref(), &call.target, &error, encoding, out);
+            }
+        };
+        let mut answer = Answer {
+            invocation_id: call.invocation_id.as_deref().map(Box::from),
+            target: call.target.as_ref().into(),
+            uploads: Box::default(),
+            bytes: 0,
+            began: arrival.now,
+            metrics: registered.metrics.clone(),
+            is_connected_handler: false,
+        };
+        let standing = if sinks.is_empty() {
+            answer.bytes = arrival.bytes;
+            self.slots_used += 1;
+            self.bytes += arrival.bytes;
+            Standing::Holding
+        } else {
+            answer.uploads = self.beside(handle).open(&server, call, sinks);
+            self.calls_beside += 1;
+            Standing::Beside
+        };
+        // Only the connected handler can refuse the connection.
+        let _ = self.advance(Call::new(future, answer, standing), encoding, cx, out);
     }
 
     /// Checks a call, and calls the method.
     fn begun<'h>(
         &self,
-        server: &'h Shared,
-        caller: Caller,
+        server: &'h Arc<Shared>,
+        handle: &ConnectionHandle,
         call: &Invocation<'_>,
         streams: bool,
         encoding: Encoding,
@@ -201,16 +225,19 @@ impl Calls {
             server.metrics.unanswerable(CallError::UnknownTarget.label());
             return Err(CallError::UnknownTarget);
         };
-        let given =
-            Given { caller, arguments: call.arguments, encoding, upload_buffer: server.options.upload_stream_buffer };
-        let checked =
-            registered.check(given.caller.user(), call, streams).and_then(|()| self.check_streams(call, streams));
-        let begun = checked.and_then(|()| (registered.begin)(given));
-        begun.map(|begun| (registered, begun)).inspect_err(|_| {
-            if let Some(metrics) = &registered.metrics {
-                metrics.error.inc();
-            }
-        })
+        let checked = registered.check(handle.user(), call, streams).and_then(|()| self.check_streams(call, streams));
+        let begun = checked.and_then(|()| {
+            (registered.begin)(Given {
+                caller: Caller { handle: handle.clone(), server: Arc::downgrade(server) },
+                arguments: call.arguments,
+                encoding,
+                upload_buffer: server.options.upload_stream_buffer,
+            })
+        });
+        if let (Err(_), Some(metrics)) = (&begun, &registered.metrics) {
+            metrics.error.inc();
+        }
+        Ok((registered, begun?))
     }
 
     /// Goes on with the calls that can; completions are appended to `out`.

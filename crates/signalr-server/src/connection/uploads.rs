@@ -42,12 +42,17 @@ impl Uploads {
     }
 
     /// Takes an item for which there is room.
-    pub(crate) fn push(&mut self, id: &str, item: Payload<'_>, detail: ErrorDetail) {
+    pub(crate) fn push(&mut self, id: &str, item: Payload<'_>, bytes: usize, detail: ErrorDetail) {
         if let Some(open) = self.open.get(id)
-            && !open.sink.push(item, detail)
+            && !open.sink.push(item, bytes, detail)
         {
             self.open.remove(id);
         }
+    }
+
+    /// Bytes of the messages whose items were not read yet.
+    pub(crate) fn bytes(&self) -> usize {
+        self.open.values().map(|open| open.sink.bytes()).sum()
     }
 
     /// Ends a stream; `false`: there is none of this id.

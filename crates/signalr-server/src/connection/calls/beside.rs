@@ -11,7 +11,6 @@ use crate::connection::ConnectionHandle;
 use crate::connection::streams::{Budget, EndedStream, Running, Streams};
 use crate::connection::uploads::Uploads;
 use crate::error::{CallError, HubError};
-use crate::hub::Caller;
 use crate::metrics::Counted;
 use crate::service::Shared;
 use crate::uploads::Sink;
@@ -67,19 +66,19 @@ impl Calls {
     }
 
     /// Begins a server stream.
-    pub(crate) fn begin_stream(
+    pub(super) fn begin_stream(
         &mut self,
-        caller: Caller,
+        handle: &ConnectionHandle,
         call: &Invocation<'_>,
         arrival: Arrival,
         cx: &mut Context<'_>,
         out: &mut Vec<u8>,
     ) {
-        let (server, handle) = (self.server.clone(), caller.handle.clone());
+        let server = self.server.clone();
         let id = call.invocation_id.as_deref().unwrap_or_default();
-        match self.begun(&server, caller, call, true, arrival.encoding) {
+        match self.begun(&server, handle, call, true, arrival.encoding) {
             Ok((registered, Begun { work: Work::Stream(items), sinks })) => {
-                let beside = self.beside(&handle);
+                let beside = self.beside(handle);
                 let running = Running {
                     items,
                     target: call.target.as_ref().into(),
@@ -158,21 +157,26 @@ impl Calls {
     }
 
     /// Stops a server stream; one that does not run is ignored.
-    pub(crate) fn cancel(&mut self, id: &str, encoding: Encoding, out: &mut Vec<u8>) {
+    pub(super) fn cancel(&mut self, id: &str, encoding: Encoding, out: &mut Vec<u8>) {
         if let Some(stream) = self.beside.as_mut().and_then(|beside| beside.streams.take(id)) {
             self.end_stream(EndedStream { id: id.into(), stream, result: Ok(()) }, encoding, out);
         }
     }
 
-    /// Takes an item of an upload, for which [`must_wait`](Self::must_wait) was asked before.
-    pub(crate) fn take_item(&mut self, id: &str, item: Payload<'_>) {
+    /// Takes an item of an upload, from a message of so many bytes.
+    pub(super) fn take_item(&mut self, id: &str, item: Payload<'_>, bytes: usize) {
         if let Some(beside) = &mut self.beside {
-            beside.uploads.push(id, item, self.server.options.protocol.error_detail);
+            beside.uploads.push(id, item, bytes, self.server.options.protocol.error_detail);
         }
     }
 
+    /// Bytes of the messages whose items no method has read yet.
+    pub(crate) fn upload_bytes(&self) -> usize {
+        self.beside.as_ref().map_or(0, |beside| beside.uploads.bytes())
+    }
+
     /// Ends an upload; `false`: there is none of this id.
-    pub(crate) fn end_upload(&mut self, id: &str, outcome: &Outcome<'_>) -> bool {
+    pub(super) fn end_upload(&mut self, id: &str, outcome: &Outcome<'_>) -> bool {
         let error = if let Outcome::Error(text) = outcome { Some(&**text) } else { None };
         self.beside.as_mut().is_some_and(|beside| beside.uploads.end(id, error))
     }

@@ -1,16 +1,14 @@
 //! What a connection takes from its client: bytes to frames, frames to messages, messages to calls; and what must wait.
 
-use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-use signalr_proto::{CloseReason, Event, HubMessage};
+use signalr_proto::{CloseReason, Event};
 
 use super::Driver;
 use crate::connection::buffers::Buffers;
 use crate::connection::calls::{Arrival, Wait};
 use crate::frame::{HEAD_ROOM, OPCODE_PONG, write_head};
-use crate::hub::Caller;
 use crate::transport::websocket::{Piece, Violation};
 
 /// Input that must wait for something else to come first.
@@ -69,7 +67,7 @@ impl Driver {
 
     pub(super) fn count_input(&mut self) {
         let held = self.held.messages.len() + self.held.raw.len();
-        self.input.hold(self.protocol.held_bytes() + held);
+        self.input.hold(self.protocol.held_bytes() + held + self.calls.upload_bytes());
     }
 
     /// Whether the connection may be read: not while what was read already cannot be taken.
@@ -147,24 +145,7 @@ impl Driver {
                         };
                     }
                     let arrival = Arrival { encoding, bytes: frame.len(), now };
-                    let caller = || Caller { handle: self.handle.clone(), server: Arc::downgrade(&self.server) };
-                    match message {
-                        HubMessage::Invocation(call) => self.calls.begin(caller(), &call, arrival, cx, out),
-                        HubMessage::StreamInvocation(call) => {
-                            self.calls.begin_stream(caller(), &call, arrival, cx, out);
-                        }
-                        HubMessage::StreamItem { invocation_id, item } => self.calls.take_item(&invocation_id, item),
-                        HubMessage::CancelInvocation { invocation_id } => {
-                            self.calls.cancel(&invocation_id, encoding, out);
-                        }
-                        HubMessage::Completion { invocation_id, outcome } => {
-                            if !self.calls.end_upload(&invocation_id, &outcome) {
-                                self.handle.answer(&invocation_id, outcome);
-                            }
-                        }
-                        // The protocol has done what the others ask for.
-                        _ => {}
-                    }
+                    self.calls.take(&self.handle, message, arrival, cx, out);
                 }
                 (Some(_), _) => {}
             }
