@@ -4,7 +4,10 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use serde::Serialize;
+use serde::de::DeserializeOwned;
+use signalr_proto::Encoding;
 
+use crate::client_results::{InvokeError, ask};
 use crate::connection::ConnectionHandle;
 use crate::error::SendError;
 use crate::frame::{Frame, FrameBuilder};
@@ -29,9 +32,10 @@ impl Clients {
         Target { members: self.server.as_ref().map(|server| server.store.connections(except)).unwrap_or_default() }
     }
 
-    /// One connection. Sending to one that has ended does nothing.
-    pub fn connection(&self, id: ConnectionId) -> Target {
-        self.connections(&[id])
+    /// One connection, which can also be asked for a result. Sending to one that has ended does nothing.
+    pub fn connection(&self, id: ConnectionId) -> Client {
+        let handle = self.server.as_ref().and_then(|server| server.store.connection(id));
+        Client { id, handle, server: self.server.clone() }
     }
 
     /// Several connections.
@@ -47,11 +51,65 @@ impl Clients {
 
     /// All members of a group but these.
     pub fn group_except(&self, group: &str, except: &[ConnectionId]) -> Target {
-        let members = self.server.as_ref().and_then(|server| {
-            let members = server.groups.get(group)?;
-            Some(members.values().filter(|member| !except.contains(&member.id())).cloned().collect())
-        });
+        let members = self.server.as_ref().map(|server| server.groups.members(group, except));
         Target { members: members.unwrap_or_default() }
+    }
+
+    /// All members of several groups, each once.
+    pub fn groups(&self, groups: &[&str]) -> Target {
+        let members = self.server.as_ref().map(|server| server.groups.members_of_all(groups));
+        Target { members: members.unwrap_or_default() }
+    }
+
+    /// All connections of a user.
+    pub fn user(&self, id: &str) -> Target {
+        self.users(&[id])
+    }
+
+    /// All connections of several users.
+    pub fn users(&self, ids: &[&str]) -> Target {
+        let members = self.server.as_ref().map(|server| server.users.members_of_all(ids));
+        Target { members: members.unwrap_or_default() }
+    }
+}
+
+/// One connection chosen to be sent to or asked.
+#[derive(Debug, Clone)]
+#[must_use = "nothing is sent before `send` or `invoke`"]
+pub struct Client {
+    id: ConnectionId,
+    handle: Option<ConnectionHandle>,
+    server: Option<Arc<Shared>>,
+}
+
+impl Client {
+    /// Calls the client's handler `target`; see [`Target::send`].
+    pub async fn send<A: Serialize + ?Sized>(self, target: &str, arguments: &A) -> Result<(), SendError> {
+        Target::from(self).send(target, arguments).await
+    }
+
+    /// Calls the client's handler `target` and awaits its result. `arguments` is a tuple. To stop waiting, drop the
+    /// future, as `tokio::time::timeout` does: there is no limit of time, but the connection's end.
+    ///
+    /// A hub method gives its slot back with the first such wait, since the answer may come behind other calls; from then
+    /// on later calls of its connection run beside it. That is seen where the method's own future waits, not where
+    /// it awaits a task it has spawned. Not possible in the connected handler. Microsoft's JavaScript client answers from
+    /// version 7 on; 6 ends the connection.
+    pub async fn invoke<R: DeserializeOwned + Send + 'static>(
+        self,
+        target: &str,
+        arguments: &(impl Serialize + ?Sized),
+    ) -> Result<R, InvokeError> {
+        match (&self.server, &self.handle) {
+            (Some(server), Some(handle)) => ask(server, handle, target, arguments).await,
+            _ => Err(InvokeError::NotFound(self.id)),
+        }
+    }
+}
+
+impl From<Client> for Target {
+    fn from(client: Client) -> Self {
+        Self { members: Vec::from_iter(client.handle) }
     }
 }
 
@@ -69,7 +127,7 @@ impl Target {
     /// Messages to one connection keep the order of their sends. Answers to calls are gathered to the end of a turn: what
     /// a method sends to its own caller may come before the answers to earlier calls that arrived with it.
     pub async fn send<A: Serialize + ?Sized>(self, target: &str, arguments: &A) -> Result<(), SendError> {
-        let mut frame: Option<Frame> = None;
+        let mut frames = Frames { first: None, others: Vec::new() };
         let now = Instant::now();
         for (index, member) in self.members.iter().enumerate() {
             // Writes to many sockets take long enough to hold up timers and other tasks.
@@ -79,17 +137,39 @@ impl Target {
             let Some(encoding) = member.encoding() else {
                 continue;
             };
-            let frame = match &frame {
-                Some(frame) if frame.encoding() == encoding => frame,
-                _ => {
-                    let mut builder = FrameBuilder::new(encoding);
-                    builder.invocation(target, arguments)?;
-                    frame.insert(builder.finish())
-                }
-            };
+            let frame = frames.of(encoding, target, arguments)?;
             let _: Pushed = member.push(frame, now);
         }
         Ok(())
+    }
+}
+
+/// One message, once per encoding.
+struct Frames {
+    first: Option<Frame>,
+    /// Made only where an audience is mixed.
+    others: Vec<Frame>,
+}
+
+impl Frames {
+    fn of<A: Serialize + ?Sized>(
+        &mut self,
+        encoding: Encoding,
+        target: &str,
+        arguments: &A,
+    ) -> Result<&Frame, SendError> {
+        let mut made = self.first.iter().chain(&self.others);
+        if let Some(index) = made.position(|frame| frame.encoding() == encoding) {
+            return Ok(if index == 0 { self.first.as_ref().expect("it was found") } else { &self.others[index - 1] });
+        }
+        let mut builder = FrameBuilder::new(encoding);
+        builder.invocation(target, arguments)?;
+        let frame = builder.finish();
+        if self.first.is_none() {
+            return Ok(self.first.insert(frame));
+        }
+        self.others.push(frame);
+        Ok(&self.others[self.others.len() - 1])
     }
 }
 

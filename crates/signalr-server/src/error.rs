@@ -65,9 +65,18 @@ impl From<SendError> for HubError {
 pub(crate) enum CallError {
     UnknownTarget,
     Arguments(BindError),
+    Unauthorized,
     PlainByStream,
-    UploadStreams(usize),
+    StreamByPlain,
+    UploadStreams {
+        sent: usize,
+        expected: usize,
+    },
+    /// A stream of this id runs already.
+    IdInUse(String),
     Method(HubError),
+    /// A stream failed after it had begun.
+    Streaming(HubError),
     Result(EncodeError),
 }
 
@@ -91,16 +100,24 @@ impl CallError {
                     ),
                 }
             }
+            Self::Unauthorized => format!("Failed to invoke '{target}' because user is unauthorized"),
             Self::PlainByStream => format!(
                 "The client attempted to invoke the non-streaming '{target}' method with a streaming invocation."
             ),
-            Self::UploadStreams(sent) => format!(
-                "An unexpected error occurred invoking '{target}' on the server. HubException: Client sent {sent} \
-                 stream(s), Hub method expects 0."
+            Self::StreamByPlain => format!(
+                "The client attempted to invoke the streaming '{target}' method with a non-streaming invocation."
             ),
+            Self::UploadStreams { sent, expected } => format!(
+                "An unexpected error occurred invoking '{target}' on the server. HubException: Client sent {sent} \
+                 stream(s), Hub method expects {expected}."
+            ),
+            Self::IdInUse(id) => format!("Invocation ID '{id}' is already in use."),
             Self::Method(error) => {
                 let text = format!("An unexpected error occurred invoking '{target}' on the server.");
-                if error.for_caller || detail == ErrorDetail::All { format!("{text} {error}") } else { text }
+                with_details(text, error, detail)
+            }
+            Self::Streaming(error) => {
+                with_details("An error occurred on the server while streaming results.".to_owned(), error, detail)
             }
             Self::Result(error) => {
                 let text = format!("An unexpected error occurred invoking '{target}' on the server.");
@@ -113,10 +130,19 @@ impl CallError {
     pub(crate) fn label(&self) -> &'static str {
         match self {
             Self::UnknownTarget => "unknown_method",
-            Self::Arguments(_) | Self::PlainByStream | Self::UploadStreams(_) => "bad_arguments",
-            Self::Method(_) | Self::Result(_) => "error",
+            Self::Unauthorized => "unauthorized",
+            Self::Arguments(_)
+            | Self::PlainByStream
+            | Self::StreamByPlain
+            | Self::UploadStreams { .. }
+            | Self::IdInUse(_) => "bad_arguments",
+            Self::Method(_) | Self::Streaming(_) | Self::Result(_) => "error",
         }
     }
+}
+
+fn with_details(text: String, error: &HubError, detail: ErrorDetail) -> String {
+    if error.for_caller || detail == ErrorDetail::All { format!("{text} {error}") } else { text }
 }
 
 #[cfg(test)]
@@ -145,11 +171,13 @@ mod tests {
             (internal(), ErrorDetail::ClientFaults, "An unexpected error occurred invoking 'T' on the server."),
             (internal(), ErrorDetail::All, "An unexpected error occurred invoking 'T' on the server. IoError: disk"),
             (
-                CallError::UploadStreams(2),
+                CallError::UploadStreams { sent: 2, expected: 0 },
                 ErrorDetail::Hidden,
                 "An unexpected error occurred invoking 'T' on the server. HubException: Client sent 2 stream(s), Hub \
                  method expects 0.",
             ),
+            (CallError::Unauthorized, ErrorDetail::All, "Failed to invoke 'T' because user is unauthorized"),
+            (CallError::IdInUse("x".into()), ErrorDetail::All, "Invocation ID 'x' is already in use."),
         ];
         for (error, detail, text) in rows {
             assert_eq!(error.text("T", detail), text);

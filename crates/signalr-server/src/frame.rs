@@ -65,6 +65,18 @@ impl FrameBuilder {
             .map_err(|cause| SendError { target: target.to_owned(), cause })
     }
 
+    /// Adds a call that the client answers under this id.
+    pub(crate) fn question<A: Serialize + ?Sized>(
+        &mut self,
+        invocation_id: &str,
+        target: &str,
+        arguments: &A,
+    ) -> Result<(), SendError> {
+        self.encoding
+            .encode_invocation(Some(invocation_id), target, arguments, &mut self.buffer)
+            .map_err(|cause| SendError { target: target.to_owned(), cause })
+    }
+
     /// Bytes of the messages so far.
     pub fn len(&self) -> usize {
         self.buffer.len() - HEAD_ROOM

@@ -1,6 +1,5 @@
 //! `Groups`: named sets of connections. They need no making; the last to leave takes them along.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::connection::ConnectionHandle;
@@ -14,8 +13,6 @@ pub struct Groups {
     pub(crate) server: Option<Arc<Shared>>,
 }
 
-pub(crate) type Members = HashMap<ConnectionId, ConnectionHandle>;
-
 impl Groups {
     /// Adds a connection; twice is once. A connection that has ended is not added. An empty name is an error.
     pub fn add(&self, connection: ConnectionId, group: &str) -> Result<(), HubError> {
@@ -26,12 +23,7 @@ impl Groups {
         let Some(handle) = server.store.connection(connection) else {
             return Ok(());
         };
-        if handle.join(group) {
-            server.groups.entry(group.to_owned()).or_default().insert(connection, handle.clone());
-            if handle.is_ended() {
-                leave(server, &handle, group);
-            }
-        }
+        server.groups.enter(group, &handle, || handle.join(group));
         Ok(())
     }
 
@@ -41,27 +33,28 @@ impl Groups {
         let Some(server) = &self.server else {
             return Ok(());
         };
-        if let Some(handle) = server.store.connection(connection)
-            && handle.leave(group)
-        {
-            leave(server, &handle, group);
+        if let Some(handle) = server.store.connection(connection) {
+            server.groups.strike(group, connection, || handle.leave(group));
         }
         Ok(())
     }
 }
 
-/// Removes an ended connection from all its groups.
-pub(crate) fn leave_all(server: &Shared, handle: &ConnectionHandle) {
-    for group in handle.leave_groups() {
-        leave(server, handle, &group);
+/// Makes a connection that has opened known under its user's id.
+pub(crate) fn enter_user(server: &Shared, handle: &ConnectionHandle) {
+    if let Some(id) = handle.user_id() {
+        server.users.enter(id, handle, || !handle.is_ended());
     }
 }
 
-fn leave(server: &Shared, handle: &ConnectionHandle, group: &str) {
-    if let Some(mut members) = server.groups.get_mut(group) {
-        members.remove(&handle.id());
+/// Removes an ended connection from all its groups, and from its user.
+pub(crate) fn leave_all(server: &Shared, handle: &ConnectionHandle) {
+    for group in handle.leave_groups() {
+        server.groups.strike(&group, handle.id(), || true);
     }
-    server.groups.remove_if(group, |_, members| members.is_empty());
+    if let Some(id) = handle.user_id() {
+        server.users.strike(id, handle.id(), || true);
+    }
 }
 
 fn check(group: &str) -> Result<(), HubError> {

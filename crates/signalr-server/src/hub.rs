@@ -4,19 +4,21 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Weak};
 
-use futures::FutureExt;
 use futures::future::BoxFuture;
+use futures::{FutureExt, Stream};
 use serde::Serialize;
-use signalr_proto::{Encoding, FromArguments, Invocation};
+use signalr_proto::{FromArguments, Invocation};
 
-use crate::call::{Admission, CallFuture, Completion, Method, Pipelined, Plain};
-use crate::clients::{Clients, Target};
+use crate::call::{Admission, Begin, CallFuture, Completion, pipelined, plain, streaming, upload_streaming, uploading};
+use crate::clients::{Client, Clients, Target};
 use crate::connection::ConnectionHandle;
 use crate::error::{CallError, HubError};
 use crate::groups::Groups;
 use crate::ids::ConnectionId;
 use crate::metrics::{MethodMetrics, Metrics};
 use crate::service::Shared;
+use crate::uploads::FromUploads;
+use crate::user::User;
 
 /// The methods clients can call, by name. Names are compared without case; there is no overloading.
 #[derive(Default)]
@@ -27,11 +29,17 @@ pub struct Hub {
 }
 
 pub(crate) struct Registered {
-    pub(crate) method: Box<dyn Method>,
+    pub(crate) begin: Begin,
     pub(crate) metrics: Option<MethodMetrics>,
     name: String,
+    /// It answers with a stream.
+    streams: bool,
+    /// Number of streams it reads.
+    uploads: usize,
+    policy: Option<Policy>,
 }
 
+type Policy = Box<dyn Fn(Option<&User>) -> bool + Send + Sync>;
 type Connected = Box<dyn Fn(Caller) -> BoxFuture<'static, Result<(), HubError>> + Send + Sync>;
 type Disconnected = Box<dyn Fn(Caller, Option<String>) -> BoxFuture<'static, ()> + Send + Sync>;
 
@@ -56,7 +64,7 @@ impl Hub {
         F: Fn(Caller, A) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<R, HubError>> + Send + 'static,
     {
-        self.register(name, Box::new(Plain::new(method)))
+        self.register(name, plain(method), false, 0)
     }
 
     /// Adds a method of two parts: `method` *admits* the call and gives back the future that *completes* it. The first
@@ -74,7 +82,96 @@ impl Hub {
         Fut: Future<Output = Result<Rest, HubError>> + Send + 'static,
         Rest: Future<Output = Result<R, HubError>> + Send + 'static,
     {
-        self.register(name, Box::new(Pipelined::new(method)))
+        self.register(name, pipelined(method), false, 0)
+    }
+
+    /// Adds a method that answers with a stream, for clients' `stream`. The method gives the stream, or an error instead
+    /// of one; the stream gives items, up to its end or its first error.
+    ///
+    /// The stream is polled only while what waits for the client's socket is little: it goes at the client's pace. It is
+    /// dropped when the client cancels it or the connection ends. Streams take no slot; a connection may have
+    /// [`max_streams`](crate::Options::max_streams).
+    ///
+    /// ```
+    /// # use signalr_server::{Caller, Hub, HubError};
+    /// use futures::{StreamExt, stream};
+    /// Hub::new().stream_method("Count", |_: Caller, (to,): (u32,)| async move {
+    ///     Ok(stream::iter(0..to).map(Ok::<_, HubError>))
+    /// });
+    /// ```
+    ///
+    /// # Panics
+    /// If there is a method of that name already.
+    pub fn stream_method<A, T, S, F, Fut>(self, name: &str, method: F) -> Self
+    where
+        A: FromArguments + 'static,
+        T: Serialize + 'static,
+        S: Stream<Item = Result<T, HubError>> + Send + 'static,
+        F: Fn(Caller, A) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<S, HubError>> + Send + 'static,
+    {
+        self.register(name, streaming(method), true, 0)
+    }
+
+    /// Adds a method that reads streams of its caller: after its arguments it takes a tuple of
+    /// [`Upload`](crate::Upload)s, whose number a call must match. When it ends, so do they.
+    ///
+    /// Such calls take no slot; a connection may feed [`max_upload_streams`](crate::Options::max_upload_streams).
+    ///
+    /// ```
+    /// # use signalr_server::{Caller, Hub, Upload};
+    /// use futures::TryStreamExt;
+    /// Hub::new().upload_method("Sum", |_: Caller, (): (), (items,): (Upload<i64>,)| {
+    ///     items.try_fold(0, |sum, item| async move { Ok(sum + item) })
+    /// });
+    /// ```
+    ///
+    /// # Panics
+    /// If there is a method of that name already.
+    pub fn upload_method<A, U, R, F, Fut>(self, name: &str, method: F) -> Self
+    where
+        A: FromArguments + 'static,
+        U: FromUploads,
+        R: Serialize + Send + 'static,
+        F: Fn(Caller, A, U) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<R, HubError>> + Send + 'static,
+    {
+        self.register(name, uploading(method), false, U::COUNT)
+    }
+
+    /// Adds a method that reads streams of its caller, as by [`upload_method`](Self::upload_method), and answers with
+    /// one, as by [`stream_method`](Self::stream_method).
+    ///
+    /// # Panics
+    /// If there is a method of that name already.
+    pub fn upload_stream_method<A, U, T, S, F, Fut>(self, name: &str, method: F) -> Self
+    where
+        A: FromArguments + 'static,
+        U: FromUploads,
+        T: Serialize + 'static,
+        S: Stream<Item = Result<T, HubError>> + Send + 'static,
+        F: Fn(Caller, A, U) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<S, HubError>> + Send + 'static,
+    {
+        self.register(name, upload_streaming(method), true, U::COUNT)
+    }
+
+    /// Allows a method to those users only that `policy` accepts; others are answered that they are unauthorized.
+    /// Connections of nobody known are `None`. Default: everybody.
+    ///
+    /// ```
+    /// # use signalr_server::{Caller, Hub};
+    /// Hub::new().method("Secret", |_: Caller, (): ()| async { Ok(42) }).require("Secret", |user| user.is_some());
+    /// ```
+    ///
+    /// # Panics
+    /// If there is no method of that name.
+    pub fn require(mut self, name: &str, policy: impl Fn(Option<&User>) -> bool + Send + Sync + 'static) -> Self {
+        match self.methods.get_mut(&name.to_lowercase()) {
+            Some(registered) => registered.policy = Some(Box::new(policy)),
+            None => panic!("there is no hub method '{name}' to restrict"),
+        }
+        self
     }
 
     /// Runs when a connection's handshake has succeeded, before its first call. An error ends the connection.
@@ -98,8 +195,8 @@ impl Hub {
         self
     }
 
-    fn register(mut self, name: &str, method: Box<dyn Method>) -> Self {
-        let registered = Registered { method, metrics: None, name: name.to_owned() };
+    fn register(mut self, name: &str, begin: Begin, streams: bool, uploads: usize) -> Self {
+        let registered = Registered { begin, metrics: None, name: name.to_owned(), streams, uploads, policy: None };
         let before = self.methods.insert(name.to_lowercase(), registered);
         assert!(before.is_none(), "hub method '{name}' is registered twice");
         self
@@ -111,28 +208,8 @@ impl Hub {
         }
     }
 
-    /// Looks a call's method up, binds its arguments and begins it. Nothing has run yet but the method's synchronous
-    /// beginning; poll the future.
-    pub(crate) fn begin(
-        &self,
-        caller: Caller,
-        call: &Invocation<'_>,
-        encoding: Encoding,
-    ) -> (Option<&Registered>, Result<CallFuture, CallError>) {
-        let Some(registered) = self.find(&call.target) else {
-            return (None, Err(CallError::UnknownTarget));
-        };
-        if !call.stream_ids.is_empty() {
-            return (Some(registered), Err(CallError::UploadStreams(call.stream_ids.len())));
-        }
-        (Some(registered), registered.method.begin(caller, call.arguments, encoding))
-    }
-
-    pub(crate) fn has(&self, target: &str) -> bool {
-        self.find(target).is_some()
-    }
-
-    fn find(&self, target: &str) -> Option<&Registered> {
+    /// The method a call names.
+    pub(crate) fn find(&self, target: &str) -> Option<&Registered> {
         // Most clients write the name as it was registered in lower case or not; only others pay for a copy.
         match self.methods.get(target) {
             Some(registered) => Some(registered),
@@ -154,6 +231,22 @@ impl Hub {
         if let Some(handler) = &self.disconnected {
             handler(caller, error).await;
         }
+    }
+}
+
+impl Registered {
+    /// Whether this user may call it, in this way.
+    pub(crate) fn check(&self, user: Option<&User>, call: &Invocation<'_>, streams: bool) -> Result<(), CallError> {
+        if self.policy.as_ref().is_some_and(|allows| !allows(user)) {
+            return Err(CallError::Unauthorized);
+        }
+        match (self.streams, streams) {
+            (true, false) => return Err(CallError::StreamByPlain),
+            (false, true) => return Err(CallError::PlainByStream),
+            _ => {}
+        }
+        let (sent, expected) = (call.stream_ids.len(), self.uploads);
+        if sent == expected { Ok(()) } else { Err(CallError::UploadStreams { sent, expected }) }
     }
 }
 
@@ -181,9 +274,29 @@ impl Caller {
         &self.handle
     }
 
-    /// Sends to the caller alone.
-    pub fn itself(&self) -> Target {
+    /// Who the caller is, if that is known.
+    pub fn user(&self) -> Option<&User> {
+        self.handle.user()
+    }
+
+    /// The id of the caller's user, if there is one.
+    pub fn user_id(&self) -> Option<&str> {
+        self.handle.user_id()
+    }
+
+    /// The caller alone.
+    pub fn itself(&self) -> Client {
         self.clients().connection(self.connection_id())
+    }
+
+    /// Every connection but the caller.
+    pub fn others(&self) -> Target {
+        self.clients().all_except(&[self.connection_id()])
+    }
+
+    /// All members of a group but the caller.
+    pub fn others_in_group(&self, group: &str) -> Target {
+        self.clients().group_except(group, &[self.connection_id()])
     }
 
     /// All connections of this server.

@@ -1,9 +1,11 @@
 //! `ConnectionId`, which everyone may know, and `ConnectionToken`, which is a connection's secret.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Characters of an id: 16 random bytes in base64url.
 const LENGTH: usize = 22;
@@ -19,6 +21,12 @@ pub(crate) struct ConnectionToken([u8; LENGTH]);
 impl ConnectionId {
     pub(crate) fn random() -> Self {
         Self(random())
+    }
+
+    /// A name that a client sent; `None` if it cannot be one of a connection.
+    pub fn parse(text: &str) -> Option<Self> {
+        let is_name = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
+        if is_name { text.as_bytes().try_into().ok().map(Self) } else { None }
     }
 
     /// The name as text.
@@ -44,6 +52,19 @@ impl ConnectionToken {
 
     pub(crate) fn reveal(&self) -> &str {
         text(&self.0)
+    }
+}
+
+impl Serialize for ConnectionId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+impl<'de> Deserialize<'de> for ConnectionId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = Cow::<str>::deserialize(deserializer)?;
+        Self::parse(&text).ok_or_else(|| serde::de::Error::custom("this is no connection id"))
     }
 }
 
@@ -88,6 +109,8 @@ mod tests {
         let (a, b) = (ConnectionId::random(), ConnectionId::random());
         assert_ne!(a, b);
         assert!(a.as_str().bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte)));
+        assert_eq!(ConnectionId::parse(a.as_str()), Some(a));
+        assert_eq!(ConnectionId::parse(&"é".repeat(11)), None);
         let token = ConnectionToken::random();
         assert_eq!(ConnectionToken::parse(token.reveal()), Some(token));
         assert!(!format!("{token:?}").contains(token.reveal()));

@@ -21,15 +21,17 @@
 //! # Ok(()) }
 //! ```
 //!
-//! So far: WebSockets and JSON. Other transports, MessagePack, streams and client results have their places but are not
-//! there yet.
+//! Methods may also answer with a stream ([`Hub::stream_method`]), read streams of their caller
+//! ([`Hub::upload_method`]), and ask clients for results ([`Client::invoke`]).
 
 mod body;
 mod call;
+mod client_results;
 mod clients;
 mod connection;
 mod connection_store;
 pub mod cors;
+mod directory;
 mod error;
 mod frame;
 mod groups;
@@ -44,12 +46,16 @@ mod raw;
 mod refusal;
 mod routes;
 mod service;
+mod streams;
 #[cfg(feature = "tls")]
 pub mod tls;
 mod transport;
+mod uploads;
+mod user;
 
 pub use body::{Body, RequestBody};
-pub use clients::{Clients, Target};
+pub use client_results::InvokeError;
+pub use clients::{Client, Clients, Target};
 pub use connection::ConnectionHandle;
 pub use error::{HubError, SendError};
 pub use frame::{Frame, FrameBuilder};
@@ -62,3 +68,5 @@ pub use raw::{RawConnection, RawServer};
 pub use service::HubServer;
 pub use signalr_proto::{CloseReason, Encoding, ErrorDetail, FromArguments, Options as ProtocolOptions};
 pub use transport::Transport;
+pub use uploads::{FromUploads, Upload};
+pub use user::User;

@@ -20,6 +20,9 @@ pub struct Metrics {
     limit_hits: LimitHits,
     limit_hits_are_shared: bool,
     output_bytes: Gauge,
+    pub(crate) streams: Gauge,
+    pub(crate) uploads: Gauge,
+    pub(crate) client_results: Gauge,
     pub(crate) panics: Counter,
 }
 
@@ -50,6 +53,23 @@ pub(crate) struct MethodMetrics {
     pub(crate) seconds: Histogram,
 }
 
+/// One of what a gauge counts, for as long as it lives.
+#[derive(Debug)]
+pub(crate) struct Counted(Gauge);
+
+impl Counted {
+    pub(crate) fn by(gauge: &Gauge) -> Self {
+        gauge.inc();
+        Self(gauge.clone())
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
 impl Default for Metrics {
     fn default() -> Self {
         Self {
@@ -63,6 +83,9 @@ impl Default for Metrics {
             limit_hits: LimitHits::default(),
             limit_hits_are_shared: false,
             output_bytes: Gauge::default(),
+            streams: Gauge::default(),
+            uploads: Gauge::default(),
+            client_results: Gauge::default(),
             panics: Counter::default(),
         }
     }
@@ -95,6 +118,9 @@ impl Metrics {
             "Output waiting for sockets, shared frames counted for each",
             self.output_bytes.clone(),
         );
+        registry.register("streams", "Server streams that run", self.streams.clone());
+        registry.register("upload_streams", "Streams that clients upload", self.uploads.clone());
+        registry.register("client_results", "Results that clients were asked for", self.client_results.clone());
         registry.register("panics", "Connections ended by a fault of ours", self.panics.clone());
     }
 

@@ -18,6 +18,17 @@ pub struct Options {
     pub max_calls_in_flight: usize,
     /// The same in bytes of their messages. Default 8 MiB.
     pub max_bytes_in_flight: usize,
+    /// Server streams of one connection that may run at once; a call for one more is answered with an error. They take no
+    /// slot and do not count as calls in flight. Default 1 024.
+    pub max_streams: usize,
+    /// Streams one connection may upload at once; a call with more is answered with an error. Default 100.
+    pub max_upload_streams: usize,
+    /// Items of one uploaded stream that wait to be read by the method; with more to come the connection is not read.
+    /// Default 10. Source: ASP.NET Core `HubOptions.StreamBufferCapacity`.
+    pub upload_stream_buffer: usize,
+    /// Results one connection may be asked for at once, and calls of one connection that may wait for such results.
+    /// One more fails. Default 100.
+    pub max_pending_client_results: usize,
     /// Output waiting for one connection, in bytes. Past it the connection ends with `The subscriber is too slow.`
     /// Default 8 MiB.
     pub max_queued_bytes: usize,
@@ -70,6 +81,10 @@ impl Default for Options {
             max_parallel_invocations: 1,
             max_calls_in_flight: 1024,
             max_bytes_in_flight: 8 * MIB,
+            max_streams: 1024,
+            max_upload_streams: 100,
+            upload_stream_buffer: 10,
+            max_pending_client_results: 100,
             max_queued_bytes: 8 * MIB,
             max_queued_frames: 8192,
             max_total_queued_bytes: 256 * MIB,

@@ -76,6 +76,8 @@ struct State {
     waker: Option<Waker>,
     /// Of the body that takes what waits, where that is not the task.
     taker: Option<Waker>,
+    /// A producer at this connection's own pace waits until less does.
+    awaits_room: bool,
     last_push: Instant,
     /// When bytes were written last, or began to wait.
     last_progress: Instant,
@@ -112,6 +114,7 @@ impl Outbox {
             phase: Phase::Open,
             waker: None,
             taker: None,
+            awaits_room: false,
             last_push: now,
             last_progress: now,
         };
@@ -236,6 +239,21 @@ impl Outbox {
         }
     }
 
+    /// Whether so little waits that a producer at this connection's own pace may go on. If not, the connection's task is
+    /// woken once half of that has gone out.
+    pub(crate) fn has_room(&self) -> bool {
+        let mut state = self.lock();
+        state.awaits_room = !self.has_room_for(&state, 1);
+        !state.awaits_room
+    }
+
+    /// Whether no more waits than one of so many parts of a producer's bound.
+    fn has_room_for(&self, state: &State, parts: usize) -> bool {
+        let bytes = ROOM_BYTES.min(self.bounds.bytes / 2);
+        state.queue.is_empty()
+            || (state.queued_bytes < bytes / parts && state.queue.len() < self.bounds.frames / 2 / parts)
+    }
+
     /// Moment of the last push that was taken.
     pub(crate) fn last_push(&self) -> Instant {
         self.lock().last_push
@@ -282,7 +300,11 @@ impl Outbox {
             let slices: Vec<io::IoSlice<'_>> = waiting.iter().map(|bytes| io::IoSlice::new(bytes)).collect();
             match write(cx, &slices) {
                 Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
-                Poll::Ready(Ok(count)) => self.written(count),
+                Poll::Ready(Ok(count)) => {
+                    if self.written(count) {
+                        cx.waker().wake_by_ref();
+                    }
+                }
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
                 Poll::Pending => return Poll::Pending,
             }
@@ -333,10 +355,13 @@ impl Outbox {
         state.queued_bytes -= bytes;
         state.last_progress = Instant::now();
         self.metrics.output_dequeued(bytes);
+        let has_room_again = state.awaits_room && self.has_room_for(&state, 2);
         let mut waker = None;
+        if state.queue.is_empty() || has_room_again {
+            waker = state.waker.take();
+        }
         if state.queue.is_empty() {
             state.queue = VecDeque::new();
-            waker = state.waker.take();
         }
         drop(state);
         if let Some(waker) = waker {
@@ -345,23 +370,16 @@ impl Outbox {
         Poll::Ready(Some(taken))
     }
 
-    fn written(&self, mut count: usize) {
+    /// Counts what went out; whether a producer that waits has room again.
+    fn written(&self, count: usize) -> bool {
         let mut state = self.lock();
         state.queued_bytes -= count;
         state.last_progress = Instant::now();
         self.metrics.output_dequeued(count);
-        while let Some(front) = state.queue.front_mut() {
-            if count < front.bytes.len() {
-                bytes::Buf::advance(&mut front.bytes, count);
-                state.front_started |= count > 0;
-                return;
-            }
-            count -= front.bytes.len();
-            state.queue.pop_front();
-            state.front_started = false;
-        }
-        // A burst may have grown it far beyond what an idle connection should hold.
-        state.queue = VecDeque::new();
+        take_written(&mut state, count);
+        let has_room_again = state.awaits_room && self.has_room_for(&state, 2);
+        state.awaits_room &= !has_room_again;
+        has_room_again
     }
 
     /// The limit that keeps so many bytes more from waiting, if one does.
@@ -398,11 +416,30 @@ impl Outbox {
     }
 }
 
+fn take_written(state: &mut State, mut count: usize) {
+    while let Some(front) = state.queue.front_mut() {
+        if count < front.bytes.len() {
+            bytes::Buf::advance(&mut front.bytes, count);
+            state.front_started |= count > 0;
+            return;
+        }
+        count -= front.bytes.len();
+        state.queue.pop_front();
+        state.front_started = false;
+    }
+    // A burst may have grown it far beyond what an idle connection should hold.
+    state.queue = VecDeque::new();
+}
+
 impl Drop for Outbox {
     fn drop(&mut self) {
         self.end();
     }
 }
+
+/// What may wait for a connection before producers at its own pace wait as well.
+/// Source: the transport buffers of ASP.NET Core.
+const ROOM_BYTES: usize = 64 * 1024;
 
 /// Most pieces given to one `writev`.
 const MAX_SLICES: usize = 64;

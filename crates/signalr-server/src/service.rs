@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use dashmap::DashMap;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use hyper::service::Service;
@@ -18,7 +17,8 @@ use crate::body::{Body, RequestBody};
 use crate::clients::Clients;
 use crate::connection::InputShares;
 use crate::connection_store::ConnectionStore;
-use crate::groups::{Groups, Members};
+use crate::directory::Directory;
+use crate::groups::Groups;
 use crate::http;
 use crate::hub::Hub;
 use crate::metrics::Metrics;
@@ -50,7 +50,8 @@ pub(crate) struct Shared {
     pub(crate) frame_limits: Limits,
     pub(crate) metrics: Metrics,
     pub(crate) store: ConnectionStore,
-    pub(crate) groups: DashMap<String, Members>,
+    pub(crate) groups: Directory,
+    pub(crate) users: Directory,
     /// Connections that have begun, those before their handshake included.
     pub(crate) open: AtomicUsize,
     /// Calls that have begun and wait.
@@ -93,7 +94,8 @@ impl HubServer {
             metrics,
             options,
             store: ConnectionStore::default(),
-            groups: DashMap::new(),
+            groups: Directory::default(),
+            users: Directory::default(),
             open: AtomicUsize::new(0),
             calls_waiting: AtomicUsize::new(0),
             input: InputShares::default(),

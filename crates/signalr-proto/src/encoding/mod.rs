@@ -56,6 +56,18 @@ impl Encoding {
         }
     }
 
+    /// Appends a stream item. On an error nothing is appended.
+    pub fn encode_stream_item<T: Serialize + ?Sized>(
+        self,
+        invocation_id: &str,
+        item: &T,
+        out: &mut Vec<u8>,
+    ) -> Result<(), EncodeError> {
+        match self {
+            Self::Json => json::encode_stream_item(invocation_id, item, out),
+        }
+    }
+
     /// One value by itself, as it stands in a message.
     pub fn encode_value<T: Serialize + ?Sized>(self, value: &T) -> Result<Vec<u8>, EncodeError> {
         match self {

@@ -1,18 +1,27 @@
 //! `Calls`: the calls of one connection that have begun and not ended. They begin in the order they arrive, each running
 //! at once as far as it can; only what must wait is kept.
+//!
+//! A call *beside* the slots is one that waits for this or another client: it reads uploads, or has asked for a client's
+//! result. It counts as no call in flight, since a connection that is not read could never let it end.
+
+mod beside;
 
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use std::time::Instant;
 
 use futures::stream::{FuturesUnordered, Stream};
 use signalr_proto::{CloseReason, Encoding, ErrorDetail, HubMessage, Invocation, Outcome};
 
-use crate::call::{Admission, CallFuture, Completion, RestFuture};
-use crate::error::CallError;
-use crate::hub::Caller;
+use self::beside::Beside;
+pub(crate) use self::beside::Wait;
+use crate::call::{Admission, Begun, CallFuture, Completion, Given, Work};
+use crate::client_results::{Place, poll_in};
+use crate::connection::ConnectionHandle;
+use crate::error::{CallError, HubError};
+use crate::hub::{Caller, Registered};
 use crate::metrics::MethodMetrics;
 use crate::service::Shared;
 
@@ -20,24 +29,33 @@ pub(crate) struct Calls {
     server: Arc<Shared>,
     /// Made with the first call that must wait and dropped with the last, so that an idle connection has none.
     waiting: Option<FuturesUnordered<Call>>,
+    /// Server streams and uploads, made with the first of them and dropped with the last.
+    beside: Option<Box<Beside>>,
     /// What this connection has added to the server's number of waiting calls; a call that panics is not in `waiting`
     /// any more.
     counted: usize,
     slots_used: usize,
+    /// Of `waiting`, those beside the slots.
+    calls_beside: usize,
     bytes: usize,
+    is_connecting: bool,
 }
 
 /// A call that has begun.
 struct Call {
-    stage: Stage,
-    /// Taken by the step that ends the stage.
-    answer: Option<Answer>,
+    /// Taken by the step that ends it.
+    under_way: Option<(CallFuture, Answer)>,
+    standing: Standing,
 }
 
-enum Stage {
-    /// Holds a slot, or as the connected handler all of them.
-    Holding(CallFuture),
-    Admitted(RestFuture),
+/// How a call stands to the slots of its connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    /// Holds one, or as the connected handler all of them.
+    Holding,
+    /// Has given its slot back and counts as in flight.
+    Admitted,
+    Beside,
 }
 
 /// What is needed to answer a call.
@@ -45,7 +63,9 @@ struct Answer {
     /// `None`: nobody wants one.
     invocation_id: Option<Box<str>>,
     target: Box<str>,
-    /// Bytes of the message, counted while the call is unanswered.
+    /// Ids of the streams it reads.
+    uploads: Box<[Box<str>]>,
+    /// Bytes of the message, counted while the call is in flight.
     bytes: usize,
     began: Instant,
     metrics: Option<MethodMetrics>,
@@ -54,31 +74,50 @@ struct Answer {
 
 /// How far a call has come.
 enum Step {
-    Admitted(Answer, RestFuture),
-    Ended { answer: Answer, held_slot: bool, result: Result<Completion, CallError> },
+    Admitted(CallFuture, Answer),
+    /// It waits for a client.
+    Asking(CallFuture, Answer),
+    Ended(Result<Completion, CallError>, Answer),
 }
 
 /// The connected handler failed; the connection ends.
 pub(crate) struct ConnectRefused(pub(crate) CloseReason);
 
+/// Of a message that calls.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Arrival {
+    pub(crate) encoding: Encoding,
+    pub(crate) bytes: usize,
+    pub(crate) now: Instant,
+}
+
 impl Calls {
     pub(crate) fn new(server: Arc<Shared>) -> Self {
-        Self { server, waiting: None, counted: 0, slots_used: 0, bytes: 0 }
+        Self {
+            server,
+            waiting: None,
+            beside: None,
+            counted: 0,
+            slots_used: 0,
+            calls_beside: 0,
+            bytes: 0,
+            is_connecting: false,
+        }
     }
 
     /// Whether another call may begin now.
-    pub(crate) fn has_slot(&self) -> bool {
+    fn has_slot(&self) -> bool {
         self.slots_used < self.server.options.max_parallel_invocations
     }
 
     /// Whether another message may be read at all.
     pub(crate) fn has_room(&self) -> bool {
         let options = &self.server.options;
-        self.bytes < options.max_bytes_in_flight && self.len() < options.max_calls_in_flight
+        self.bytes < options.max_bytes_in_flight && self.in_flight() < options.max_calls_in_flight
     }
 
-    fn len(&self) -> usize {
-        self.waiting.as_ref().map_or(0, FuturesUnordered::len)
+    fn in_flight(&self) -> usize {
+        self.waiting.as_ref().map_or(0, FuturesUnordered::len) - self.calls_beside
     }
 
     /// Runs the handler for new connections; calls wait until it has ended.
@@ -95,58 +134,110 @@ impl Calls {
             return Ok(());
         };
         self.slots_used = server.options.max_parallel_invocations;
+        self.is_connecting = true;
         let answer = Answer {
             invocation_id: None,
             target: "OnConnected".into(),
+            uploads: Box::default(),
             bytes: 0,
             began: now,
             metrics: None,
             is_connected_handler: true,
         };
-        self.advance(Call::new(Stage::Holding(handler), answer), encoding, cx, out)
+        self.advance(Call::new(handler, answer, Standing::Holding), encoding, cx, out)
     }
 
-    /// Begins a call, for which [`has_slot`](Self::has_slot) was asked before.
-    pub(crate) fn begin(
+    /// Takes a message, for which [`must_wait`](Self::must_wait) was asked before. What is for a call or stream that is not
+    /// there is ignored.
+    pub(crate) fn take(
         &mut self,
-        caller: Caller,
-        call: &Invocation<'_>,
-        (encoding, bytes, now): (Encoding, usize, Instant),
+        handle: &ConnectionHandle,
+        message: HubMessage<'_>,
+        arrival: Arrival,
         cx: &mut Context<'_>,
         out: &mut Vec<u8>,
     ) {
-        let server = self.server.clone();
-        let (registered, begun) = server.hub.begin(caller, call, encoding);
-        match begun {
-            Ok(future) => {
-                let answer = Answer {
-                    invocation_id: call.invocation_id.as_deref().map(Box::from),
-                    target: call.target.as_ref().into(),
-                    bytes,
-                    began: now,
-                    metrics: registered.and_then(|registered| registered.metrics.clone()),
-                    is_connected_handler: false,
-                };
-                self.slots_used += 1;
-                self.bytes += bytes;
-                // Only the connected handler can refuse the connection.
-                let _ = self.advance(Call::new(Stage::Holding(future), answer), encoding, cx, out);
-            }
-            Err(error) => {
-                match registered.and_then(|registered| registered.metrics.as_ref()) {
-                    Some(metrics) => drop(metrics.error.inc()),
-                    None => server.metrics.unanswerable(error.label()),
+        match message {
+            HubMessage::Invocation(call) => self.begin(handle, &call, arrival, cx, out),
+            HubMessage::StreamInvocation(call) => self.begin_stream(handle, &call, arrival, cx, out),
+            HubMessage::StreamItem { invocation_id, item } => self.take_item(&invocation_id, item, arrival.bytes),
+            HubMessage::CancelInvocation { invocation_id } => self.cancel(&invocation_id, arrival.encoding, out),
+            HubMessage::Completion { invocation_id, outcome } => {
+                let is_of_upload = self.end_upload(&invocation_id, &outcome);
+                if !is_of_upload {
+                    handle.answer(&invocation_id, outcome);
                 }
-                self.answer_error(call.invocation_id.as_deref(), &call.target, &error, encoding, out);
             }
+            // The protocol has done what the others ask for.
+            _ => {}
         }
     }
 
-    /// Answers a stream invocation: no method here streams.
-    pub(crate) fn refuse_stream(&self, call: &Invocation<'_>, encoding: Encoding, out: &mut Vec<u8>) {
-        let error = if self.server.hub.has(&call.target) { CallError::PlainByStream } else { CallError::UnknownTarget };
-        self.server.metrics.unanswerable(error.label());
-        self.answer_error(call.invocation_id.as_deref(), &call.target, &error, encoding, out);
+    fn begin(
+        &mut self,
+        handle: &ConnectionHandle,
+        call: &Invocation<'_>,
+        arrival: Arrival,
+        cx: &mut Context<'_>,
+        out: &mut Vec<u8>,
+    ) {
+        let (server, encoding) = (self.server.clone(), arrival.encoding);
+        let (registered, future, sinks) = match self.begun(&server, handle, call, false, encoding) {
+            Ok((registered, Begun { work: Work::Call(future), sinks })) => (registered, future, sinks),
+            Ok((_, Begun { work: Work::Stream(_), .. })) => unreachable!("its kind was checked"),
+            Err(error) => {
+                return self.answer_error(call.invocation_id.as_deref(), &call.target, &error, encoding, out);
+            }
+        };
+        let mut answer = Answer {
+            invocation_id: call.invocation_id.as_deref().map(Box::from),
+            target: call.target.as_ref().into(),
+            uploads: Box::default(),
+            bytes: 0,
+            began: arrival.now,
+            metrics: registered.metrics.clone(),
+            is_connected_handler: false,
+        };
+        let standing = if sinks.is_empty() {
+            answer.bytes = arrival.bytes;
+            self.slots_used += 1;
+            self.bytes += arrival.bytes;
+            Standing::Holding
+        } else {
+            answer.uploads = self.beside(handle).open(&server, call, sinks);
+            self.calls_beside += 1;
+            Standing::Beside
+        };
+        // Only the connected handler can refuse the connection.
+        let _ = self.advance(Call::new(future, answer, standing), encoding, cx, out);
+    }
+
+    /// Checks a call, and calls the method.
+    fn begun<'h>(
+        &self,
+        server: &'h Arc<Shared>,
+        handle: &ConnectionHandle,
+        call: &Invocation<'_>,
+        streams: bool,
+        encoding: Encoding,
+    ) -> Result<(&'h Registered, Begun), CallError> {
+        let Some(registered) = server.hub.find(&call.target) else {
+            server.metrics.unanswerable(CallError::UnknownTarget.label());
+            return Err(CallError::UnknownTarget);
+        };
+        let checked = registered.check(handle.user(), call, streams).and_then(|()| self.check_streams(call, streams));
+        let begun = checked.and_then(|()| {
+            (registered.begin)(Given {
+                caller: Caller { handle: handle.clone(), server: Arc::downgrade(server) },
+                arguments: call.arguments,
+                encoding,
+                upload_buffer: server.options.upload_stream_buffer,
+            })
+        });
+        if let (Err(_), Some(metrics)) = (&begun, &registered.metrics) {
+            metrics.error.inc();
+        }
+        Ok((registered, begun?))
     }
 
     /// Goes on with the calls that can; completions are appended to `out`.
@@ -157,7 +248,7 @@ impl Calls {
         out: &mut Vec<u8>,
     ) -> Result<(), ConnectRefused> {
         while let Some(waiting) = &mut self.waiting {
-            let step = match Pin::new(waiting).poll_next(cx) {
+            let (step, standing) = match Pin::new(waiting).poll_next(cx) {
                 Poll::Ready(Some(step)) => step,
                 Poll::Ready(None) => {
                     self.waiting = None;
@@ -166,18 +257,20 @@ impl Calls {
                 Poll::Pending => break,
             };
             self.uncount(1);
-            if let Some(call) = self.take_step(step, encoding, out)? {
+            if let Some(call) = self.take_step(step, standing, encoding, out)? {
                 self.advance(call, encoding, cx, out)?;
             }
         }
+        self.poll_streams(encoding, cx, out);
         Ok(())
     }
 
     /// Drops all calls; what they began elsewhere goes on there.
     pub(crate) fn clear(&mut self) {
         self.uncount(self.counted);
+        self.beside = None;
         self.waiting = None;
-        (self.slots_used, self.bytes) = (0, 0);
+        (self.slots_used, self.calls_beside, self.bytes) = (0, 0, 0);
     }
 
     /// Runs a call as far as it comes by itself, and keeps it if that is not to its end.
@@ -188,9 +281,9 @@ impl Calls {
         cx: &mut Context<'_>,
         out: &mut Vec<u8>,
     ) -> Result<(), ConnectRefused> {
-        while let Poll::Ready(step) = Pin::new(&mut call).poll(cx) {
-            match self.take_step(step, encoding, out)? {
-                Some(admitted) => call = admitted,
+        while let Poll::Ready((step, standing)) = Pin::new(&mut call).poll(cx) {
+            match self.take_step(step, standing, encoding, out)? {
+                Some(going_on) => call = going_on,
                 None => return Ok(()),
             }
         }
@@ -206,20 +299,51 @@ impl Calls {
     }
 
     /// Accounts for a step; the call, if it goes on.
-    fn take_step(&mut self, step: Step, encoding: Encoding, out: &mut Vec<u8>) -> Result<Option<Call>, ConnectRefused> {
+    fn take_step(
+        &mut self,
+        step: Step,
+        standing: Standing,
+        encoding: Encoding,
+        out: &mut Vec<u8>,
+    ) -> Result<Option<Call>, ConnectRefused> {
         match step {
-            Step::Admitted(answer, rest) => {
-                self.free_slot(&answer);
-                Ok(Some(Call::new(Stage::Admitted(rest), answer)))
-            }
-            Step::Ended { answer, held_slot, result } => {
-                if held_slot {
+            Step::Admitted(rest, answer) => {
+                let standing = if standing == Standing::Holding {
                     self.free_slot(&answer);
+                    Standing::Admitted
+                } else {
+                    standing
+                };
+                Ok(Some(Call::new(rest, answer, standing)))
+            }
+            Step::Asking(future, mut answer) => {
+                self.give_back(&mut answer, standing);
+                if self.calls_beside >= self.server.options.max_pending_client_results {
+                    self.server.metrics.limit_hit("pending_client_results");
+                    drop(future);
+                    let error = CallError::Method(HubError::new("Too many calls wait for results of clients."));
+                    self.end(answer, Err(error), encoding, out)?;
+                    return Ok(None);
                 }
+                self.calls_beside += 1;
+                Ok(Some(Call::new(future, answer, Standing::Beside)))
+            }
+            Step::Ended(result, mut answer) => {
+                self.give_back(&mut answer, standing);
                 self.end(answer, result, encoding, out)?;
                 Ok(None)
             }
         }
+    }
+
+    /// Takes a call out of the numbers it counts in.
+    fn give_back(&mut self, answer: &mut Answer, standing: Standing) {
+        match standing {
+            Standing::Holding => self.free_slot(answer),
+            Standing::Admitted => {}
+            Standing::Beside => self.calls_beside -= 1,
+        }
+        self.bytes -= std::mem::take(&mut answer.bytes);
     }
 
     fn end(
@@ -229,7 +353,6 @@ impl Calls {
         encoding: Encoding,
         out: &mut Vec<u8>,
     ) -> Result<(), ConnectRefused> {
-        self.bytes -= answer.bytes;
         if let (true, Err(error)) = (answer.is_connected_handler, &result) {
             return Err(ConnectRefused(match error {
                 CallError::Method(error) => {
@@ -238,25 +361,13 @@ impl Calls {
                 other => CloseReason::Refused { text: other.text(&answer.target, ErrorDetail::All), for_client: false },
             }));
         }
-        if let Some(metrics) = &answer.metrics {
-            if result.is_ok() {
-                metrics.ok.inc()
-            } else {
-                metrics.error.inc()
-            };
-            metrics.seconds.observe(answer.began.elapsed().as_secs_f64());
-        }
+        self.close_uploads(&answer.uploads);
+        count_answer(answer.metrics.as_ref(), answer.began, result.is_ok());
         let Some(invocation_id) = &answer.invocation_id else {
             return Ok(());
         };
         match result {
-            Ok(completion) => encoding.encode(
-                &HubMessage::Completion {
-                    invocation_id: (&**invocation_id).into(),
-                    outcome: Outcome::Result(completion.payload()),
-                },
-                out,
-            ),
+            Ok(completion) => complete(invocation_id, Outcome::Result(completion.payload()), encoding, out),
             Err(error) => self.answer_error(Some(invocation_id), &answer.target, &error, encoding, out),
         }
         Ok(())
@@ -264,6 +375,7 @@ impl Calls {
 
     fn free_slot(&mut self, answer: &Answer) {
         self.slots_used -= if answer.is_connected_handler { self.slots_used } else { 1 };
+        self.is_connecting &= !answer.is_connected_handler;
     }
 
     fn answer_error(
@@ -279,34 +391,50 @@ impl Calls {
             return;
         };
         let text = error.text(target, self.server.options.protocol.error_detail);
-        let outcome = Outcome::Error(text.into());
-        encoding.encode(&HubMessage::Completion { invocation_id: invocation_id.into(), outcome }, out);
+        complete(invocation_id, Outcome::Error(text.into()), encoding, out);
+    }
+}
+
+fn complete(invocation_id: &str, outcome: Outcome<'_>, encoding: Encoding, out: &mut Vec<u8>) {
+    encoding.encode(&HubMessage::Completion { invocation_id: invocation_id.into(), outcome }, out);
+}
+
+fn count_answer(metrics: Option<&MethodMetrics>, began: Instant, is_ok: bool) {
+    if let Some(metrics) = metrics {
+        if is_ok {
+            metrics.ok.inc()
+        } else {
+            metrics.error.inc()
+        };
+        metrics.seconds.observe(began.elapsed().as_secs_f64());
     }
 }
 
 impl Call {
-    fn new(stage: Stage, answer: Answer) -> Self {
-        Self { stage, answer: Some(answer) }
+    fn new(future: CallFuture, answer: Answer, standing: Standing) -> Self {
+        Self { under_way: Some((future, answer)), standing }
     }
 }
 
 impl Future for Call {
-    type Output = Step;
+    type Output = (Step, Standing);
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Step> {
-        let (held_slot, result) = match &mut self.stage {
-            Stage::Holding(future) => match ready!(future.as_mut().poll(cx)) {
-                Ok(Admission::Admitted(rest)) => {
-                    let answer = self.answer.take().expect("a stage ends once");
-                    return Poll::Ready(Step::Admitted(answer, rest));
-                }
-                Ok(Admission::Done(completion)) => (true, Ok(completion)),
-                Err(error) => (true, Err(error)),
-            },
-            Stage::Admitted(rest) => (false, ready!(rest.as_mut().poll(cx))),
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let standing = self.standing;
+        let (future, answer) = self.under_way.as_mut().expect("a call is not polled after its end");
+        let place = if answer.is_connected_handler { Place::ConnectedHandler } else { Place::Call };
+        let (polled, is_asking) = poll_in(place, || future.as_mut().poll(cx));
+        if polled.is_pending() && (!is_asking || standing == Standing::Beside) {
+            return Poll::Pending;
+        }
+        let (future, answer) = self.under_way.take().expect("it was there");
+        let step = match polled {
+            Poll::Pending => Step::Asking(future, answer),
+            Poll::Ready(Ok(Admission::Admitted(rest))) => Step::Admitted(rest, answer),
+            Poll::Ready(Ok(Admission::Done(completion))) => Step::Ended(Ok(completion), answer),
+            Poll::Ready(Err(error)) => Step::Ended(Err(error), answer),
         };
-        let answer = self.answer.take().expect("a stage ends once");
-        Poll::Ready(Step::Ended { answer, held_slot, result })
+        Poll::Ready((step, standing))
     }
 }
 

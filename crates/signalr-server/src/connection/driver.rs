@@ -183,6 +183,7 @@ impl Driver {
         self.handle.opened(encoding);
         self.settle(out, now);
         self.server.store.insert(self.handle.clone());
+        groups::enter_user(&self.server, &self.handle);
         if self.server.draining.load(Ordering::Relaxed) {
             // The stopping server may have said its goodbyes already.
             return self.protocol.close(CloseReason::Draining);
@@ -274,6 +275,7 @@ impl Driver {
 
     /// Tells the hub, leaves the groups, and is no target any more, in this order.
     fn say_farewell(&self, error: Option<String>) -> BoxFuture<'static, ()> {
+        self.handle.end_answers();
         let (server, caller, known) = (self.server.clone(), self.caller(), self.is_known_to_hub);
         async move {
             let handle = caller.handle.clone();

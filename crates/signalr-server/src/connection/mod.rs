@@ -6,18 +6,22 @@ mod driver;
 mod ending;
 mod input_share;
 mod raw;
+mod streams;
+mod uploads;
 
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Instant;
 
-use signalr_proto::{CloseReason, Encoding};
+use signalr_proto::{CloseReason, Encoding, Outcome};
 
 pub(crate) use driver::run;
 pub(crate) use input_share::InputShares;
 
+use crate::client_results::{Asked, InvokeError, Waiter};
 use crate::frame::Frame;
 use crate::ids::ConnectionId;
 use crate::outbox::{Outbox, Pushed};
+use crate::user::User;
 
 /// A connection, for sending to it. Cheap to clone; does not keep the connection alive.
 #[derive(Debug, Clone)]
@@ -28,24 +32,43 @@ struct Inner {
     id: ConnectionId,
     outbox: Outbox,
     encoding: OnceLock<Encoding>,
+    user: Option<Box<User>>,
     membership: Mutex<Membership>,
 }
 
 #[derive(Debug, Default)]
 struct Membership {
     ended: bool,
+    /// The client can answer nothing any more.
+    answers_ended: bool,
     groups: Vec<Box<str>>,
+    /// What the client was asked, made with the first question.
+    asked: Option<Box<Asked>>,
 }
 
 impl ConnectionHandle {
     pub(crate) fn new(id: ConnectionId, outbox: Outbox) -> Self {
+        Self::of_user(id, outbox, None)
+    }
+
+    pub(crate) fn of_user(id: ConnectionId, outbox: Outbox, user: Option<Box<User>>) -> Self {
         let (encoding, membership) = (OnceLock::new(), Mutex::default());
-        Self(Arc::new(Inner { id, outbox, encoding, membership }))
+        Self(Arc::new(Inner { id, outbox, encoding, user, membership }))
     }
 
     /// Its public name.
     pub fn id(&self) -> ConnectionId {
         self.0.id
+    }
+
+    /// Who it belongs to, if that is known.
+    pub fn user(&self) -> Option<&User> {
+        self.0.user.as_deref()
+    }
+
+    /// The id of its user, if there is one.
+    pub fn user_id(&self) -> Option<&str> {
+        self.user().and_then(|user| user.id.as_deref())
     }
 
     /// The encoding it speaks; `None` before its handshake.
@@ -97,9 +120,47 @@ impl ConnectionHandle {
 
     /// Takes all memberships, and lets no more be added.
     pub(crate) fn leave_groups(&self) -> Vec<Box<str>> {
+        self.end_answers();
         let mut membership = self.membership();
         membership.ended = true;
         std::mem::take(&mut membership.groups)
+    }
+
+    /// Notes that an answer is awaited, up to `limit` at once; its number.
+    pub(crate) fn await_answer(&self, waiter: Waiter, limit: usize) -> Result<u64, InvokeError> {
+        let mut membership = self.membership();
+        if membership.answers_ended {
+            return Err(InvokeError::Disconnected(self.id()));
+        }
+        let added = membership.asked.get_or_insert_default().add(waiter, limit);
+        drop(membership);
+        added.map_err(|_| InvokeError::TooMany(self.id()))
+    }
+
+    /// The answer is not awaited any more.
+    pub(crate) fn forget_answer(&self, number: u64) {
+        let waiter = self.membership().asked.as_mut().and_then(|asked| asked.take(number));
+        drop(waiter);
+    }
+
+    /// Hands an answer to whoever awaits it; others are ignored.
+    pub(crate) fn answer(&self, invocation_id: &str, outcome: Outcome<'_>) {
+        let waiter = self.membership().asked.as_mut().and_then(|asked| asked.take_by_id(invocation_id));
+        if let Some(waiter) = waiter {
+            waiter(Ok(outcome));
+        }
+    }
+
+    /// Fails all answers that are awaited, and those that will be.
+    pub(crate) fn end_answers(&self) {
+        let asked = {
+            let mut membership = self.membership();
+            membership.answers_ended = true;
+            membership.asked.take()
+        };
+        for waiter in asked.into_iter().flat_map(|asked| asked.take_all()) {
+            waiter(Err(InvokeError::Disconnected(self.id())));
+        }
     }
 
     fn membership(&self) -> MutexGuard<'_, Membership> {

@@ -162,7 +162,9 @@ fn the_metric_of_queued_bytes_returns_to_nothing_however_it_ends() {
     for end in [
         |outbox: &Outbox| outbox.end(),
         |outbox: &Outbox| outbox.close(Bytes::from_static(b"bye"), false, Instant::now()),
-        |outbox: &Outbox| outbox.written(7),
+        |outbox: &Outbox| {
+            outbox.written(7);
+        },
     ] {
         let outbox = outbox();
         push(&outbox, b"12345");

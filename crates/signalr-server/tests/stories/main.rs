@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests, which clippy does not know as such")]
 
 mod calls;
+mod client_results;
 mod common;
 mod embed;
 mod ending;
@@ -11,3 +12,6 @@ mod pipeline;
 mod raw;
 mod sends;
 mod slow;
+mod streams;
+mod uploads;
+mod users;

@@ -33,7 +33,7 @@ async fn a_send_reaches_whom_it_names_and_nobody_else(wire: Wire) {
     let targets = [
         ("all", all.all(), vec![a, b, c]),
         ("all_except", all.all_except(&[b]), vec![a, c]),
-        ("connection", all.connection(b), vec![b]),
+        ("connection", all.connection(b).into(), vec![b]),
         ("connections", all.connections(&[a, c]), vec![a, c]),
         ("group", all.group("g"), vec![a, b]),
         ("group_except", all.group_except("g", &[a]), vec![b]),

@@ -60,6 +60,25 @@ pub fn encode_invocation<A: Serialize + ?Sized>(
     written
 }
 
+/// Appends a stream item; see [`Encoding::encode_stream_item`](crate::Encoding::encode_stream_item).
+pub fn encode_stream_item<T: Serialize + ?Sized>(
+    invocation_id: &str,
+    item: &T,
+    out: &mut Vec<u8>,
+) -> Result<(), EncodeError> {
+    let start = out.len();
+    begin(2, Some(invocation_id), out);
+    write_name("item", out);
+    match serde_json::to_writer(&mut *out, item) {
+        Ok(()) => end(out),
+        Err(error) => {
+            out.truncate(start);
+            return Err(error.into());
+        }
+    }
+    Ok(())
+}
+
 /// Appends a JSON string.
 pub(crate) fn write_string(text: &str, out: &mut Vec<u8>) {
     serde_json::to_writer(out, text).expect("a string always serialises, and a Vec takes every write");

@@ -5,4 +5,4 @@ mod encode;
 
 pub use decode::{MAX_DEPTH, decode};
 pub(crate) use encode::write_string;
-pub use encode::{encode, encode_invocation};
+pub use encode::{encode, encode_invocation, encode_stream_item};

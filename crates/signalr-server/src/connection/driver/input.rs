@@ -1,23 +1,23 @@
 //! What a connection takes from its client: bytes to frames, frames to messages, messages to calls; and what must wait.
 
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-use signalr_proto::{CloseReason, Event, HubMessage};
+use signalr_proto::{CloseReason, Event};
 
 use super::Driver;
 use crate::connection::buffers::Buffers;
+use crate::connection::calls::{Arrival, Wait};
 use crate::frame::{HEAD_ROOM, OPCODE_PONG, write_head};
-use crate::hub::Caller;
 use crate::transport::websocket::{Piece, Violation};
 
-/// Input that must wait for calls before it to end.
+/// Input that must wait for something else to come first.
 #[derive(Default)]
 pub(super) struct Held {
-    /// Hub messages, the first of which found no slot.
+    /// Hub messages, the first of which cannot be taken yet.
     messages: Vec<u8>,
+    /// What that one waits for.
+    wait: Option<Wait>,
     done: usize,
     /// Bytes of the websocket behind them.
     raw: Vec<u8>,
@@ -36,7 +36,7 @@ impl Driver {
     pub(super) fn poll_input(&mut self, buffers: &mut Buffers, now: Instant, cx: &mut Context<'_>) {
         let mut taken = 0;
         loop {
-            if self.protocol.is_ended() || !self.may_read() {
+            if self.protocol.is_ended() || !self.may_read(cx) {
                 return;
             }
             if std::mem::take(&mut self.held.is_paused) {
@@ -68,15 +68,13 @@ impl Driver {
 
     pub(super) fn count_input(&mut self) {
         let held = self.held.messages.len() + self.held.raw.len();
-        self.input.hold(self.protocol.held_bytes() + held);
+        self.input.hold(self.protocol.held_bytes() + held + self.calls.upload_bytes());
     }
 
-    /// Whether the connection may be read, and calls of it begin. While the server drains, none do; a handshake is still
-    /// read, so that the client can be told.
-    fn may_read(&mut self) -> bool {
-        let blocked = !self.calls.has_room()
-            || (!self.held.messages.is_empty() && !self.calls.has_slot())
-            || (self.protocol.encoding().is_some() && self.server.draining.load(Ordering::Relaxed));
+    /// Whether the connection may be read: not while what was read already cannot be taken.
+    fn may_read(&mut self, cx: &mut Context<'_>) -> bool {
+        let waits = self.held.wait.as_ref().is_some_and(|wait| self.calls.still_waits(wait, cx));
+        let blocked = waits || !self.calls.has_room();
         self.held.is_paused |= blocked;
         !blocked
     }
@@ -89,8 +87,12 @@ impl Driver {
         }
         match self.take_messages(&held.messages[held.done..], out, now, cx) {
             Taken::All => self.held.raw = held.raw,
-            Taken::From(start) => self.held = Held { done: held.done + start, is_paused: true, ..held },
-            Taken::Copied(messages) => self.held = Held { messages, done: 0, is_paused: true, raw: held.raw },
+            Taken::From(start, wait) => {
+                self.held = Held { done: held.done + start, wait: Some(wait), is_paused: true, ..held };
+            }
+            Taken::Copied(messages, wait) => {
+                self.held = Held { messages, wait: Some(wait), done: 0, is_paused: true, raw: held.raw };
+            }
         }
     }
 
@@ -99,12 +101,12 @@ impl Driver {
         if self.handle.outbox().is_framed() {
             return self.take_frames(input, out, now, cx);
         }
-        let messages = match self.take_messages(input, out, now, cx) {
+        let (messages, wait) = match self.take_messages(input, out, now, cx) {
             Taken::All => return,
-            Taken::From(start) => input[start..].to_vec(),
-            Taken::Copied(messages) => messages,
+            Taken::From(start, wait) => (input[start..].to_vec(), wait),
+            Taken::Copied(messages, wait) => (messages, wait),
         };
-        self.held = Held { messages, done: 0, raw: Vec::new(), is_paused: true };
+        self.held = Held { messages, wait: Some(wait), done: 0, raw: Vec::new(), is_paused: true };
     }
 
     /// Takes websocket frames, unmasking them in place.
@@ -113,12 +115,13 @@ impl Driver {
         while !self.protocol.is_ended() {
             match self.frames.next(&mut input, &self.server.frame_limits) {
                 Ok(Some(Piece::Data(messages))) => {
-                    let held = match self.take_messages(messages, out, now, cx) {
+                    let (held, wait) = match self.take_messages(messages, out, now, cx) {
                         Taken::All => continue,
-                        Taken::From(start) => messages[start..].to_vec(),
-                        Taken::Copied(messages) => messages,
+                        Taken::From(start, wait) => (messages[start..].to_vec(), wait),
+                        Taken::Copied(messages, wait) => (messages, wait),
                     };
-                    self.held = Held { messages: held, done: 0, raw: input.to_vec(), is_paused: true };
+                    let raw = input.to_vec();
+                    self.held = Held { messages: held, wait: Some(wait), done: 0, raw, is_paused: true };
                     break;
                 }
                 Ok(Some(Piece::Ping(payload))) => {
@@ -137,7 +140,7 @@ impl Driver {
         }
     }
 
-    /// Takes hub messages until a call finds no slot.
+    /// Takes hub messages until one must wait.
     fn take_messages(&mut self, input: &[u8], out: &mut Vec<u8>, now: Instant, cx: &mut Context<'_>) -> Taken {
         let mut rest = input;
         loop {
@@ -146,22 +149,18 @@ impl Driver {
             match (self.protocol.receive(&mut rest, now), encoding) {
                 (None, _) => return Taken::All,
                 (Some(Event::Opened), _) => self.open(out, now, cx),
-                (Some(Event::Message { frame, message: HubMessage::Invocation(call) }), Some(encoding)) => {
-                    if !self.calls.has_slot() || !self.calls.has_room() {
+                (Some(Event::Message { frame, message }), Some(encoding)) => {
+                    if let Some(wait) = self.calls.must_wait(&message, cx) {
                         let whole = before.len() - rest.len() == frame.len() + 1;
                         return if whole {
-                            Taken::From(input.len() - before.len())
+                            Taken::From(input.len() - before.len(), wait)
                         } else {
-                            Taken::Copied([frame, b"\x1e", rest].concat())
+                            Taken::Copied([frame, b"\x1e", rest].concat(), wait)
                         };
                     }
-                    let caller = Caller { handle: self.handle.clone(), server: Arc::downgrade(&self.server) };
-                    self.calls.begin(caller, &call, (encoding, frame.len(), now), cx, out);
+                    let arrival = Arrival { encoding, bytes: frame.len(), now };
+                    self.calls.take(&self.handle, message, arrival, cx, out);
                 }
-                (Some(Event::Message { message: HubMessage::StreamInvocation(call), .. }), Some(encoding)) => {
-                    self.calls.refuse_stream(&call, encoding, out);
-                }
-                // Items, completions and cancellations of streams that are not there are ignored.
                 (Some(_), _) => {}
             }
         }
@@ -196,9 +195,9 @@ impl Driver {
 enum Taken {
     All,
     /// The message at this position must wait.
-    From(usize),
+    From(usize, Wait),
     /// As before, but its beginning had come earlier: these are the messages that must wait.
-    Copied(Vec<u8>),
+    Copied(Vec<u8>, Wait),
 }
 
 impl Held {

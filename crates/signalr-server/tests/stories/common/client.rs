@@ -86,6 +86,36 @@ impl Client {
         self.send(&invocation(None, target, arguments)).await;
     }
 
+    /// Calls for a stream.
+    pub(crate) async fn stream(&mut self, id: &str, target: &str, arguments: Value) {
+        self.send(&json!({"type": 4, "invocationId": id, "target": target, "arguments": arguments})).await;
+    }
+
+    /// The items of a stream up to its completion, and the completion's error.
+    pub(crate) async fn items_of(&mut self, id: &str) -> (Vec<Value>, Option<String>) {
+        let mut items = Vec::new();
+        loop {
+            let message = self.next().await;
+            assert_eq!(message["invocationId"], id, "{message}");
+            if message["type"] == 3 {
+                assert!(message.get("result").is_none(), "the completion of a stream has no result: {message}");
+                return (items, message.get("error").map(|error| error.as_str().unwrap().to_owned()));
+            }
+            assert_eq!(message["type"], 2, "{message}");
+            items.push(message["item"].clone());
+        }
+    }
+
+    /// Sends an item of an upload.
+    pub(crate) async fn item(&mut self, id: &str, item: Value) {
+        self.send(&json!({"type": 2, "invocationId": id, "item": item})).await;
+    }
+
+    /// Ends an upload.
+    pub(crate) async fn end_upload(&mut self, id: &str) {
+        self.send(&json!({"type": 3, "invocationId": id})).await;
+    }
+
     /// Calls and waits for the completion; the result, or the error.
     pub(crate) async fn invoke(&mut self, target: &str, arguments: Value) -> Result<Value, String> {
         self.call("invoke", target, arguments).await;

@@ -41,3 +41,13 @@ pub(crate) async fn until(what: &str, mut holds: impl FnMut() -> bool) {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
 }
+
+/// Two texts of the same error, by what is told of it: only what is for everybody, or all.
+pub(crate) const DETAILS: [(signalr_server::ErrorDetail, bool); 2] =
+    [(signalr_server::ErrorDetail::Hidden, false), (signalr_server::ErrorDetail::All, true)];
+
+pub(crate) fn with_details(detail: signalr_server::ErrorDetail) -> signalr_server::Options {
+    let mut options = signalr_server::Options::default();
+    options.protocol.error_detail = detail;
+    options
+}

@@ -1,0 +1,16 @@
+//! `User`: who is behind a connection.
+
+/// Who a connection belongs to. One user may have several connections.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct User {
+    /// The name that [`Clients::user`](crate::Clients::user) sends to, compared with case. Default: none.
+    pub id: Option<String>,
+}
+
+impl User {
+    /// A user of this id.
+    pub fn new(id: impl Into<String>) -> Self {
+        Self { id: Some(id.into()) }
+    }
+}
