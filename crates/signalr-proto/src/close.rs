@@ -44,6 +44,8 @@ pub enum CloseReason {
     },
     /// The server is stopping.
     Draining,
+    /// The credentials of the peer have expired; it may come back with new ones.
+    Expired,
 }
 
 /// How much of an error a client is told.
@@ -64,7 +66,7 @@ impl CloseReason {
         let (error, allow_reconnect) = match self {
             Self::TransportEnded | Self::Handshake(_) | Self::WriteStalled => return None,
             Self::Ended | Self::PeerClosed(_) => (None, false),
-            Self::Draining => (None, true),
+            Self::Draining | Self::Expired => (None, true),
             Self::Refused { text, for_client } => {
                 (Some(with_detail(Some(text), *for_client || detail >= ErrorDetail::All)), false)
             }
@@ -76,7 +78,7 @@ impl CloseReason {
     /// What the handler for ended connections is told; `None` for an end by plan.
     pub fn error(&self) -> Option<String> {
         match self {
-            Self::Ended | Self::PeerClosed(None) | Self::Draining => None,
+            Self::Ended | Self::PeerClosed(None) | Self::Draining | Self::Expired => None,
             Self::PeerClosed(Some(error)) => Some(error.clone()),
             Self::TransportEnded => Some("The transport ended without a close frame.".to_owned()),
             Self::Handshake(error) => Some(error.to_string()),
@@ -97,6 +99,7 @@ impl CloseReason {
             Self::TooSlow | Self::WriteStalled => "slow",
             Self::Fault(_) | Self::Refused { .. } => "error",
             Self::Draining => "drain",
+            Self::Expired => "expired",
         }
     }
 

@@ -58,6 +58,7 @@ mod tests {
     use std::time::{Duration, Instant};
 
     use super::*;
+    use crate::connection::Who;
     use crate::groups::{Groups, enter_user, leave_all};
     use crate::outbox::{Bounds, Drain, Outbox};
     use crate::service::Shared;
@@ -127,8 +128,8 @@ mod tests {
         let second = Duration::from_secs(1);
         let bounds = Bounds { bytes: 1, frames: 1, total_bytes: 1, age: second, stall: second };
         let outbox = Outbox::new(None, Drain::Task, Arc::new(bounds), shared.metrics.clone(), Instant::now());
-        let user = user.map(|id| Box::new(User::new(id)));
-        let handle = ConnectionHandle::of_user(ConnectionId::random(), outbox, user);
+        let who = Who { user: user.map(User::new), context: None };
+        let handle = ConnectionHandle::of(ConnectionId::random(), outbox, who);
         enter_user(shared, &handle);
         handle
     }

@@ -6,17 +6,19 @@ use std::sync::{Arc, Weak};
 
 use futures::future::BoxFuture;
 use futures::{FutureExt, Stream};
+use hyper::http::request::Parts;
 use serde::Serialize;
 use signalr_proto::{FromArguments, Invocation};
 
 use crate::call::{Admission, Begin, CallFuture, Completion, pipelined, plain, streaming, upload_streaming, uploading};
 use crate::clients::{Client, Clients, Target};
-use crate::connection::ConnectionHandle;
+use crate::connection::{ConnectionHandle, Context};
 use crate::error::{CallError, HubError};
 use crate::groups::Groups;
 use crate::ids::ConnectionId;
 use crate::metrics::{MethodMetrics, Metrics};
 use crate::service::Shared;
+use crate::transport::Transport;
 use crate::uploads::FromUploads;
 use crate::user::User;
 
@@ -26,7 +28,10 @@ pub struct Hub {
     methods: HashMap<String, Registered>,
     connected: Option<Connected>,
     disconnected: Option<Disconnected>,
+    context: Option<KeepContext>,
 }
+
+type KeepContext = Box<dyn Fn(&Parts) -> Context + Send + Sync>;
 
 pub(crate) struct Registered {
     pub(crate) begin: Begin,
@@ -174,6 +179,21 @@ impl Hub {
         self
     }
 
+    /// Keeps something of each connection's first request but the negotiation, for [`Caller::context`]. Keep little: it
+    /// stays as long as the connection, and a single header kept as it is keeps the memory of all of them.
+    pub fn context<C, F>(mut self, keep: F) -> Self
+    where
+        C: Send + Sync + 'static,
+        F: Fn(&Parts) -> C + Send + Sync + 'static,
+    {
+        self.context = Some(Box::new(move |request| Box::new(keep(request))));
+        self
+    }
+
+    pub(crate) fn context_of(&self, request: &Parts) -> Option<Context> {
+        self.context.as_ref().map(|keep| keep(request))
+    }
+
     /// Runs when a connection's handshake has succeeded, before its first call. An error ends the connection.
     pub fn on_connected<F, Fut>(mut self, handler: F) -> Self
     where
@@ -272,6 +292,16 @@ impl Caller {
     /// The calling connection, for sending to it or keeping it in lists of one's own.
     pub fn connection(&self) -> &ConnectionHandle {
         &self.handle
+    }
+
+    /// What carries the calling connection.
+    pub fn transport(&self) -> Transport {
+        self.handle.transport()
+    }
+
+    /// What [`Hub::context`] has kept of the connection's first request. `None`: it keeps nothing, or another type.
+    pub fn context<C: 'static>(&self) -> Option<&C> {
+        self.handle.context()?.downcast_ref()
     }
 
     /// Who the caller is, if that is known.

@@ -24,6 +24,7 @@
 //! Methods may also answer with a stream ([`Hub::stream_method`]), read streams of their caller
 //! ([`Hub::upload_method`]), and ask clients for results ([`Client::invoke`]).
 
+pub mod auth;
 mod body;
 mod call;
 mod client_results;
@@ -53,6 +54,7 @@ mod transport;
 mod uploads;
 mod user;
 
+pub use auth::{Authentication, Authenticator, Denied};
 pub use body::{Body, RequestBody};
 pub use client_results::InvokeError;
 pub use clients::{Client, Clients, Target};

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::auth::Authentication;
 use crate::cors::AllowedOrigins;
 use crate::transport::Transport;
 
@@ -65,6 +66,8 @@ pub struct Options {
     pub body_timeout: Duration,
     /// Lowest version of the negotiation that is served. Default 0.
     pub minimum_negotiate_version: u32,
+    /// Who may connect. Default: anybody, as nobody in particular.
+    pub authentication: Option<Authentication>,
     /// Which pages of other origins may connect. Default: those of this machine.
     pub allowed_origins: AllowedOrigins,
     /// How long a stop waits for calls that were read already. Default 10 s.
@@ -101,6 +104,7 @@ impl Default for Options {
             poll_timeout: Duration::from_secs(90),
             body_timeout: Duration::from_secs(10),
             minimum_negotiate_version: 0,
+            authentication: None,
             allowed_origins: AllowedOrigins::default(),
             drain_calls_timeout: Duration::from_secs(10),
             drain_spread: Duration::from_secs(2),

@@ -19,6 +19,7 @@ use tokio::net::TcpStream;
 
 use crate::frame::Frame;
 use crate::metrics::Metrics;
+use crate::transport::Transport;
 
 /// What became of a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -123,6 +124,14 @@ impl Outbox {
 
     pub(crate) fn socket(&self) -> Option<&TcpStream> {
         self.socket.as_ref()
+    }
+
+    pub(crate) fn transport(&self) -> Transport {
+        match self.drain {
+            Drain::Task => Transport::WebSockets,
+            Drain::Stream => Transport::ServerSentEvents,
+            Drain::Polls => Transport::LongPolling,
+        }
     }
 
     /// Whether what it is given are websocket frames; else whole hub messages without any frame.

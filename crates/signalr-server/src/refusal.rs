@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use hyper::header::{self, HeaderValue};
 use hyper::{Response, StatusCode};
 
+use crate::auth::Denied;
 use crate::body::Body;
 use crate::transport::Transport;
 
@@ -12,22 +13,34 @@ use crate::transport::Transport;
 pub(crate) struct Refusal {
     status: StatusCode,
     text: Cow<'static, str>,
-    /// The client is to come back later.
-    for_now: bool,
+    hint: Option<Hint>,
+}
+
+/// What a client is to do about it.
+#[derive(Debug)]
+enum Hint {
+    ComeBackLater,
+    Authenticate,
+    /// The version of the websocket protocol that is spoken.
+    Version13,
 }
 
 impl Refusal {
     pub(crate) fn status(status: StatusCode) -> Self {
-        Self { status, text: "".into(), for_now: false }
+        Self { status, text: "".into(), hint: None }
     }
 
     fn new(status: StatusCode, text: impl Into<Cow<'static, str>>) -> Self {
-        Self { status, text: text.into(), for_now: false }
+        Self { status, text: text.into(), hint: None }
+    }
+
+    pub(crate) fn no_websocket(status: StatusCode) -> Self {
+        Self { hint: Some(Hint::Version13), ..Self::status(status) }
     }
 
     pub(crate) fn for_now() -> Self {
         let text = "The server cannot take this connection now.".into();
-        Self { status: StatusCode::SERVICE_UNAVAILABLE, text, for_now: true }
+        Self { status: StatusCode::SERVICE_UNAVAILABLE, text, hint: Some(Hint::ComeBackLater) }
     }
 
     pub(crate) fn foreign_origin() -> Self {
@@ -60,6 +73,17 @@ impl Refusal {
     }
 }
 
+impl From<Denied> for Refusal {
+    fn from(denied: Denied) -> Self {
+        match denied {
+            Denied::Unauthenticated => {
+                Self { hint: Some(Hint::Authenticate), ..Self::status(StatusCode::UNAUTHORIZED) }
+            }
+            Denied::Forbidden => Self::status(StatusCode::FORBIDDEN),
+        }
+    }
+}
+
 impl From<Refusal> for Response<Body> {
     fn from(refusal: Refusal) -> Self {
         let mut response = Response::new(Body::default());
@@ -68,9 +92,12 @@ impl From<Refusal> for Response<Body> {
             *response.body_mut() = refusal.text.into_owned().into_bytes().into();
             response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain"));
         }
-        if refusal.for_now {
-            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
-        }
+        let hint = refusal.hint.map(|hint| match hint {
+            Hint::ComeBackLater => (header::RETRY_AFTER, HeaderValue::from_static("5")),
+            Hint::Version13 => (header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13")),
+            Hint::Authenticate => (header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")),
+        });
+        response.headers_mut().extend(hint);
         response
     }
 }

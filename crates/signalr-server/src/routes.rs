@@ -6,10 +6,12 @@ use std::time::Instant;
 
 use bytes::{Buf, Bytes};
 use hyper::header::{self, HeaderName, HeaderValue};
+use hyper::http::request::Parts;
 use hyper::{Method, Request, Response, StatusCode};
 
+use crate::auth::Denied;
 use crate::body::{Body, RequestBody};
-use crate::connection::{self, ConnectionHandle};
+use crate::connection::{self, ConnectionHandle, Who};
 use crate::connection_store::{Claim, Found, Used};
 use crate::ids::{ConnectionId, ConnectionToken};
 use crate::negotiate::negotiate;
@@ -19,6 +21,7 @@ use crate::service::{HubServer, Shared};
 use crate::transport::http::{EventStream, HttpConnection, Input, NotTaken, Poll};
 use crate::transport::websocket::{self, Grant};
 use crate::transport::{Io, Transport};
+use crate::user::User;
 
 impl HubServer {
     /// Answers one request; see [`HubServer`].
@@ -28,13 +31,14 @@ impl HubServer {
             return preflight;
         }
         let origin = request.headers().get(header::ORIGIN).cloned();
-        let mut response = if origins.allows_request(&request) {
+        let answered = if origins.allows_request(&request) {
             self.shared.clone().route_request(request).await
         } else {
             self.shared.metrics.refuse("origin");
             tracing::debug!(?origin, "a page of this origin may not connect; see `allowed_origins`");
-            Refusal::foreign_origin().into()
+            Err(Refusal::foreign_origin())
         };
+        let mut response = answered.unwrap_or_else(Refusal::into);
         origins.apply(origin.as_ref(), response.headers_mut());
         response
     }
@@ -58,58 +62,74 @@ impl Shared {
         }
     }
 
-    async fn route_request<B: RequestBody>(self: Arc<Self>, request: Request<B>) -> Response<Body> {
-        match self.route(request.uri().path()) {
-            None => status(StatusCode::NOT_FOUND),
-            Some(Route::Negotiate) if request.method() != Method::POST => status(StatusCode::METHOD_NOT_ALLOWED),
-            Some(Route::Negotiate) if self.is_draining() => self.unavailable("drain").into(),
-            Some(Route::Negotiate) => self.negotiate(&request),
-            Some(Route::Hub) => match websocket::accept(&request) {
-                Some(Ok(grant)) => self.connect_websocket(request, grant),
-                Some(Err(refused)) => {
-                    let mut response = status(refused);
-                    response.headers_mut().insert(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
-                    response
+    async fn route_request<B: RequestBody>(self: Arc<Self>, request: Request<B>) -> Result<Response<Body>, Refusal> {
+        let (head, body) = request.into_parts();
+        match self.route(head.uri.path()) {
+            None => Err(Refusal::status(StatusCode::NOT_FOUND)),
+            Some(Route::Negotiate) if head.method != Method::POST => {
+                Err(Refusal::status(StatusCode::METHOD_NOT_ALLOWED))
+            }
+            Some(Route::Negotiate) => {
+                self.authenticate(&head).await?;
+                self.negotiate(&head)
+            }
+            Some(Route::Hub) => {
+                let user = self.authenticate(&head).await?;
+                match websocket::accept(&head) {
+                    Some(Ok(grant)) => self.connect_websocket(head, user, grant),
+                    Some(Err(refused)) => Err(Refusal::no_websocket(refused)),
+                    None => self.http_request(head, user, body).await,
                 }
-                None => self.http_request(request).await.unwrap_or_else(Refusal::into),
-            },
+            }
         }
     }
 
-    fn negotiate<B>(&self, request: &Request<B>) -> Response<Body> {
-        let asked = query(request, "negotiateVersion");
-        let Some(document) = negotiate(self, asked.as_deref(), Instant::now()) else {
+    async fn authenticate(&self, head: &Parts) -> Result<Option<User>, Refusal> {
+        let Some(authentication) = &self.options.authentication else { return Ok(None) };
+        let authenticated = authentication.authenticate(head).await;
+        authenticated.inspect_err(|_| self.metrics.refuse("authentication")).map_err(Refusal::from)
+    }
+
+    fn negotiate(&self, head: &Parts) -> Result<Response<Body>, Refusal> {
+        if self.is_draining() {
+            return Err(self.unavailable("drain"));
+        }
+        let asked = query(head, "negotiateVersion");
+        let Some(document) = negotiate(self, asked, Instant::now()) else {
             self.metrics.limit_hit("negotiated");
-            return self.unavailable("negotiated").into();
+            return Err(self.unavailable("negotiated"));
         };
         let mut response = Response::new(serde_json::to_vec(&document).expect("texts always serialise").into());
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        response
+        Ok(response)
     }
 
     /// Grants a websocket: with a negotiated token, or without negotiation.
-    fn connect_websocket<B>(self: Arc<Self>, mut request: Request<B>, grant: Grant) -> Response<Body> {
-        let claimed = self.check(Transport::WebSockets).and_then(|()| self.check_room());
-        let claimed = claimed.and_then(|()| match query(&request, "id") {
-            None => Ok((ConnectionId::random(), None)),
-            Some(presented) => self.claim_websocket(&presented),
-        });
-        let (id, token) = match claimed {
-            Ok(claimed) => claimed,
-            Err(refused) => return refused.into(),
+    fn connect_websocket(
+        self: Arc<Self>,
+        head: Parts,
+        user: Option<User>,
+        grant: Grant,
+    ) -> Result<Response<Body>, Refusal> {
+        self.check(Transport::WebSockets)?;
+        self.check_room()?;
+        let (id, token) = match query(&head, "id") {
+            None => (ConnectionId::random(), None),
+            Some(presented) => self.claim_websocket(presented)?,
         };
         self.connection_began();
-        let upgrade = hyper::upgrade::on(&mut request);
+        let who = Who { user, context: self.hub.context_of(&head) };
+        let upgrade = hyper::upgrade::on(Request::from_parts(head, ()));
         // Nothing of the request may live on in this task: a single kept header would pin the whole head's buffer.
         tokio::spawn(async move {
             match upgrade.await {
                 Ok(upgraded) => {
                     let (mut io, early) = websocket::into_io(upgraded);
                     let socket = if let Io::Socket(socket) = &mut io { socket.take() } else { None };
-                    let outbox = self.outbox(socket, Drain::Task);
-                    tokio::spawn(connection::run(self, ConnectionHandle::new(id, outbox), io, early, token));
+                    let handle = ConnectionHandle::of(id, self.outbox(socket, Drain::Task), who);
+                    tokio::spawn(connection::run(self, handle, io, early, token));
                 }
                 Err(_) => {
                     self.connection_ended();
@@ -117,7 +137,7 @@ impl Shared {
                 }
             }
         });
-        grant.response()
+        Ok(grant.response())
     }
 
     fn claim_websocket(&self, presented: &str) -> Result<(ConnectionId, Option<ConnectionToken>), Refusal> {
@@ -134,33 +154,52 @@ impl Shared {
     }
 
     /// Requests of the transports that need no upgrade.
-    async fn http_request<B: RequestBody>(self: Arc<Self>, request: Request<B>) -> Result<Response<Body>, Refusal> {
-        if ![Method::GET, Method::POST, Method::DELETE].contains(request.method()) {
+    async fn http_request<B: RequestBody>(
+        self: Arc<Self>,
+        head: Parts,
+        user: Option<User>,
+        body: B,
+    ) -> Result<Response<Body>, Refusal> {
+        if ![Method::GET, Method::POST, Method::DELETE].contains(&head.method) {
             return Err(Refusal::status(StatusCode::METHOD_NOT_ALLOWED));
         }
-        let presented = query(&request, "id");
-        let presented = presented.ok_or_else(Refusal::no_id)?;
-        let token = ConnectionToken::parse(&presented).ok_or_else(Refusal::unknown_connection)?;
-        match *request.method() {
-            Method::POST => self.post(token, request.into_body()).await,
-            Method::DELETE => self.delete(token),
-            _ if accepts_event_stream(&request) => self.event_stream(token),
-            _ => self.poll(token).await,
+        let presented = query(&head, "id").ok_or_else(Refusal::no_id)?;
+        let token = ConnectionToken::parse(presented).ok_or_else(Refusal::unknown_connection)?;
+        let found = self.find(token)?;
+        if let Found::Used(Used::Http(connection)) = &found
+            && connection.handle.user_id() != user.as_ref().and_then(|user| user.id.as_deref())
+        {
+            return Err(Denied::Forbidden.into());
+        }
+        match head.method {
+            Method::POST => self.post(found, body).await,
+            Method::DELETE => delete(&found),
+            _ if accepts_event_stream(&head) => self.event_stream(token, head, user),
+            _ => self.poll(token, head, user).await,
         }
     }
 
-    fn event_stream(self: Arc<Self>, token: ConnectionToken) -> Result<Response<Body>, Refusal> {
-        let (connection, is_new) = self.http_connection(token, Transport::ServerSentEvents)?;
+    fn event_stream(
+        self: Arc<Self>,
+        token: ConnectionToken,
+        head: Parts,
+        user: Option<User>,
+    ) -> Result<Response<Body>, Refusal> {
+        let (connection, is_new) = self.http_connection(token, head, user, Transport::ServerSentEvents)?;
         if !is_new {
             return Err(Refusal::status(StatusCode::CONFLICT));
         }
-        let body = Body::events(EventStream::new(connection));
-        Ok(with_headers(body, &EVENT_STREAM))
+        Ok(with_headers(Body::events(EventStream::new(connection)), &EVENT_STREAM))
     }
 
-    async fn poll(self: Arc<Self>, token: ConnectionToken) -> Result<Response<Body>, Refusal> {
+    async fn poll(
+        self: Arc<Self>,
+        token: ConnectionToken,
+        head: Parts,
+        user: Option<User>,
+    ) -> Result<Response<Body>, Refusal> {
         let timeout = self.options.poll_timeout;
-        let (connection, is_new) = self.http_connection(token, Transport::LongPolling)?;
+        let (connection, is_new) = self.http_connection(token, head, user, Transport::LongPolling)?;
         if is_new {
             return Ok(with_headers(Body::default(), &POLL));
         }
@@ -175,16 +214,18 @@ impl Shared {
     fn http_connection(
         self: Arc<Self>,
         token: ConnectionToken,
+        head: Parts,
+        user: Option<User>,
         transport: Transport,
     ) -> Result<(Arc<HttpConnection>, bool), Refusal> {
-        let found = self.find(token)?;
         self.check(transport)?;
-        if let Found::Waiting(_) = found {
+        if let Found::Waiting(_) = self.find(token)? {
             self.check_room()?;
         }
         let drain = if transport == Transport::LongPolling { Drain::Polls } else { Drain::Stream };
         let claim = self.claim(token, |id, early| {
-            let handle = ConnectionHandle::new(id, self.outbox(None, drain));
+            let who = Who { user, context: self.hub.context_of(&head) };
+            let handle = ConnectionHandle::of(id, self.outbox(None, drain), who);
             Used::Http(Arc::new(HttpConnection::new(transport, handle, early)))
         });
         match claim {
@@ -200,13 +241,12 @@ impl Shared {
         }
     }
 
-    async fn post<B: RequestBody>(&self, token: ConnectionToken, body: B) -> Result<Response<Body>, Refusal> {
-        match self.find(token)? {
+    async fn post<B: RequestBody>(&self, found: Found, body: B) -> Result<Response<Body>, Refusal> {
+        match found {
             Found::Used(Used::WebSocket) => Err(Refusal::no_post()),
             Found::Used(Used::Http(connection)) => self.bring(&connection.input, body).await,
             Found::Waiting(early) => {
-                let brought = self.bring(&early, body);
-                let brought = tokio::time::timeout(self.options.disconnect_timeout, brought).await;
+                let brought = tokio::time::timeout(self.options.disconnect_timeout, self.bring(&early, body)).await;
                 brought.unwrap_or_else(|_| Err(Refusal::unknown_connection()))
             }
         }
@@ -228,16 +268,6 @@ impl Shared {
                     input.put(piece).await.map_err(|NotTaken| Refusal::unknown_connection())?;
                 }
             }
-        }
-    }
-
-    fn delete(&self, token: ConnectionToken) -> Result<Response<Body>, Refusal> {
-        match self.find(token)? {
-            Found::Used(Used::Http(connection)) if connection.transport == Transport::LongPolling => {
-                connection.delete();
-                Ok(status(StatusCode::ACCEPTED))
-            }
-            _ => Err(Refusal::no_delete()),
         }
     }
 
@@ -284,16 +314,26 @@ impl Shared {
     }
 }
 
-fn accepts_event_stream<B>(request: &Request<B>) -> bool {
-    let accept = request.headers().get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
+fn delete(found: &Found) -> Result<Response<Body>, Refusal> {
+    match found {
+        Found::Used(Used::Http(connection)) if connection.transport == Transport::LongPolling => {
+            connection.delete();
+            Ok(status(StatusCode::ACCEPTED))
+        }
+        _ => Err(Refusal::no_delete()),
+    }
+}
+
+fn accepts_event_stream(head: &Parts) -> bool {
+    let accept = head.headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
     accept.is_some_and(|accept| accept.contains("text/event-stream"))
 }
 
 /// A parameter of the query; names are compared without case. Ids and versions need no percent-decoding.
-fn query<B>(request: &Request<B>, name: &str) -> Option<String> {
-    let pairs = request.uri().query()?.split('&');
+fn query<'h>(head: &'h Parts, name: &str) -> Option<&'h str> {
+    let pairs = head.uri.query()?.split('&');
     let mut pairs = pairs.map(|pair| pair.split_once('=').unwrap_or((pair, "")));
-    pairs.find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.to_owned())
+    pairs.find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value)
 }
 
 fn status(status: StatusCode) -> Response<Body> {

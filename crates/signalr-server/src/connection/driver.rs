@@ -141,6 +141,9 @@ impl Driver {
                 self.protocol.close(reason);
             }
             self.look_for_polls(now);
+            if self.expiry().is_some_and(|expiry| expiry <= now) {
+                self.protocol.close(CloseReason::Expired);
+            }
             self.poll_calls(&mut buffers.output, cx);
             self.poll_input(buffers, now, cx);
             self.count_input();
@@ -159,6 +162,11 @@ impl Driver {
         {
             self.protocol.handle_end_of_input(true);
         }
+    }
+
+    /// When the credentials of its user end.
+    fn expiry(&self) -> Option<Instant> {
+        self.handle.user()?.expires
     }
 
     fn poll_deadline(&self) -> Option<Instant> {
@@ -305,8 +313,9 @@ impl Driver {
             }
             self.settle(out, now);
         }
-        let running = if let Stage::Running = self.stage { self.poll_deadline() } else { None };
-        let due = [self.protocol_deadline(), self.handle.outbox().deadline(), self.stage.deadline(), running];
+        let is_running = matches!(self.stage, Stage::Running);
+        let while_running = [self.poll_deadline(), self.expiry()].into_iter().flatten().min().filter(|_| is_running);
+        let due = [self.protocol_deadline(), self.handle.outbox().deadline(), self.stage.deadline(), while_running];
         // What was due has been done, or waits for something else than time.
         let Some(due) = due.into_iter().flatten().filter(|due| *due > now).min() else {
             return;

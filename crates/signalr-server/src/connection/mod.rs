@@ -9,6 +9,8 @@ mod raw;
 mod streams;
 mod uploads;
 
+use std::any::Any;
+use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Instant;
 
@@ -21,7 +23,24 @@ use crate::client_results::{Asked, InvokeError, Waiter};
 use crate::frame::Frame;
 use crate::ids::ConnectionId;
 use crate::outbox::{Outbox, Pushed};
+use crate::transport::Transport;
 use crate::user::User;
+
+/// Who a connection belongs to, and what its hub keeps of its first request.
+#[derive(Default)]
+pub(crate) struct Who {
+    pub(crate) user: Option<User>,
+    pub(crate) context: Option<Context>,
+}
+
+/// What [`Hub::context`](crate::Hub::context) made of a request.
+pub(crate) type Context = Box<dyn Any + Send + Sync>;
+
+impl fmt::Debug for Who {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Who").field("user", &self.user).finish_non_exhaustive()
+    }
+}
 
 /// A connection, for sending to it. Cheap to clone; does not keep the connection alive.
 #[derive(Debug, Clone)]
@@ -32,7 +51,7 @@ struct Inner {
     id: ConnectionId,
     outbox: Outbox,
     encoding: OnceLock<Encoding>,
-    user: Option<Box<User>>,
+    who: Option<Box<Who>>,
     membership: Mutex<Membership>,
 }
 
@@ -47,13 +66,11 @@ struct Membership {
 }
 
 impl ConnectionHandle {
-    pub(crate) fn new(id: ConnectionId, outbox: Outbox) -> Self {
-        Self::of_user(id, outbox, None)
-    }
-
-    pub(crate) fn of_user(id: ConnectionId, outbox: Outbox, user: Option<Box<User>>) -> Self {
+    pub(crate) fn of(id: ConnectionId, outbox: Outbox, who: Who) -> Self {
         let (encoding, membership) = (OnceLock::new(), Mutex::default());
-        Self(Arc::new(Inner { id, outbox, encoding, user, membership }))
+        let is_known = who.user.is_some() || who.context.is_some();
+        let who = is_known.then(|| Box::new(who));
+        Self(Arc::new(Inner { id, outbox, encoding, who, membership }))
     }
 
     /// Its public name.
@@ -63,12 +80,21 @@ impl ConnectionHandle {
 
     /// Who it belongs to, if that is known.
     pub fn user(&self) -> Option<&User> {
-        self.0.user.as_deref()
+        self.0.who.as_ref()?.user.as_ref()
     }
 
     /// The id of its user, if there is one.
     pub fn user_id(&self) -> Option<&str> {
         self.user().and_then(|user| user.id.as_deref())
+    }
+
+    pub(crate) fn context(&self) -> Option<&(dyn Any + Send + Sync)> {
+        self.0.who.as_ref()?.context.as_deref()
+    }
+
+    /// What carries it.
+    pub fn transport(&self) -> Transport {
+        self.0.outbox.transport()
     }
 
     /// The encoding it speaks; `None` before its handshake.

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests, which clippy does not know as such")]
 
+mod auth;
 mod calls;
 mod client_results;
 mod common;

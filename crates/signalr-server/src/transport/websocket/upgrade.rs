@@ -4,8 +4,9 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use hyper::header::{self, HeaderMap, HeaderValue};
+use hyper::http::request::Parts;
 use hyper::upgrade::Upgraded;
-use hyper::{Method, Request, Response, StatusCode};
+use hyper::{Method, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use sha1::{Digest, Sha1};
 use tokio::net::TcpStream;
@@ -36,14 +37,14 @@ impl Grant {
 }
 
 /// Whether this is a request for a websocket, and if so how it is granted or the status that refuses it.
-pub(crate) fn accept<B>(request: &Request<B>) -> Option<Result<Grant, StatusCode>> {
-    let headers = request.headers();
-    let protocol = request.extensions().get::<hyper::ext::Protocol>();
-    if request.method() == Method::CONNECT && protocol.is_some_and(|protocol| protocol.as_str() == "websocket") {
+pub(crate) fn accept(request: &Parts) -> Option<Result<Grant, StatusCode>> {
+    let headers = &request.headers;
+    let protocol = request.extensions.get::<hyper::ext::Protocol>();
+    if request.method == Method::CONNECT && protocol.is_some_and(|protocol| protocol.as_str() == "websocket") {
         let is_13 = headers.get(header::SEC_WEBSOCKET_VERSION).is_some_and(|version| version == "13");
         return Some(if is_13 { Ok(Grant::Connect) } else { Err(StatusCode::BAD_REQUEST) });
     }
-    let asked = request.method() == Method::GET
+    let asked = request.method == Method::GET
         && has_token(headers, header::CONNECTION, "upgrade")
         && has_token(headers, header::UPGRADE, "websocket");
     asked.then(|| {
@@ -79,14 +80,16 @@ pub(crate) fn into_io(upgraded: Upgraded) -> (Io, Bytes) {
 
 #[cfg(test)]
 mod tests {
+    use hyper::Request;
+
     use super::*;
 
-    fn request(headers: &[(&str, &str)]) -> Request<()> {
+    fn request(headers: &[(&str, &str)]) -> Parts {
         let mut request = Request::get("/hub");
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        request.body(()).unwrap()
+        request.body(()).unwrap().into_parts().0
     }
 
     #[test]
