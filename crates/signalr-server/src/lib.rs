@@ -21,7 +21,7 @@
 //! # Ok(()) }
 //! ```
 //!
-//! So far: WebSockets and JSON. Other transports, MessagePack, streams and client results have their places but are not
+//! So far: WebSockets, JSON and MessagePack. Other transports, streams and client results have their places but are not
 //! there yet.
 
 mod call;
@@ -51,4 +51,5 @@ pub use ids::ConnectionId;
 pub use options::Options;
 pub use outbox::Pushed;
 pub use service::{Body, HubServer};
+pub use signalr_proto::value;
 pub use signalr_proto::{CloseReason, Encoding, ErrorDetail, FromArguments, Options as ProtocolOptions};

@@ -253,7 +253,7 @@ impl Calls {
             Ok(completion) => encoding.encode(
                 &HubMessage::Completion {
                     invocation_id: (&**invocation_id).into(),
-                    outcome: Outcome::Result(completion.payload()),
+                    outcome: Outcome::Result(completion.payload(encoding)),
                 },
                 out,
             ),

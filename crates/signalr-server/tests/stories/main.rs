@@ -7,6 +7,7 @@ mod common;
 mod embed;
 mod ending;
 mod http;
+mod messagepack;
 mod pipeline;
 mod sends;
 mod slow;

@@ -2,7 +2,8 @@
 
 use serde::Serialize;
 
-use crate::encoding::EncodeError;
+use crate::encoding::messagepack::to_json;
+use crate::encoding::{EncodeError, ValueError};
 use crate::framing::RECORD_SEPARATOR;
 use crate::message::{HubMessage, Invocation, Outcome};
 use crate::payload::Payload;
@@ -60,6 +61,44 @@ pub fn encode_invocation<A: Serialize + ?Sized>(
     written
 }
 
+/// Appends a stream item; see [`Encoding::encode_stream_item`](crate::Encoding::encode_stream_item).
+pub fn encode_stream_item<T: Serialize + ?Sized>(
+    invocation_id: &str,
+    item: &T,
+    out: &mut Vec<u8>,
+) -> Result<(), EncodeError> {
+    encode_with_value((2, invocation_id), ("item", item), out)
+}
+
+/// Appends a completion with a result; see [`Encoding::encode_completion`](crate::Encoding::encode_completion).
+pub fn encode_completion<T: Serialize + ?Sized>(
+    invocation_id: &str,
+    result: &T,
+    out: &mut Vec<u8>,
+) -> Result<(), EncodeError> {
+    encode_with_value((3, invocation_id), ("result", result), out)
+}
+
+fn encode_with_value<T: Serialize + ?Sized>(
+    (kind, invocation_id): (u8, &str),
+    (member, value): (&str, &T),
+    out: &mut Vec<u8>,
+) -> Result<(), EncodeError> {
+    let start = out.len();
+    begin(kind, Some(invocation_id), out);
+    write_name(member, out);
+    match serde_json::to_writer(&mut *out, value) {
+        Ok(()) => {
+            end(out);
+            Ok(())
+        }
+        Err(error) => {
+            out.truncate(start);
+            Err(ValueError::from(error).into())
+        }
+    }
+}
+
 /// Appends a JSON string.
 pub(crate) fn write_string(text: &str, out: &mut Vec<u8>) {
     serde_json::to_writer(out, text).expect("a string always serialises, and a Vec takes every write");
@@ -83,7 +122,7 @@ fn write_call(kind: u8, call: &Invocation<'_>, out: &mut Vec<u8>) {
 
 fn write_arguments<A: Serialize + ?Sized>(arguments: &A, out: &mut Vec<u8>) -> Result<(), EncodeError> {
     let start = out.len();
-    serde_json::to_writer(&mut *out, arguments)?;
+    serde_json::to_writer(&mut *out, arguments).map_err(ValueError::from)?;
     match &out[start..] {
         [b'[', ..] => Ok(()),
         b"null" => {
@@ -115,9 +154,17 @@ fn write_text(member: &str, text: &str, out: &mut Vec<u8>) {
 }
 
 fn write_member(member: &str, value: Payload<'_>, out: &mut Vec<u8>) {
-    let Payload::Json(text) = value;
     write_name(member, out);
-    out.extend_from_slice(text.as_bytes());
+    match value {
+        Payload::Json(text) => out.extend_from_slice(text.as_bytes()),
+        Payload::MessagePack(bytes) => {
+            let start = out.len();
+            if to_json(bytes, out).is_err() {
+                out.truncate(start);
+                out.extend_from_slice(b"null");
+            }
+        }
+    }
 }
 
 fn write_name(member: &str, out: &mut Vec<u8>) {

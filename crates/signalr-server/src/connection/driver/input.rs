@@ -134,11 +134,11 @@ impl Driver {
                 (Some(Event::Opened), _) => self.open(out, now, cx),
                 (Some(Event::Message { frame, message: HubMessage::Invocation(call) }), Some(encoding)) => {
                     if !self.calls.has_slot() || !self.calls.has_room() {
-                        let whole = before.len() - rest.len() == frame.len() + 1;
+                        let whole = before.len() - rest.len() == frame.len();
                         return if whole {
                             Taken::From(input.len() - before.len())
                         } else {
-                            Taken::Copied([frame, b"\x1e", rest].concat())
+                            Taken::Copied([frame, rest].concat())
                         };
                     }
                     let caller = Caller { handle: self.handle.clone(), server: Arc::downgrade(&self.server) };
