@@ -86,7 +86,7 @@ impl<'a> Arguments<'a> {
 }
 
 /// Tuples that the arguments of a call bind to, from any encoding: `()`, `(A,)` … up to eight types that implement
-/// [`Deserialize`].
+/// [`Deserialize`]; for what looks different in the encodings see [`value`](crate::value).
 pub trait FromArguments: Sized {
     /// Binds by position; see [`Arguments::bind`].
     fn from_arguments(arguments: Arguments<'_>) -> Result<Self, BindError>;

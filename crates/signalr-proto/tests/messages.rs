@@ -194,6 +194,20 @@ mod erased {
 }
 
 #[test]
+fn values_without_a_form_in_the_other_encoding_leave_a_readable_message() {
+    let surrogate = r#"{"type":1,"target":"t","arguments":["\ud800"]}"#;
+    let extension = b"\x96\x01\x80\xc0\xa1t\x91\xd4\x05\x00\x90";
+    let item = b"\x94\x02\x80\xa11\xd4\x05\x00";
+    for (encoding, frame, other, expected) in [
+        (Encoding::Json, surrogate.as_bytes(), Encoding::MessagePack, &b"\x08\x96\x01\x80\xc0\xa1t\x90\x90"[..]),
+        (Encoding::MessagePack, extension, Encoding::Json, b"{\"type\":1,\"target\":\"t\",\"arguments\":[]}\x1e"),
+        (Encoding::MessagePack, item, Encoding::Json, b"{\"type\":2,\"invocationId\":\"1\",\"item\":null}\x1e"),
+    ] {
+        assert_eq!(encode(other, &encoding.decode(frame).unwrap().unwrap()), expected);
+    }
+}
+
+#[test]
 fn messages_of_any_length_have_the_right_prefix() {
     for length in
         [0, 50, 100, 110, 111, 112, 113, 114, 115, 116, 117, 118, 119, 120, 130, 16_350, 16_370, 16_390, 70_000]

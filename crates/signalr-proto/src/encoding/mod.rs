@@ -78,7 +78,7 @@ impl Encoding {
     /// Appends one whole message, separator or length prefix included.
     ///
     /// A payload in the other encoding is converted as [`AnyValue`](crate::value::AnyValue) is; one that has no form in
-    /// this encoding becomes null.
+    /// this encoding becomes null, arguments an empty array.
     pub fn encode(self, message: &HubMessage<'_>, out: &mut Vec<u8>) {
         match self {
             Self::Json => json::encode(message, out),

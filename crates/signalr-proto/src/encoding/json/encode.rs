@@ -107,7 +107,8 @@ pub(crate) fn write_string(text: &str, out: &mut Vec<u8>) {
 fn write_call(kind: u8, call: &Invocation<'_>, out: &mut Vec<u8>) {
     begin(kind, call.invocation_id.as_deref(), out);
     write_text("target", &call.target, out);
-    write_member("arguments", call.arguments.payload(), out);
+    write_name("arguments", out);
+    write_payload(call.arguments.payload(), b"[]", out);
     if !call.stream_ids.is_empty() {
         out.extend_from_slice(b",\"streamIds\":[");
         for (index, id) in call.stream_ids.iter().enumerate() {
@@ -155,13 +156,18 @@ fn write_text(member: &str, text: &str, out: &mut Vec<u8>) {
 
 fn write_member(member: &str, value: Payload<'_>, out: &mut Vec<u8>) {
     write_name(member, out);
+    write_payload(value, b"null", out);
+}
+
+/// Writes a value, or what stands for one that has no form in JSON.
+fn write_payload(value: Payload<'_>, otherwise: &[u8], out: &mut Vec<u8>) {
     match value {
         Payload::Json(text) => out.extend_from_slice(text.as_bytes()),
         Payload::MessagePack(bytes) => {
             let start = out.len();
             if to_json(bytes, out).is_err() {
                 out.truncate(start);
-                out.extend_from_slice(b"null");
+                out.extend_from_slice(otherwise);
             }
         }
     }

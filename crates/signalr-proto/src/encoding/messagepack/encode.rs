@@ -17,7 +17,7 @@ pub fn encode(message: &HubMessage<'_>, out: &mut Vec<u8>) {
         HubMessage::Invocation(call) => write_call(1, call, out),
         HubMessage::StreamItem { invocation_id, item } => {
             begin(4, 2, Some(invocation_id), out);
-            write_payload(*item, out);
+            write_payload(*item, NIL, out);
         }
         HubMessage::Completion { invocation_id, outcome } => write_completion(invocation_id, outcome, out),
         HubMessage::StreamInvocation(call) => write_call(4, call, out),
@@ -46,7 +46,7 @@ pub fn encode_invocation<A: Serialize + ?Sized>(
     write::text(target, out);
     let written = write_arguments(arguments, out);
     // No stream ids.
-    out.push(0x90);
+    out.push(EMPTY_ARRAY);
     body.end_if(written, out)
 }
 
@@ -110,7 +110,7 @@ fn write_arguments<A: Serialize + ?Sized>(arguments: &A, out: &mut Vec<u8>) -> R
     match Reader::new(&out[start..]).peek() {
         Ok(Token::Array(_)) => Ok(()),
         Ok(Token::Nil) => {
-            out[start] = 0x90;
+            out[start] = EMPTY_ARRAY;
             Ok(())
         }
         _ => Err(EncodeError::NotASequence),
@@ -120,7 +120,7 @@ fn write_arguments<A: Serialize + ?Sized>(arguments: &A, out: &mut Vec<u8>) -> R
 fn write_call(kind: u8, call: &Invocation<'_>, out: &mut Vec<u8>) {
     begin(6, kind, call.invocation_id.as_deref(), out);
     write::text(&call.target, out);
-    write_payload(call.arguments.payload(), out);
+    write_payload(call.arguments.payload(), EMPTY_ARRAY, out);
     write::array_head(call.stream_ids.len() as u32, out);
     for id in &call.stream_ids {
         write::text(id, out);
@@ -137,7 +137,7 @@ fn write_completion(invocation_id: &str, outcome: &Outcome<'_>, out: &mut Vec<u8
         Outcome::Void => out.push(VOID),
         Outcome::Result(value) => {
             out.push(RESULT);
-            write_payload(*value, out);
+            write_payload(*value, NIL, out);
         }
     }
 }
@@ -160,18 +160,22 @@ fn write_id(text: Option<&str>, out: &mut Vec<u8>) {
     }
 }
 
-fn write_payload(value: Payload<'_>, out: &mut Vec<u8>) {
+/// Writes a value, or what stands for one that has no form in MessagePack.
+fn write_payload(value: Payload<'_>, otherwise: u8, out: &mut Vec<u8>) {
     match value {
         Payload::MessagePack(bytes) => out.extend_from_slice(bytes),
         Payload::Json(text) => {
             let start = out.len();
             if from_json(text, out).is_err() {
                 out.truncate(start);
-                write::nil(out);
+                out.push(otherwise);
             }
         }
     }
 }
+
+const NIL: u8 = 0xc0;
+const EMPTY_ARRAY: u8 = 0x90;
 
 const ERROR: u8 = 1;
 const VOID: u8 = 2;
