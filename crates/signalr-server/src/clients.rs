@@ -69,7 +69,8 @@ impl Target {
     /// Messages to one connection keep the order of their sends. Answers to calls are gathered to the end of a turn: what
     /// a method sends to its own caller may come before the answers to earlier calls that arrived with it.
     pub async fn send<A: Serialize + ?Sized>(self, target: &str, arguments: &A) -> Result<(), SendError> {
-        let mut frame: Option<Frame> = None;
+        // One for each encoding in use.
+        let mut frames: Vec<Frame> = Vec::new();
         let now = Instant::now();
         for (index, member) in self.members.iter().enumerate() {
             // Writes to many sockets take long enough to hold up timers and other tasks.
@@ -79,15 +80,14 @@ impl Target {
             let Some(encoding) = member.encoding() else {
                 continue;
             };
-            let frame = match &frame {
-                Some(frame) if frame.encoding() == encoding => frame,
-                _ => {
-                    let mut builder = FrameBuilder::new(encoding);
-                    builder.invocation(target, arguments)?;
-                    frame.insert(builder.finish())
-                }
-            };
-            let _: Pushed = member.push(frame, now);
+            let known = frames.iter().position(|frame| frame.encoding() == encoding);
+            let known = known.unwrap_or(frames.len());
+            if known == frames.len() {
+                let mut builder = FrameBuilder::new(encoding);
+                builder.invocation(target, arguments)?;
+                frames.push(builder.finish());
+            }
+            let _: Pushed = member.push(&frames[known], now);
         }
         Ok(())
     }
