@@ -89,6 +89,13 @@ fn announced_lengths_cost_nothing() {
 }
 
 #[test]
+fn elements_that_do_not_fit_cost_no_room_for_all_that_are_there() {
+    let nils = [&[0xdc, 0x13, 0x88][..], &[0xc0; 5_000]].concat();
+    let used = allocated(|| assert!(Payload::MessagePack(&nils).decode::<Vec<[[u64; 8]; 8]>>().is_err()));
+    assert!(used < 50_000, "{used}");
+}
+
+#[test]
 fn a_plain_call_is_decoded_without_allocating() {
     let frames: [(Encoding, &[u8]); 2] = [
         (Encoding::Json, br#"{"type":1,"invocationId":"7","target":"Move","arguments":[3,"up"]}"#),
