@@ -170,6 +170,9 @@ fn a_payload_nobody_checked_does_not_overflow_the_stack_either() {
     assert!(payload.decode::<serde::de::IgnoredAny>().is_err());
     assert!(payload.decode::<signalr_proto::value::AnyValue>().is_err());
     assert!(payload.decode::<Box<serde_json::value::RawValue>>().is_err());
+    let mut converted = Vec::new();
+    Encoding::Json.encode(&HubMessage::StreamItem { invocation_id: "1".into(), item: payload }, &mut converted);
+    assert_eq!(converted, b"{\"type\":2,\"invocationId\":\"1\",\"item\":null}\x1e");
     let json = "[".repeat(100_000);
     assert!(Payload::Json(&json).decode::<serde_json::Value>().is_err());
 }
