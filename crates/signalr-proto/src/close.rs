@@ -42,6 +42,8 @@ pub enum CloseReason {
         /// Whether it is for the client to know, whatever is told of errors otherwise.
         for_client: bool,
     },
+    /// After a reconnect the peer goes on behind messages that never came.
+    Gap,
     /// The server is stopping.
     Draining,
     /// The credentials of the peer have expired; it may come back with new ones.
@@ -93,7 +95,7 @@ impl CloseReason {
         match self {
             Self::Ended => "server",
             Self::PeerClosed(_) | Self::TransportEnded => "client",
-            Self::Handshake(_) | Self::Protocol(_) | Self::CutOff | Self::Transport(_) => "protocol",
+            Self::Handshake(_) | Self::Protocol(_) | Self::CutOff | Self::Transport(_) | Self::Gap => "protocol",
             Self::MessageTooLarge { .. } => "limit",
             Self::PeerTimeout => "idle",
             Self::TooSlow | Self::WriteStalled => "slow",
@@ -108,6 +110,9 @@ impl CloseReason {
             Self::Protocol(text) => format!("InvalidDataException: {text}"),
             Self::MessageTooLarge { limit } => {
                 format!("InvalidDataException: The maximum message size of {limit}B was exceeded.")
+            }
+            Self::Gap => {
+                "InvalidOperationException: Sequence ID greater than amount of messages we've received.".to_owned()
             }
             Self::CutOff => "InvalidDataException: Connection terminated while reading a message.".to_owned(),
             Self::PeerTimeout => "OperationCanceledException: Client hasn't sent a message/ping within the configured \

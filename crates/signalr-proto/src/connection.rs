@@ -9,6 +9,7 @@ use crate::encoding::{Encoding, TransferFormat};
 use crate::framing::{FrameError, Frames, Framing};
 use crate::handshake::{self, HandshakeError, Offer, Request};
 use crate::message::HubMessage;
+use crate::sequence::{Gap, Received};
 
 /// Protocol settings of a connection.
 #[derive(Debug, Clone)]
@@ -59,6 +60,8 @@ pub struct Connection {
     transfer_format: TransferFormat,
     /// Stateful reconnect was negotiated.
     stateful: bool,
+    /// Numbers of what the peer sends, once the handshake has agreed on them.
+    received: Option<Box<Received>>,
     frames: Frames,
     /// Written by `Output::Send`, most of the time empty and without memory of its own.
     unsent: Vec<u8>,
@@ -73,7 +76,7 @@ pub struct Connection {
 pub enum Event<'a> {
     /// The handshake succeeded. Take the outputs before sending anything else: the response comes first.
     Opened,
-    /// A message for the hub or the application; Ack and Sequence too if the connection
+    /// A message for the hub or the application; Ack too if the connection
     /// [is stateful](Connection::is_stateful).
     Message {
         /// Its bytes, with separator or length prefix, for a caller that cannot take it now and will present it again.
@@ -144,6 +147,7 @@ impl Connection {
             phase: Phase::Handshake { deadline: now + options.handshake_timeout, asked },
             transfer_format: TransferFormat::Binary,
             stateful: false,
+            received: None,
             frames: Frames::default(),
             unsent: Vec::new(),
             ended: None,
@@ -199,12 +203,36 @@ impl Connection {
             }
             Ok(Some(HubMessage::Ack { .. } | HubMessage::Sequence { .. })) if !is_stateful => Some(Event::Handled),
             Ok(None) => Some(Event::Handled),
+            Ok(Some(message)) if is_stateful => match self.received.get_or_insert_default().takes(&message, now) {
+                Ok(true) => Some(Event::Message { frame: frame.wire, message }),
+                Ok(false) => Some(Event::Handled),
+                Err(Gap) => {
+                    end.end(CloseReason::Gap, Some(encoding), detail);
+                    None
+                }
+            },
             Ok(Some(message)) => Some(Event::Message { frame: frame.wire, message }),
             Err(error) => {
                 end.end(CloseReason::Protocol(error.to_string()), Some(encoding), detail);
                 None
             }
         }
+    }
+
+    /// The message that [`receive`](Self::receive) gave last is presented again later.
+    pub fn put_back(&mut self) {
+        if let Some(received) = &mut self.received {
+            received.put_back();
+        }
+    }
+
+    /// Another transport carries a [stateful](Self::is_stateful) connection from here on: what had begun to arrive on the
+    /// old one is forgotten, and messages that come again are passed over.
+    pub fn handle_reattached(&mut self, now: Instant) {
+        self.frames = Frames::default();
+        self.received.get_or_insert_default().reattached();
+        self.handle_resumed(now);
+        self.last_sent = now;
     }
 
     /// The input has ended: by the transport's own goodbye, or without one.
@@ -242,13 +270,14 @@ impl Connection {
             Phase::Handshake { deadline, .. } => Some(deadline),
             Phase::Open(_) => {
                 let ping = self.last_sent + self.options.keep_alive_interval;
-                Some(self.peer_deadline().map_or(ping, |deadline| deadline.min(ping)))
+                let ack = self.received.as_ref().and_then(|received| received.ack_due());
+                [Some(ping), self.peer_deadline(), ack].into_iter().flatten().min()
             }
             Phase::Ended => None,
         }
     }
 
-    /// Pings, or gives up, as due at `now`.
+    /// Pings, acknowledges, or gives up, as due at `now`.
     pub fn handle_timeout(&mut self, now: Instant) {
         match self.phase {
             Phase::Handshake { deadline, .. } if now >= deadline => {
@@ -258,9 +287,14 @@ impl Connection {
             Phase::Open(_) if self.peer_deadline().is_some_and(|deadline| now >= deadline) => {
                 self.close(CloseReason::PeerTimeout);
             }
-            Phase::Open(agreed) if now >= self.last_sent + self.options.keep_alive_interval => {
-                agreed.encoding.encode(&HubMessage::Ping, &mut self.unsent);
-                self.last_sent = now;
+            Phase::Open(agreed) => {
+                if let Some(ack) = self.received.as_mut().and_then(|received| received.ack(now)) {
+                    agreed.encoding.encode(&ack, &mut self.unsent);
+                }
+                if now >= self.last_sent + self.options.keep_alive_interval {
+                    agreed.encoding.encode(&HubMessage::Ping, &mut self.unsent);
+                    self.last_sent = now;
+                }
             }
             _ => {}
         }
@@ -296,7 +330,7 @@ impl Connection {
     }
 
     /// Whether both sides number and acknowledge messages: it was [negotiated](Self::stateful), and the handshake says
-    /// version 2. Then Ack and Sequence are given to the caller; otherwise they mean nothing and are passed over.
+    /// version 2. Then Ack is given to the caller, and Sequence obeyed; otherwise they mean nothing and are passed over.
     pub fn is_stateful(&self) -> bool {
         self.stateful && self.version() == Some(STATEFUL_VERSION)
     }

@@ -27,6 +27,7 @@ pub mod handshake;
 pub mod message;
 pub mod negotiate;
 pub mod payload;
+mod sequence;
 pub mod value;
 
 pub use close::{CloseReason, ErrorDetail};

@@ -19,6 +19,9 @@ pub enum NegotiateResponse {
         /// Secret of the connection, the `id` of later requests; left out in version 0.
         #[serde(skip_serializing_if = "Option::is_none")]
         connection_token: Option<String>,
+        /// Whether the connection survives a broken websocket. Told only to clients that ask for it.
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        use_stateful_reconnect: bool,
         /// In order of preference.
         available_transports: Vec<AvailableTransport>,
     },
@@ -85,6 +88,7 @@ mod tests {
             negotiate_version: 1,
             connection_id: "i".into(),
             connection_token: Some("t".into()),
+            use_stateful_reconnect: false,
             available_transports: vec![WEB_SOCKETS],
         };
         assert_eq!(

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
 
-use crate::connection::ConnectionHandle;
+use crate::connection::{ConnectionHandle, Reattach};
 use crate::ids::{ConnectionId, ConnectionToken};
 use crate::transport::http::{HttpConnection, Input};
 
@@ -25,9 +25,17 @@ pub(crate) struct ConnectionStore {
 
 #[derive(Debug)]
 struct Negotiated {
-    id: ConnectionId,
+    waiting: Waiting,
     state: State,
-    since: Instant,
+}
+
+/// What was negotiated.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Waiting {
+    pub(crate) id: ConnectionId,
+    /// The connection may survive its websocket.
+    pub(crate) is_stateful: bool,
+    pub(crate) since: Instant,
 }
 
 #[derive(Debug)]
@@ -41,14 +49,16 @@ enum State {
 #[derive(Debug, Clone)]
 pub(crate) enum Used {
     WebSocket,
+    /// One that may be taken over by another.
+    Stateful(Arc<Reattach>),
     Http(Arc<HttpConnection>),
 }
 
 /// What a request that would open a connection finds.
 #[derive(Debug)]
 pub(crate) enum Claim {
-    /// It opens the connection of this id.
-    Granted(ConnectionId, Used),
+    /// It opens the connection.
+    Granted(Used),
     /// The connection is open already.
     InUse(Used),
     /// There is none, or no longer.
@@ -68,11 +78,11 @@ impl ConnectionStore {
     pub(crate) fn negotiate(
         &self,
         token: ConnectionToken,
-        id: ConnectionId,
-        now: Instant,
+        negotiated: Waiting,
         timeout: Duration,
         limit: usize,
     ) -> bool {
+        let now = negotiated.since;
         let mut unused = self.unused.lock().unwrap_or_else(PoisonError::into_inner);
         while let Some((since, oldest)) = unused.front().copied() {
             let is_waiting = self.tokens.get(&oldest).is_some_and(|entry| entry.is_waiting());
@@ -94,7 +104,7 @@ impl ConnectionStore {
         }
         unused.push_back((now, token));
         self.waiting.fetch_add(1, Ordering::Relaxed);
-        self.tokens.insert(token, Negotiated { id, state: State::Waiting(None), since: now });
+        self.tokens.insert(token, Negotiated { waiting: negotiated, state: State::Waiting(None) });
         true
     }
 
@@ -104,7 +114,7 @@ impl ConnectionStore {
         token: ConnectionToken,
         now: Instant,
         timeout: Duration,
-        begin: impl FnOnce(ConnectionId, Arc<Input>) -> Used,
+        begin: impl FnOnce(Waiting, Arc<Input>) -> Used,
     ) -> Claim {
         let Entry::Occupied(mut entry) = self.tokens.entry(token) else {
             return Claim::Unknown;
@@ -114,21 +124,21 @@ impl ConnectionStore {
             State::Waiting(early) => early.take(),
         };
         self.waiting.fetch_sub(1, Ordering::Relaxed);
-        if now.saturating_duration_since(entry.get().since) >= timeout {
+        if now.saturating_duration_since(entry.get().waiting.since) >= timeout {
             entry.remove();
             early.inspect(|early| early.end());
             return Claim::Unknown;
         }
-        let id = entry.get().id;
-        let used = begin(id, early.unwrap_or_default());
+        let waiting = entry.get().waiting;
+        let used = begin(waiting, early.unwrap_or_default());
         entry.get_mut().state = State::Used(used.clone());
-        Claim::Granted(id, used)
+        Claim::Granted(used)
     }
 
     /// The connection of this token; `None` if there is none, or no longer.
     pub(crate) fn find(&self, token: ConnectionToken, now: Instant, timeout: Duration) -> Option<Found> {
         let mut entry = self.tokens.get_mut(&token)?;
-        let is_late = now.saturating_duration_since(entry.since) >= timeout;
+        let is_late = now.saturating_duration_since(entry.waiting.since) >= timeout;
         match &mut entry.state {
             State::Used(used) => Some(Found::Used(used.clone())),
             State::Waiting(_) if is_late => None,
@@ -176,7 +186,7 @@ impl Negotiated {
         match &self.state {
             State::Waiting(early) => drop(early.as_ref().inspect(|early| early.end())),
             State::Used(Used::Http(connection)) => connection.input.end(),
-            State::Used(Used::WebSocket) => {}
+            State::Used(Used::WebSocket | Used::Stateful(_)) => {}
         }
     }
 }
@@ -194,16 +204,20 @@ mod tests {
     fn a_token_opens_one_connection_once_and_in_time() {
         let (store, now) = (ConnectionStore::default(), Instant::now());
         let (token, id) = (ConnectionToken::random(), ConnectionId::random());
-        assert!(store.negotiate(token, id, now, TIMEOUT, 10));
+        assert!(store.negotiate(token, waiting(id, now), TIMEOUT, 10));
         assert!(matches!(claim(&store, ConnectionToken::random(), now), Claim::Unknown));
-        assert!(matches!(claim(&store, token, now), Claim::Granted(granted, _) if granted == id));
+        assert!(matches!(claim(&store, token, now), Claim::Granted(Used::WebSocket)));
         assert!(matches!(claim(&store, token, now), Claim::InUse(Used::WebSocket)));
         store.forget_token(token);
         assert!(matches!(claim(&store, token, now), Claim::Unknown));
 
         let late = ConnectionToken::random();
-        store.negotiate(late, id, now, TIMEOUT, 10);
+        store.negotiate(late, waiting(id, now), TIMEOUT, 10);
         assert!(matches!(claim(&store, late, now + TIMEOUT), Claim::Unknown));
+    }
+
+    fn waiting(id: ConnectionId, since: Instant) -> Waiting {
+        Waiting { id, is_stateful: false, since }
     }
 
     fn claim(store: &ConnectionStore, token: ConnectionToken, now: Instant) -> Claim {
@@ -213,7 +227,8 @@ mod tests {
     #[test]
     fn unused_tokens_are_bounded_and_make_room_when_their_time_is_up() {
         let (store, now) = (ConnectionStore::default(), Instant::now());
-        let negotiate = |now| store.negotiate(ConnectionToken::random(), ConnectionId::random(), now, TIMEOUT, 2);
+        let negotiate =
+            |now| store.negotiate(ConnectionToken::random(), waiting(ConnectionId::random(), now), TIMEOUT, 2);
         assert!(negotiate(now) && negotiate(now));
         assert!(!negotiate(now));
         assert!(negotiate(now + TIMEOUT));
@@ -225,13 +240,13 @@ mod tests {
         let (store, now) = (ConnectionStore::default(), Instant::now());
         let negotiate = || {
             let token = ConnectionToken::random();
-            assert!(store.negotiate(token, ConnectionId::random(), now, TIMEOUT, 2));
+            assert!(store.negotiate(token, waiting(ConnectionId::random(), now), TIMEOUT, 2));
             token
         };
         negotiate();
         for _ in 0..1_000 {
             let used = negotiate();
-            assert!(matches!(claim(&store, used, now), Claim::Granted(..)));
+            assert!(matches!(claim(&store, used, now), Claim::Granted(_)));
             store.forget_token(used);
         }
         assert_eq!((store.waiting(), store.tokens.len()), (1, 1));

@@ -126,7 +126,7 @@ mod tests {
 
     fn connect(shared: &Shared, user: Option<&str>) -> ConnectionHandle {
         let second = Duration::from_secs(1);
-        let bounds = Bounds { bytes: 1, frames: 1, total_bytes: 1, age: second, stall: second };
+        let bounds = Bounds { bytes: 1, frames: 1, total_bytes: 1, unacknowledged: 1, age: second, stall: second };
         let outbox = Outbox::new(None, Drain::Task, Arc::new(bounds), shared.metrics.clone(), Instant::now());
         let who = Who { user: user.map(User::new), context: None };
         let handle = ConnectionHandle::of(ConnectionId::random(), outbox, who);

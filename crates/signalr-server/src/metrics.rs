@@ -12,6 +12,7 @@ use prometheus_client::registry::Registry;
 pub struct Metrics {
     pub(crate) connections: Gauge,
     pub(crate) negotiated: Gauge,
+    pub(crate) detached: Gauge,
     opened: Counter,
     closed: Family<Reason, Counter>,
     refused: Family<Reason, Counter>,
@@ -75,6 +76,7 @@ impl Default for Metrics {
         Self {
             connections: Gauge::default(),
             negotiated: Gauge::default(),
+            detached: Gauge::default(),
             opened: Counter::default(),
             closed: Family::default(),
             refused: Family::default(),
@@ -101,6 +103,11 @@ impl Metrics {
     pub fn register(&self, registry: &mut Registry) {
         registry.register("connections", "Open connections", self.connections.clone());
         registry.register("negotiated_connections", "Negotiated connections not used yet", self.negotiated.clone());
+        registry.register(
+            "detached_connections",
+            "Connections whose websocket has broken off and that wait for another",
+            self.detached.clone(),
+        );
         registry.register("connections_opened", "Connections whose handshake succeeded", self.opened.clone());
         registry.register("connections_closed", "Connections ended, by reason", self.closed.clone());
         registry.register(

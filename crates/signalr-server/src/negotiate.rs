@@ -4,13 +4,21 @@ use std::time::Instant;
 
 use signalr_proto::negotiate::{NegotiateResponse, agree_version};
 
+use crate::connection_store::Waiting;
 use crate::ids::{ConnectionId, ConnectionToken};
 use crate::service::Shared;
+use crate::transport::Transport;
+
+/// What the query of a negotiation asks for.
+pub(crate) struct Asked<'q> {
+    pub(crate) version: Option<&'q str>,
+    pub(crate) stateful_reconnect: bool,
+}
 
 /// The document for a client that asked for this version, or `None` when too many connections wait to be used.
-pub(crate) fn negotiate(server: &Shared, asked: Option<&str>, now: Instant) -> Option<NegotiateResponse> {
+pub(crate) fn negotiate(server: &Shared, asked: Asked<'_>, now: Instant) -> Option<NegotiateResponse> {
     let options = &server.options;
-    let version = match agree_version(asked) {
+    let version = match agree_version(asked.version) {
         Ok(version) => version,
         Err(error) => return Some(NegotiateResponse::Refused { error }),
     };
@@ -20,12 +28,18 @@ pub(crate) fn negotiate(server: &Shared, asked: Option<&str>, now: Instant) -> O
     }
     let id = ConnectionId::random();
     let token = if version == 0 { ConnectionToken::version_0(id) } else { ConnectionToken::random() };
-    let kept = server.store.negotiate(token, id, now, options.disconnect_timeout, options.max_negotiated);
+    let is_stateful = asked.stateful_reconnect
+        && options.stateful_reconnect
+        && options.transports.contains(&Transport::WebSockets)
+        && server.raw.is_none();
+    let waiting = Waiting { id, is_stateful, since: now };
+    let kept = server.store.negotiate(token, waiting, options.disconnect_timeout, options.max_negotiated);
     server.metrics.negotiated.set(server.store.waiting() as i64);
     kept.then(|| NegotiateResponse::Accepted {
         negotiate_version: version,
         connection_id: id.to_string(),
         connection_token: (version > 0).then(|| token.reveal().to_owned()),
+        use_stateful_reconnect: is_stateful,
         available_transports: options.transports.iter().map(|transport| transport.offer()).collect(),
     })
 }

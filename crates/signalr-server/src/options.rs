@@ -64,6 +64,16 @@ pub struct Options {
     pub poll_timeout: Duration,
     /// Longest silence within the body of a request. Default 10 s.
     pub body_timeout: Duration,
+    /// Whether a connection may survive a broken websocket, for clients that ask for it. Default off.
+    /// Source: ASP.NET Core `AllowStatefulReconnects`.
+    pub stateful_reconnect: bool,
+    /// Output that such a connection's client has not acknowledged, in bytes, before its streams and
+    /// [`Client::send`](crate::Client::send) wait; at [`max_queued_bytes`](Self::max_queued_bytes) it ends. Default
+    /// 100 000. Source: ASP.NET Core `StatefulReconnectBufferSize`.
+    pub reconnect_buffer: usize,
+    /// Connections that may wait for another websocket at once, for [`disconnect_timeout`](Self::disconnect_timeout) each;
+    /// past it a broken websocket ends its connection. Default 1 000.
+    pub max_detached: usize,
     /// Lowest version of the negotiation that is served. Default 0.
     pub minimum_negotiate_version: u32,
     /// Who may connect. Default: anybody, as nobody in particular.
@@ -103,6 +113,9 @@ impl Default for Options {
             transports: Transport::ALL.to_vec(),
             poll_timeout: Duration::from_secs(90),
             body_timeout: Duration::from_secs(10),
+            stateful_reconnect: false,
+            reconnect_buffer: 100_000,
+            max_detached: 1_000,
             minimum_negotiate_version: 0,
             authentication: None,
             allowed_origins: AllowedOrigins::default(),

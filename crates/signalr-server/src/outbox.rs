@@ -7,6 +7,8 @@
 //!
 //! The lock is a leaf: nothing else is locked under it, and no waker is called or dropped under it.
 
+mod replay;
+
 use std::collections::VecDeque;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,12 +16,14 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use signalr_proto::CloseReason;
+use signalr_proto::{CloseReason, Encoding};
 use tokio::net::TcpStream;
 
 use crate::frame::Frame;
 use crate::metrics::Metrics;
 use crate::transport::Transport;
+
+use self::replay::Replay;
 
 /// What became of a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,6 +43,8 @@ pub(crate) struct Bounds {
     pub(crate) frames: usize,
     /// Bytes that may wait for all connections together.
     pub(crate) total_bytes: usize,
+    /// Bytes without acknowledgement before producers wait.
+    pub(crate) unacknowledged: usize,
     /// Longest wait of one frame.
     pub(crate) age: Duration,
     /// Longest time without a byte written while something waits.
@@ -77,6 +83,10 @@ struct State {
     waker: Option<Waker>,
     /// Of the body that takes what waits, where that is not the task.
     taker: Option<Waker>,
+    /// What the client has not acknowledged, where it does so.
+    replay: Option<Box<Replay>>,
+    /// The websocket has broken off; another may come.
+    detached: bool,
     /// A producer at this connection's own pace waits until less does.
     awaits_room: bool,
     last_push: Instant,
@@ -115,6 +125,8 @@ impl Outbox {
             phase: Phase::Open,
             waker: None,
             taker: None,
+            replay: None,
+            detached: false,
             awaits_room: false,
             last_push: now,
             last_progress: now,
@@ -174,17 +186,62 @@ impl Outbox {
             self.metrics.limit_hit(limit);
             return self.condemn_locked(state, CloseReason::TooSlow);
         }
+        let rest = rest(written);
+        if let Some(replay) = &mut state.replay {
+            replay.keep(&rest);
+            if replay.bytes() > self.bounds.bytes {
+                self.metrics.limit_hit("reconnect_buffer");
+                return self.condemn_locked(state, CloseReason::TooSlow);
+            }
+        }
+        if state.detached {
+            return Pushed::Queued;
+        }
         let waker = match self.drain {
             _ if !state.queue.is_empty() => None,
             Drain::Task => state.waker.take(),
             Drain::Stream | Drain::Polls => state.taker.take(),
         };
-        self.enqueue(&mut state, rest(written), now);
+        self.enqueue(&mut state, rest, now);
         drop(state);
         if let Some(waker) = waker {
             waker.wake();
         }
         Pushed::Queued
+    }
+
+    /// From here on what is sent is kept until the client acknowledges it. Only without a socket, whose part of a frame
+    /// would be out already.
+    pub(crate) fn keep_unacknowledged(&self, encoding: Encoding) {
+        debug_assert!(self.socket.is_none());
+        self.lock().replay = Some(Box::new(Replay::new(encoding)));
+    }
+
+    /// The client has everything up to this number; whether a producer that waits has room again.
+    pub(crate) fn acknowledge(&self, number: u64) -> bool {
+        let mut state = self.lock();
+        if let Some(replay) = &mut state.replay {
+            replay.acknowledge(number);
+        }
+        let has_room_again = state.awaits_room && self.has_room_for(&state, 2);
+        state.awaits_room &= !has_room_again;
+        has_room_again
+    }
+
+    /// The websocket has broken off: what waits is only kept.
+    pub(crate) fn detach(&self) {
+        let mut state = self.lock();
+        self.forget(&mut state, 0);
+        (state.detached, state.front_started) = (true, false);
+    }
+
+    /// Another websocket is there: everything that was not acknowledged goes out first.
+    pub(crate) fn reattach(&self, now: Instant) {
+        let mut state = self.lock();
+        self.forget(&mut state, 0);
+        (state.detached, state.front_started) = (false, false);
+        let frames: Vec<_> = state.replay.iter().flat_map(|replay| replay.frames()).collect();
+        frames.into_iter().for_each(|frame| self.enqueue(&mut state, frame, now));
     }
 
     /// Ends the connection from outside of its task: nothing more is taken, and the task says goodbye.
@@ -239,6 +296,7 @@ impl Outbox {
     pub(crate) fn end(&self) {
         let mut state = self.lock();
         state.phase = Phase::Ended;
+        state.replay = None;
         self.forget(&mut state, 0);
         let (waker, taker) = (state.waker.take(), state.taker.take());
         drop(state);
@@ -259,6 +317,10 @@ impl Outbox {
     /// Whether no more waits than one of so many parts of a producer's bound.
     fn has_room_for(&self, state: &State, parts: usize) -> bool {
         let bytes = ROOM_BYTES.min(self.bounds.bytes / 2);
+        let unacknowledged = state.replay.as_ref().map_or(0, |replay| replay.bytes());
+        if unacknowledged >= self.bounds.unacknowledged / parts {
+            return false;
+        }
         state.queue.is_empty()
             || (state.queued_bytes < bytes / parts && state.queue.len() < self.bounds.frames / 2 / parts)
     }

@@ -11,10 +11,10 @@ use hyper::{Method, Request, Response, StatusCode};
 
 use crate::auth::Denied;
 use crate::body::{Body, RequestBody};
-use crate::connection::{self, ConnectionHandle, Who};
-use crate::connection_store::{Claim, Found, Used};
+use crate::connection::{self, ConnectionHandle, MayReattach, Reattach, Registration, Who};
+use crate::connection_store::{Claim, Found, Used, Waiting};
 use crate::ids::{ConnectionId, ConnectionToken};
-use crate::negotiate::negotiate;
+use crate::negotiate::{Asked, negotiate};
 use crate::outbox::{Drain, Outbox};
 use crate::refusal::Refusal;
 use crate::service::{HubServer, Shared};
@@ -94,7 +94,11 @@ impl Shared {
         if self.is_draining() {
             return Err(self.unavailable("drain"));
         }
-        let asked = query(head, "negotiateVersion");
+        let is_true = |value: &str| value.eq_ignore_ascii_case("true");
+        let asked = Asked {
+            version: query(head, "negotiateVersion"),
+            stateful_reconnect: query(head, "useStatefulReconnect").is_some_and(is_true),
+        };
         let Some(document) = negotiate(self, asked, Instant::now()) else {
             self.metrics.limit_hit("negotiated");
             return Err(self.unavailable("negotiated"));
@@ -114,22 +118,30 @@ impl Shared {
         grant: Grant,
     ) -> Result<Response<Body>, Refusal> {
         self.check(Transport::WebSockets)?;
+        let presented = query(&head, "id");
+        let token =
+            presented.map(|presented| ConnectionToken::parse(presented).ok_or_else(Refusal::unknown_connection));
+        let token = token.transpose()?;
+        if let Some(token) = token
+            && let Found::Used(used) = self.find(token)?
+        {
+            return self.take_over(&used, head, user.as_ref(), grant);
+        }
         self.check_room()?;
-        let (id, token) = match query(&head, "id") {
-            None => (ConnectionId::random(), None),
-            Some(presented) => self.claim_websocket(presented)?,
+        let who = Who { user, context: self.hub.context_of(&head) };
+        let (handle, reattach) = match token {
+            None => (Handle::Plain(ConnectionId::random(), who), None),
+            Some(token) => self.claim_websocket(token, who)?,
         };
         self.connection_began();
-        let who = Who { user, context: self.hub.context_of(&head) };
         let upgrade = hyper::upgrade::on(Request::from_parts(head, ()));
         // Nothing of the request may live on in this task: a single kept header would pin the whole head's buffer.
         tokio::spawn(async move {
             match upgrade.await {
                 Ok(upgraded) => {
-                    let (mut io, early) = websocket::into_io(upgraded);
-                    let socket = if let Io::Socket(socket) = &mut io { socket.take() } else { None };
-                    let handle = ConnectionHandle::of(id, self.outbox(socket, Drain::Task), who);
-                    tokio::spawn(connection::run(self, handle, io, early, token));
+                    let (io, early) = websocket::into_io(upgraded);
+                    let (handle, io) = handle.over(io, &self);
+                    tokio::spawn(connection::run(self, handle, io, early, Registration { token, reattach }));
                 }
                 Err(_) => {
                     self.connection_ended();
@@ -140,17 +152,53 @@ impl Shared {
         Ok(grant.response())
     }
 
-    fn claim_websocket(&self, presented: &str) -> Result<(ConnectionId, Option<ConnectionToken>), Refusal> {
-        let token = ConnectionToken::parse(presented).ok_or_else(Refusal::unknown_connection)?;
-        match self.claim(token, |_, early| {
+    fn claim_websocket(&self, token: ConnectionToken, who: Who) -> Result<(Handle, Option<Arc<Reattach>>), Refusal> {
+        let mut handle = None;
+        let claim = self.claim(token, |negotiated, early| {
             early.end(); // what came by POST is not a websocket's
-            Used::WebSocket
-        }) {
-            Claim::Granted(id, _) => Ok((id, Some(token))),
-            Claim::InUse(Used::WebSocket) => Err(Refusal::status(StatusCode::CONFLICT)),
-            Claim::InUse(Used::Http(_)) => Err(Refusal::other_transport()),
-            Claim::Unknown => Err(Refusal::unknown_connection()),
+            if !negotiated.is_stateful {
+                handle = Some(Handle::Plain(negotiated.id, who));
+                return Used::WebSocket;
+            }
+            let stateful = ConnectionHandle::of(negotiated.id, self.outbox(None, Drain::Task), who);
+            handle = Some(Handle::Stateful(stateful.clone()));
+            Used::Stateful(Arc::new(Reattach::new(stateful)))
+        });
+        match (claim, handle) {
+            (Claim::Granted(Used::Stateful(reattach)), Some(handle)) => Ok((handle, Some(reattach))),
+            (Claim::Granted(_), Some(handle)) => Ok((handle, None)),
+            (Claim::InUse(_), _) => Err(Refusal::status(StatusCode::CONFLICT)),
+            _ => Err(Refusal::unknown_connection()),
         }
+    }
+
+    /// Gives another websocket to a connection that has lost its own, or is about to notice that.
+    fn take_over(
+        &self,
+        used: &Used,
+        head: Parts,
+        user: Option<&User>,
+        grant: Grant,
+    ) -> Result<Response<Body>, Refusal> {
+        let reattach = match used {
+            Used::Http(_) => return Err(Refusal::other_transport()),
+            Used::WebSocket => return Err(Refusal::status(StatusCode::CONFLICT)),
+            Used::Stateful(reattach) => reattach.clone(),
+        };
+        match reattach.may() {
+            MayReattach::No => return Err(Refusal::status(StatusCode::CONFLICT)),
+            MayReattach::Ended => return Err(Refusal::unknown_connection()),
+            MayReattach::Yes if !is_of(user, &reattach.handle) => return Err(Denied::Forbidden.into()),
+            MayReattach::Yes => {}
+        }
+        let upgrade = hyper::upgrade::on(Request::from_parts(head, ()));
+        tokio::spawn(async move {
+            if let Ok(upgraded) = upgrade.await {
+                let (io, early) = websocket::into_io(upgraded);
+                reattach.offer(io.by_task(), early);
+            }
+        });
+        Ok(grant.response())
     }
 
     /// Requests of the transports that need no upgrade.
@@ -167,7 +215,7 @@ impl Shared {
         let token = ConnectionToken::parse(presented).ok_or_else(Refusal::unknown_connection)?;
         let found = self.find(token)?;
         if let Found::Used(Used::Http(connection)) = &found
-            && connection.handle.user_id() != user.as_ref().and_then(|user| user.id.as_deref())
+            && !is_of(user.as_ref(), &connection.handle)
         {
             return Err(Denied::Forbidden.into());
         }
@@ -223,27 +271,33 @@ impl Shared {
             self.check_room()?;
         }
         let drain = if transport == Transport::LongPolling { Drain::Polls } else { Drain::Stream };
-        let claim = self.claim(token, |id, early| {
+        let claim = self.claim(token, |negotiated, early| {
             let who = Who { user, context: self.hub.context_of(&head) };
-            let handle = ConnectionHandle::of(id, self.outbox(None, drain), who);
+            let handle = ConnectionHandle::of(negotiated.id, self.outbox(None, drain), who);
             Used::Http(Arc::new(HttpConnection::new(transport, handle, early)))
         });
         match claim {
-            Claim::Granted(_, Used::Http(connection)) => {
+            Claim::Granted(Used::Http(connection)) => {
                 self.connection_began();
                 let (handle, io) = (connection.handle.clone(), Io::Http(connection.clone()));
-                tokio::spawn(connection::run(self, handle, io, Bytes::new(), Some(token)));
+                tokio::spawn(connection::run(
+                    self,
+                    handle,
+                    io,
+                    Bytes::new(),
+                    Registration { token: Some(token), reattach: None },
+                ));
                 Ok((connection, true))
             }
             Claim::InUse(Used::Http(connection)) if connection.transport == transport => Ok((connection, false)),
-            Claim::Granted(..) | Claim::InUse(_) => Err(Refusal::other_transport()),
+            Claim::Granted(_) | Claim::InUse(_) => Err(Refusal::other_transport()),
             Claim::Unknown => Err(Refusal::unknown_connection()),
         }
     }
 
     async fn post<B: RequestBody>(&self, found: Found, body: B) -> Result<Response<Body>, Refusal> {
         match found {
-            Found::Used(Used::WebSocket) => Err(Refusal::no_post()),
+            Found::Used(Used::WebSocket | Used::Stateful(_)) => Err(Refusal::no_post()),
             Found::Used(Used::Http(connection)) => self.bring(&connection.input, body).await,
             Found::Waiting(early) => {
                 let brought = tokio::time::timeout(self.options.disconnect_timeout, self.bring(&early, body)).await;
@@ -271,7 +325,7 @@ impl Shared {
         }
     }
 
-    fn claim(&self, token: ConnectionToken, begin: impl FnOnce(ConnectionId, Arc<Input>) -> Used) -> Claim {
+    fn claim(&self, token: ConnectionToken, begin: impl FnOnce(Waiting, Arc<Input>) -> Used) -> Claim {
         let claim = self.store.claim(token, Instant::now(), self.options.disconnect_timeout, begin);
         self.metrics.negotiated.set(self.store.waiting() as i64);
         claim
@@ -312,6 +366,29 @@ impl Shared {
         self.metrics.refuse(reason);
         Refusal::for_now()
     }
+}
+
+/// A websocket's connection before there is a websocket.
+enum Handle {
+    /// Whose outbox gets the socket itself.
+    Plain(ConnectionId, Who),
+    Stateful(ConnectionHandle),
+}
+
+impl Handle {
+    fn over(self, mut io: Io, server: &Shared) -> (ConnectionHandle, Io) {
+        match self {
+            Self::Stateful(handle) => (handle, io.by_task()),
+            Self::Plain(id, who) => {
+                let socket = if let Io::Socket(socket) = &mut io { socket.take() } else { None };
+                (ConnectionHandle::of(id, server.outbox(socket, Drain::Task), who), io)
+            }
+        }
+    }
+}
+
+fn is_of(user: Option<&User>, connection: &ConnectionHandle) -> bool {
+    connection.user_id() == user.and_then(|user| user.id.as_deref())
 }
 
 fn delete(found: &Found) -> Result<Response<Body>, Refusal> {

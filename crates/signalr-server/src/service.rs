@@ -83,6 +83,7 @@ impl HubServer {
                 bytes: options.max_queued_bytes,
                 frames: options.max_queued_frames,
                 total_bytes: options.max_total_queued_bytes,
+                unacknowledged: options.reconnect_buffer,
                 age: options.max_queued_age,
                 stall: options.max_write_stall,
             }),

@@ -23,6 +23,7 @@ use super::calls::{Calls, ConnectRefused};
 use super::ending::{Stage, close_frame, keeps_output, shown};
 use super::input_share::InputShare;
 use super::raw;
+use super::reattach::Reattach;
 use crate::frame::{HEAD_ROOM, opcode, write_head};
 use crate::groups;
 use crate::hub::Caller;
@@ -39,10 +40,10 @@ pub(crate) async fn run(
     handle: ConnectionHandle,
     io: Io,
     early: Bytes,
-    token: Option<ConnectionToken>,
+    registration: Registration,
 ) {
     let id = handle.id();
-    let registered = Registered { server, handle, token };
+    let registered = Registered { server, handle, registration };
     if let Some(handler) = &registered.server.raw {
         return raw::run(&registered, handler, io, early).await;
     }
@@ -62,11 +63,21 @@ pub(crate) async fn run(
 pub(super) struct Registered {
     pub(super) server: Arc<Shared>,
     pub(super) handle: ConnectionHandle,
-    token: Option<ConnectionToken>,
+    registration: Registration,
+}
+
+/// How later requests find a connection.
+pub(crate) struct Registration {
+    pub(crate) token: Option<ConnectionToken>,
+    /// By which another websocket may take over.
+    pub(crate) reattach: Option<Arc<Reattach>>,
 }
 
 impl Drop for Registered {
     fn drop(&mut self) {
+        if let Some(reattach) = &self.registration.reattach {
+            reattach.close();
+        }
         self.handle.outbox().end();
         if let Some(socket) = self.handle.outbox().socket() {
             // Whoever keeps a handle keeps the socket, but not the client waiting.
@@ -74,7 +85,7 @@ impl Drop for Registered {
         }
         groups::leave_all(&self.server, &self.handle);
         self.server.store.remove(self.handle.id());
-        if let Some(token) = self.token {
+        if let Some(token) = self.registration.token {
             self.server.store.forget_token(token);
         }
         self.server.connection_ended();
@@ -88,6 +99,9 @@ struct Driver {
     stage: Stage,
     protocol: Connection,
     frames: FrameReader,
+    reattach: Option<Arc<Reattach>>,
+    /// Without a websocket since it broke off; until when another is waited for.
+    detached_until: Option<Instant>,
     calls: Calls,
     held: Held,
     input: InputShare,
@@ -107,13 +121,17 @@ struct Driver {
 impl Driver {
     fn new(registered: &Registered, io: Io, early: Bytes, now: Instant) -> Self {
         let server = registered.server.clone();
+        let reattach = registered.registration.reattach.clone();
         let protocol = Connection::server(server.protocol.clone(), now).over(io.transport().format());
+        let protocol = if reattach.is_some() { protocol.stateful() } else { protocol };
         Self {
             handle: registered.handle.clone(),
             io,
             stage: Stage::Running,
             protocol,
             frames: FrameReader::new(),
+            reattach,
+            detached_until: None,
             calls: Calls::new(server.clone()),
             input: InputShare::new(server.clone(), registered.handle.clone()),
             held: Held::early(&early),
@@ -142,6 +160,7 @@ impl Driver {
                 self.protocol.close(reason);
             }
             self.look_for_polls(now);
+            self.look_for_websocket(now);
             if self.expiry().is_some_and(|expiry| expiry <= now) {
                 self.protocol.close(CloseReason::Expired);
             }
@@ -163,6 +182,49 @@ impl Driver {
         {
             self.protocol.handle_end_of_input(true);
         }
+    }
+
+    /// Another websocket takes over, or did not come in time.
+    fn look_for_websocket(&mut self, now: Instant) {
+        let Some(reattach) = &self.reattach else { return };
+        if let Some((io, early)) = reattach.take() {
+            self.detach(now);
+            self.set_detached(None);
+            self.io = io;
+            self.held = Held::early(&early);
+            self.protocol.handle_reattached(now);
+            self.handle.outbox().reattach(now);
+        } else if self.detached_until.is_some_and(|until| until <= now) {
+            self.protocol.handle_end_of_input(false);
+        }
+    }
+
+    /// Whether a broken websocket is not the end.
+    fn may_detach(&self) -> bool {
+        let options = &self.server.options;
+        let has_room = self.server.metrics.detached.get() < options.max_detached as i64;
+        self.protocol.is_stateful() && self.reattach.is_some() && !self.end_of_stream && has_room
+    }
+
+    /// The websocket is gone. What had come of it and was not taken comes again, as it was not acknowledged.
+    fn detach(&mut self, now: Instant) {
+        self.io = Io::Detached;
+        self.frames = FrameReader::new();
+        self.held = Held::default();
+        self.handle.outbox().detach();
+        if self.detached_until.is_none() {
+            self.set_detached(Some(now + self.server.options.disconnect_timeout));
+            tracing::debug!(connection_id = %self.handle.id(), "its websocket has broken off; another may come");
+        }
+    }
+
+    fn set_detached(&mut self, until: Option<Instant>) {
+        match (self.detached_until.is_some(), until.is_some()) {
+            (false, true) => _ = self.server.metrics.detached.inc(),
+            (true, false) => _ = self.server.metrics.detached.dec(),
+            _ => {}
+        }
+        self.detached_until = until;
     }
 
     /// When the credentials of its user end.
@@ -191,6 +253,10 @@ impl Driver {
         };
         self.handle.opened(encoding);
         self.settle(out, now);
+        if let Some(reattach) = self.reattach.as_ref().filter(|_| self.protocol.is_stateful()) {
+            self.handle.outbox().keep_unacknowledged(encoding);
+            reattach.open();
+        }
         self.server.store.insert(self.handle.clone());
         groups::enter_user(&self.server, &self.handle);
         if self.server.draining.load(Ordering::Relaxed) {
@@ -247,9 +313,15 @@ impl Driver {
         tracing::info!(connection_id = %self.handle.id(), reason = reason.label(), error = reason.error().map(shown), "connection closed");
         self.server.metrics.closed(reason.label());
         self.calls.clear();
+        let was_detached = self.detached_until.is_some();
+        self.set_detached(None);
+        if let Some(reattach) = &self.reattach {
+            reattach.close();
+        }
         self.held = Held::default();
         self.input.hold(0);
-        if reason == CloseReason::TransportEnded {
+        if reason == CloseReason::TransportEnded || was_detached {
+            self.end_of_stream = true;
             self.handle.outbox().end();
         } else {
             let mut last = Vec::new();
@@ -274,6 +346,7 @@ impl Driver {
 
     /// After a panic: nothing more is sent, and the hub is told, unless it was its farewell that panicked.
     fn fault(&mut self) -> Option<BoxFuture<'static, ()>> {
+        self.set_detached(None);
         self.handle.outbox().end();
         self.calls.clear();
         matches!(self.stage, Stage::Running).then(|| {
@@ -315,7 +388,11 @@ impl Driver {
             self.settle(out, now);
         }
         let is_running = matches!(self.stage, Stage::Running);
-        let while_running = [self.poll_deadline(), self.expiry()].into_iter().flatten().min().filter(|_| is_running);
+        let while_running = [self.poll_deadline(), self.expiry(), self.detached_until]
+            .into_iter()
+            .flatten()
+            .min()
+            .filter(|_| is_running);
         let due = [self.protocol_deadline(), self.handle.outbox().deadline(), self.stage.deadline(), while_running];
         // What was due has been done, or waits for something else than time.
         let Some(due) = due.into_iter().flatten().filter(|due| *due > now).min() else {
@@ -332,7 +409,7 @@ impl Driver {
     /// Polls are signs of life in both directions: once the connection is open nothing else is due.
     fn protocol_deadline(&self) -> Option<Instant> {
         let polls_are_enough = self.io.polls().is_some() && self.protocol.encoding().is_some();
-        if polls_are_enough { None } else { self.protocol.poll_timeout() }
+        if polls_are_enough || self.detached_until.is_some() { None } else { self.protocol.poll_timeout() }
     }
 
     /// After the goodbye: whatever else the client sends is thrown away, up to the end of its stream.
@@ -360,6 +437,11 @@ impl Driver {
             self.farewell = None;
         }
         match (&self.stage, drained) {
+            (Stage::Running, Poll::Ready(Err(_))) if self.may_detach() => {
+                self.detach(now);
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
             (Stage::Running, Poll::Ready(Err(_))) => {
                 outbox.condemn(CloseReason::TransportEnded);
                 cx.waker().wake_by_ref();

@@ -6,6 +6,7 @@ mod driver;
 mod ending;
 mod input_share;
 mod raw;
+mod reattach;
 mod streams;
 mod uploads;
 
@@ -16,8 +17,9 @@ use std::time::Instant;
 
 use signalr_proto::{CloseReason, Encoding, Outcome};
 
-pub(crate) use driver::run;
+pub(crate) use driver::{Registration, run};
 pub(crate) use input_share::InputShares;
+pub(crate) use reattach::{MayReattach, Reattach};
 
 use crate::client_results::{Asked, InvokeError, Waiter};
 use crate::frame::Frame;

@@ -14,6 +14,7 @@ const ROOMY: Bounds = Bounds {
     age: Duration::from_secs(60),
     stall: Duration::from_secs(60),
     total_bytes: usize::MAX,
+    unacknowledged: usize::MAX,
 };
 
 #[tokio::test]

@@ -20,6 +20,8 @@ pub(crate) enum Io {
     Other { io: Pin<Box<dyn AsyncReadWrite>>, is_flushed: bool },
     /// Requests, whose responses take what waits in the outbox.
     Http(Arc<HttpConnection>),
+    /// None at the moment: a websocket has broken off, and another may come.
+    Detached,
 }
 
 pub(crate) trait AsyncReadWrite: AsyncRead + AsyncWrite + Send {}
@@ -46,6 +48,7 @@ impl Io {
             },
             (Self::Socket(_), None) => Poll::Ready(Ok(0)),
             (Self::Http(connection), _) => connection.input.poll_read(cx, buffer).map(Ok),
+            (Self::Detached, _) => Poll::Pending,
         }
     }
 
@@ -68,7 +71,7 @@ impl Io {
                     written => return Poll::Ready(written),
                 }
             },
-            (Self::Socket(_), None) | (Self::Http(_), _) => Poll::Ready(Ok(0)),
+            (Self::Socket(_), None) | (Self::Http(_) | Self::Detached, _) => Poll::Ready(Ok(0)),
         }
     }
 
@@ -93,7 +96,7 @@ impl Io {
                     let _ = socket2::SockRef::from(socket).shutdown(std::net::Shutdown::Write);
                 }
             }
-            Self::Http(_) => {} // the end of a body, or an answer without content
+            Self::Http(_) | Self::Detached => {} // the end of a body, or an answer without content
         }
     }
 }
@@ -101,16 +104,24 @@ impl Io {
 impl Io {
     /// Sends what waits, or waits until somebody else has taken it.
     pub(crate) fn poll_drain(&mut self, outbox: &Outbox, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if let Self::Http(_) = self {
+        if let Self::Http(_) | Self::Detached = self {
             return outbox.poll_taken(cx).map(Ok);
         }
         std::task::ready!(outbox.poll_drain(cx, |cx, slices| self.poll_write(outbox.socket(), cx, slices)))?;
         self.poll_flush(cx)
     }
 
+    /// The same, written by the connection's task only.
+    pub(crate) fn by_task(self) -> Self {
+        match self {
+            Self::Socket(Some(socket)) => Self::Other { io: Box::pin(socket), is_flushed: true },
+            io => io,
+        }
+    }
+
     pub(crate) fn transport(&self) -> Transport {
         match self {
-            Self::Socket(_) | Self::Other { .. } => Transport::WebSockets,
+            Self::Socket(_) | Self::Other { .. } | Self::Detached => Transport::WebSockets,
             Self::Http(connection) => connection.transport,
         }
     }

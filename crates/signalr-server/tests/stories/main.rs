@@ -12,6 +12,7 @@ mod http;
 mod messagepack;
 mod pipeline;
 mod raw;
+mod reconnect;
 mod sends;
 mod slow;
 mod streams;

@@ -3,7 +3,7 @@
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-use signalr_proto::{CloseReason, Event};
+use signalr_proto::{CloseReason, Event, HubMessage};
 
 use super::Driver;
 use crate::connection::buffers::Buffers;
@@ -48,6 +48,10 @@ impl Driver {
             }
             let socket = self.handle.outbox().socket();
             match self.io.poll_read(socket, cx, &mut buffers.input) {
+                Poll::Ready(Ok(0) | Err(_)) if self.may_detach() => {
+                    self.detach(now);
+                    return cx.waker().wake_by_ref();
+                }
                 Poll::Ready(Ok(0) | Err(_)) => {
                     self.end_of_stream = true;
                     // Requests have no goodbye of their own: a client that is gone has left.
@@ -149,14 +153,21 @@ impl Driver {
             match (self.protocol.receive(&mut rest, now), encoding) {
                 (None, _) => return Taken::All,
                 (Some(Event::Opened), _) => self.open(out, now, cx),
+                (Some(Event::Message { message: HubMessage::Ack { sequence_id }, .. }), _) => {
+                    if self.handle.outbox().acknowledge(sequence_id) {
+                        cx.waker().wake_by_ref();
+                    }
+                }
                 (Some(Event::Message { frame, message }), Some(encoding)) => {
                     if let Some(wait) = self.calls.must_wait(&message, cx) {
                         let whole = before.len() - rest.len() == frame.len();
-                        return if whole {
+                        let taken = if whole {
                             Taken::From(input.len() - before.len(), wait)
                         } else {
                             Taken::Copied([frame, rest].concat(), wait)
                         };
+                        self.protocol.put_back();
+                        return taken;
                     }
                     let arrival = Arrival { encoding, bytes: frame.len(), now };
                     self.calls.take(&self.handle, message, arrival, cx, out);

@@ -1,0 +1,177 @@
+//! Stateful reconnect: a connection outlives its websocket, and nothing is lost, doubled or reordered.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use signalr_server::{Caller, Hub, Options};
+
+use crate::common::{Client, End, Server, Wire, on_every_wire, until, upgrade_request};
+
+on_every_wire!(
+    what_was_not_acknowledged_comes_again_and_what_comes_again_is_done_once,
+    an_open_websocket_gives_way_to_another,
+    a_connection_waits_only_so_long,
+    a_goodbye_is_the_end,
+);
+
+async fn what_was_not_acknowledged_comes_again_and_what_comes_again_is_done_once(wire: Wire) {
+    let stage = Stage::start(wire).await;
+    let mut client = stage.connect().await;
+    for number in 1..=3 {
+        assert_eq!(client.invoke("Note", json!([number])).await, Ok(json!(number)));
+    }
+    client.send(&json!({"type": 8, "sequenceId": 2})).await; // two completions
+    assert_eq!(client.invoke("Note", json!([4])).await, Ok(json!(4)));
+    client.tell("Note", json!([5])).await;
+    until("it is done", || stage.noted().len() == 5).await;
+    drop(client);
+    until("it is noticed", || stage.is_detached()).await;
+    stage.server.hub.clients().all().send("Said", &("meanwhile",)).await.unwrap();
+
+    let mut client = stage.reattach().await;
+    // Nothing counts before the number; then the last two calls come again, and one more.
+    client.tell("Note", json!([99])).await;
+    client.send(&json!({"type": 9, "sequenceId": 4})).await;
+    for number in [4, 5, 6] {
+        client.tell("Note", json!([number])).await;
+    }
+    assert_eq!(client.next().await, json!({"type": 9, "sequenceId": 3}));
+    for number in [3, 4] {
+        let completion = client.next().await;
+        assert_eq!((&completion["type"], &completion["result"]), (&json!(3), &json!(number)));
+    }
+    assert_eq!(client.next_call().await.1, json!(["meanwhile"]));
+    assert_eq!(client.invoke("Note", json!([7])).await, Ok(json!(7)));
+    assert_eq!(stage.noted(), [1, 2, 3, 4, 5, 6, 7]);
+    assert_eq!(client.next().await, json!({"type": 8, "sequenceId": 7}), "within a second");
+    assert_eq!(stage.left(), Vec::<Option<String>>::new());
+}
+
+async fn an_open_websocket_gives_way_to_another(wire: Wire) {
+    let stage = Stage::start(wire).await;
+    let mut old = stage.connect().await;
+    for round in 0..20 {
+        stage.server.hub.clients().all().send("Said", &(round,)).await.unwrap();
+        let mut new = stage.reattach().await;
+        new.send(&json!({"type": 9, "sequenceId": 1})).await;
+        assert_eq!(new.next().await, json!({"type": 9, "sequenceId": 1}));
+        for before in 0..=round {
+            assert_eq!(new.next_call().await.1, json!([before]));
+        }
+        while old.next_or_end().await.is_ok() {}
+        old = new;
+    }
+}
+
+async fn a_connection_waits_only_so_long(wire: Wire) {
+    let stage = Stage::start(wire).await;
+    drop(stage.connect().await);
+    until("it is detached", || stage.is_detached()).await;
+    until("it is given up", || !stage.left().is_empty()).await;
+    assert_eq!(stage.left(), [Some("The transport ended without a close frame.".to_owned())]);
+    until("it is forgotten", || stage.server.metric("connections") == 0).await;
+    assert_eq!(stage.attempt().await, 404);
+}
+
+async fn a_goodbye_is_the_end(wire: Wire) {
+    let stage = Stage::start(wire).await;
+    let mut client = stage.connect().await;
+    client.send(&json!({"type": 7})).await;
+    assert_eq!(client.closed().await, (Some(json!({"type": 7})), End::Close(Some(1000))));
+    assert_eq!(stage.attempt().await, 404);
+    assert_eq!(stage.left(), [None]);
+}
+
+#[tokio::test]
+async fn a_gap_ends_the_connection() {
+    let stage = Stage::start(Wire::Own).await;
+    let mut client = stage.connect().await;
+    client.send(&json!({"type": 9, "sequenceId": 2})).await;
+    let (close, _) = client.closed().await;
+    assert_eq!(close, Some(json!({"type": 7, "error": "Connection closed with an error.", "allowReconnect": true})));
+}
+
+#[tokio::test]
+async fn it_must_be_allowed_asked_for_and_agreed_on() {
+    let stage = Stage::start(Wire::Own).await;
+    assert!(stage.negotiated.get("useStatefulReconnect").is_some());
+    let unasked = stage.server.http("POST /hub/negotiate?negotiateVersion=1", &[]).await.json();
+    assert!(unasked.get("useStatefulReconnect").is_none());
+    let mut client = stage.open().await;
+    client.shake_hands().await; // version 1
+    assert_eq!(stage.attempt().await, 409);
+    client.send(&json!({"type": 9, "sequenceId": 50})).await;
+    client.assert_silent().await;
+
+    let forbidding = Server::start(Hub::new()).await;
+    let refused = forbidding.http("POST /hub/negotiate?negotiateVersion=1&useStatefulReconnect=true", &[]).await.json();
+    assert!(refused.get("useStatefulReconnect").is_none());
+}
+
+struct Stage {
+    server: Server,
+    negotiated: Value,
+    noted: Arc<Mutex<Vec<u64>>>,
+    left: Arc<Mutex<Vec<Option<String>>>>,
+}
+
+impl Stage {
+    async fn start(wire: Wire) -> Self {
+        let (noted, left) = (Arc::new(Mutex::new(Vec::new())), Arc::new(Mutex::new(Vec::new())));
+        let (notes, leavers) = (noted.clone(), left.clone());
+        let hub = Hub::new()
+            .method("Note", move |_: Caller, (number,): (u64,)| {
+                notes.lock().unwrap().push(number);
+                async move { Ok(number) }
+            })
+            .on_disconnected(move |_, error| {
+                leavers.lock().unwrap().push(error);
+                async {}
+            });
+        let options =
+            Options { stateful_reconnect: true, disconnect_timeout: Duration::from_secs(2), ..Options::default() };
+        let server = Server::start_with(wire, hub, options).await;
+        let negotiate = "POST /hub/negotiate?negotiateVersion=1&useStatefulReconnect=true";
+        let negotiated = server.http(negotiate, &[]).await.json();
+        Self { server, negotiated, noted, left }
+    }
+
+    fn path(&self) -> String {
+        format!("/hub?id={}", self.negotiated["connectionToken"].as_str().unwrap())
+    }
+
+    async fn open(&self) -> Client {
+        Client::upgrade(self.server.dial().await, &self.path()).await
+    }
+
+    async fn connect(&self) -> Client {
+        let mut client = self.open().await;
+        client.send(&json!({"protocol": "json", "version": 2})).await;
+        assert_eq!(client.next().await, json!({}));
+        until("it is a target", || self.server.metric("connections_opened_total") == 1).await;
+        client
+    }
+
+    /// Another websocket, which needs no handshake.
+    async fn reattach(&self) -> Client {
+        self.open().await
+    }
+
+    /// The status of an attempt to do so.
+    async fn attempt(&self) -> u16 {
+        self.server.http(&format!("GET {}", self.path()), &upgrade_request()).await.status
+    }
+
+    fn is_detached(&self) -> bool {
+        self.server.metric("detached_connections") == 1
+    }
+
+    fn noted(&self) -> Vec<u64> {
+        self.noted.lock().unwrap().clone()
+    }
+
+    fn left(&self) -> Vec<Option<String>> {
+        self.left.lock().unwrap().clone()
+    }
+}
