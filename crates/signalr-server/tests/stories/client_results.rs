@@ -51,7 +51,7 @@ async fn a_method_that_asks_its_own_caller_gives_its_slot_back(wire: Wire) {
         // In front of the answer, and in need of a slot.
         client.call("2", "Plain", json!([])).await;
         asking.gate.add_permits(usize::from(target != "AskMe"));
-        let mut messages = vec![client.next().await, client.next().await];
+        let mut messages = [client.next().await, client.next().await];
         messages.sort_by_key(|message| message["type"].as_u64());
         assert_eq!(messages[1], json!({"type": 3, "invocationId": "2", "result": null}), "{target}");
         answer(&mut client, &messages[0], json!({"result": 5})).await;
