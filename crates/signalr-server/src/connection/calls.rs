@@ -34,11 +34,11 @@ pub(crate) struct Calls {
     /// What this connection has added to the server's number of waiting calls; a call that panics is not in `waiting`
     /// any more.
     counted: usize,
-    slots_used: usize,
+    slots_used: u32,
     /// Of `waiting`, those that read uploads.
-    uploading: usize,
+    uploading: u32,
     /// Of `waiting`, those that have asked a client.
-    asking: usize,
+    asking: u32,
     bytes: usize,
     is_connecting: bool,
 }
@@ -113,7 +113,7 @@ impl Calls {
 
     /// Whether another call may begin now.
     fn has_slot(&self) -> bool {
-        self.slots_used < self.server.options.max_parallel_invocations
+        (self.slots_used as usize) < self.server.options.max_parallel_invocations
     }
 
     /// Whether another message may be read at all.
@@ -124,7 +124,7 @@ impl Calls {
 
     fn in_flight(&self) -> usize {
         let waiting = self.waiting.as_ref().map_or(0, FuturesUnordered::len);
-        waiting.saturating_sub(self.uploading + self.asking)
+        waiting.saturating_sub((self.uploading + self.asking) as usize)
     }
 
     /// Runs the handler for new connections; calls wait until it has ended.
@@ -140,7 +140,7 @@ impl Calls {
         let Some(handler) = server.hub.connected(caller) else {
             return Ok(());
         };
-        self.slots_used = server.options.max_parallel_invocations;
+        self.slots_used = u32::try_from(server.options.max_parallel_invocations).unwrap_or(u32::MAX);
         self.is_connecting = true;
         let answer = Answer {
             invocation_id: None,
@@ -325,7 +325,7 @@ impl Calls {
             }
             Step::Asking(future, mut answer) => {
                 self.give_back(&mut answer, standing);
-                if self.asking >= self.server.options.max_pending_client_results {
+                if self.asking as usize >= self.server.options.max_pending_client_results {
                     self.server.metrics.limit_hit("pending_client_results");
                     drop(future);
                     let error = CallError::Method(HubError::new("Too many calls wait for results of clients."));

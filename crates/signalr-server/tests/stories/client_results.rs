@@ -102,6 +102,12 @@ async fn a_disconnect_fails_what_is_awaited_before_the_hub_is_told(wire: Wire) {
     let hub = asking.hub().on_disconnected(move |caller, _| {
         let journal = journal.clone();
         async move {
+            let outside_failed = async {
+                while journal.lock().unwrap().is_empty() {
+                    tokio::task::yield_now().await;
+                }
+            };
+            soon("the failure of what was awaited before", outside_failed).await;
             let again = caller.itself().invoke::<i32>("Question", &()).await.unwrap_err();
             journal.lock().unwrap().push(format!("in the handler: {again}"));
         }
