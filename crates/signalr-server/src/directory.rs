@@ -54,7 +54,7 @@ impl Directory {
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
-    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::sync::atomic::{AtomicUsize, Ordering};
     use std::time::{Duration, Instant};
 
     use super::*;
@@ -98,27 +98,29 @@ mod tests {
     fn adds_and_removes_that_race_leave_no_trace() {
         let server = HubServer::new("/hub", Hub::new(), Options::default());
         let shared = server.clients().server.unwrap();
+        let member = connect(&shared, None);
+        shared.groups.enter("g", &member, || member.join("g"));
         for _ in 0..50 {
             let handle = connect(&shared, None);
             shared.store.insert(handle.clone());
             let groups = Groups { server: Some(shared.clone()) };
-            let ended = AtomicBool::new(false);
+            let done = AtomicUsize::new(0);
             std::thread::scope(|scope| {
                 for _ in 0..2 {
                     scope.spawn(|| {
-                        while !ended.load(Ordering::Relaxed) {
+                        for _ in 0..200 {
                             groups.add(handle.id(), "g").unwrap();
                             groups.remove(handle.id(), "g").unwrap();
+                            done.fetch_add(1, Ordering::Relaxed);
                         }
                     });
                 }
-                for _ in 0..50 {
+                while done.load(Ordering::Relaxed) < 50 {
                     std::thread::yield_now();
                 }
                 leave_all(&shared, &handle);
-                ended.store(true, Ordering::Relaxed);
             });
-            assert_eq!(shared.groups.0.len(), 0, "an ended connection is still a member");
+            assert_eq!(shared.groups.members("g", &[]), [member.clone()], "an ended connection is still a member");
             shared.store.remove(handle.id());
         }
     }
