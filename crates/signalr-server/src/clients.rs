@@ -127,7 +127,7 @@ impl Target {
     /// Messages to one connection keep the order of their sends. Answers to calls are gathered to the end of a turn: what
     /// a method sends to its own caller may come before the answers to earlier calls that arrived with it.
     pub async fn send<A: Serialize + ?Sized>(self, target: &str, arguments: &A) -> Result<(), SendError> {
-        let mut frames = Frames { first: None, others: Vec::new() };
+        let mut frames = Frames::default();
         let now = Instant::now();
         for (index, member) in self.members.iter().enumerate() {
             // Writes to many sockets take long enough to hold up timers and other tasks.
@@ -145,10 +145,11 @@ impl Target {
 }
 
 /// One message, once per encoding.
+#[derive(Default)]
 struct Frames {
     first: Option<Frame>,
-    /// Made only where an audience is mixed.
-    others: Vec<Frame>,
+    /// Only where an audience is mixed.
+    second: Option<Frame>,
 }
 
 impl Frames {
@@ -158,18 +159,16 @@ impl Frames {
         target: &str,
         arguments: &A,
     ) -> Result<&Frame, SendError> {
-        let mut made = self.first.iter().chain(&self.others);
-        if let Some(index) = made.position(|frame| frame.encoding() == encoding) {
-            return Ok(if index == 0 { self.first.as_ref().expect("it was found") } else { &self.others[index - 1] });
+        let is_other = |frame: &Frame| frame.encoding() != encoding;
+        let place = if self.first.as_ref().is_some_and(is_other) { &mut self.second } else { &mut self.first };
+        match place.take() {
+            Some(frame) if !is_other(&frame) => Ok(place.insert(frame)),
+            _ => {
+                let mut builder = FrameBuilder::new(encoding);
+                builder.invocation(target, arguments)?;
+                Ok(place.insert(builder.finish()))
+            }
         }
-        let mut builder = FrameBuilder::new(encoding);
-        builder.invocation(target, arguments)?;
-        let frame = builder.finish();
-        if self.first.is_none() {
-            return Ok(self.first.insert(frame));
-        }
-        self.others.push(frame);
-        Ok(&self.others[self.others.len() - 1])
     }
 }
 

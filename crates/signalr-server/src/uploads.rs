@@ -115,7 +115,7 @@ impl<T> Drop for Upload<T> {
 impl<T: DeserializeOwned + Send + 'static> Sink for TypedSink<T> {
     fn poll_room(&self, cx: &mut Context<'_>) -> Poll<()> {
         let mut state = self.0.lock();
-        if !matches!(state.phase, Phase::Open) || state.items.len() < self.0.buffer {
+        if state.items.len() < self.0.buffer {
             return Poll::Ready(());
         }
         let old = state.connection.replace(cx.waker().clone());

@@ -34,9 +34,11 @@ pub(crate) struct Calls {
     /// What this connection has added to the server's number of waiting calls; a call that panics is not in `waiting`
     /// any more.
     counted: usize,
-    slots_used: usize,
-    /// Of `waiting`, those beside the slots.
-    calls_beside: usize,
+    slots_used: u32,
+    /// Of `waiting`, those that read uploads.
+    uploading: u32,
+    /// Of `waiting`, those that have asked a client.
+    asking: u32,
     bytes: usize,
     is_connecting: bool,
 }
@@ -55,7 +57,10 @@ enum Standing {
     Holding,
     /// Has given its slot back and counts as in flight.
     Admitted,
-    Beside,
+    /// Beside the slots, as it reads uploads.
+    Uploading,
+    /// Beside the slots, as it has asked a client.
+    Asking,
 }
 
 /// What is needed to answer a call.
@@ -99,7 +104,8 @@ impl Calls {
             beside: None,
             counted: 0,
             slots_used: 0,
-            calls_beside: 0,
+            uploading: 0,
+            asking: 0,
             bytes: 0,
             is_connecting: false,
         }
@@ -107,7 +113,7 @@ impl Calls {
 
     /// Whether another call may begin now.
     fn has_slot(&self) -> bool {
-        self.slots_used < self.server.options.max_parallel_invocations
+        (self.slots_used as usize) < self.server.options.max_parallel_invocations
     }
 
     /// Whether another message may be read at all.
@@ -117,7 +123,8 @@ impl Calls {
     }
 
     fn in_flight(&self) -> usize {
-        self.waiting.as_ref().map_or(0, FuturesUnordered::len) - self.calls_beside
+        let waiting = self.waiting.as_ref().map_or(0, FuturesUnordered::len);
+        waiting.saturating_sub((self.uploading + self.asking) as usize)
     }
 
     /// Runs the handler for new connections; calls wait until it has ended.
@@ -133,7 +140,7 @@ impl Calls {
         let Some(handler) = server.hub.connected(caller) else {
             return Ok(());
         };
-        self.slots_used = server.options.max_parallel_invocations;
+        self.slots_used = u32::try_from(server.options.max_parallel_invocations).unwrap_or(u32::MAX);
         self.is_connecting = true;
         let answer = Answer {
             invocation_id: None,
@@ -205,8 +212,8 @@ impl Calls {
             Standing::Holding
         } else {
             answer.uploads = self.beside(handle).open(&server, call, sinks);
-            self.calls_beside += 1;
-            Standing::Beside
+            self.uploading += 1;
+            Standing::Uploading
         };
         // Only the connected handler can refuse the connection.
         let _ = self.advance(Call::new(future, answer, standing), encoding, cx, out);
@@ -270,7 +277,7 @@ impl Calls {
         self.uncount(self.counted);
         self.beside = None;
         self.waiting = None;
-        (self.slots_used, self.calls_beside, self.bytes) = (0, 0, 0);
+        (self.slots_used, self.uploading, self.asking, self.bytes) = (0, 0, 0, 0);
     }
 
     /// Runs a call as far as it comes by itself, and keeps it if that is not to its end.
@@ -318,15 +325,15 @@ impl Calls {
             }
             Step::Asking(future, mut answer) => {
                 self.give_back(&mut answer, standing);
-                if self.calls_beside >= self.server.options.max_pending_client_results {
+                if self.asking as usize >= self.server.options.max_pending_client_results {
                     self.server.metrics.limit_hit("pending_client_results");
                     drop(future);
                     let error = CallError::Method(HubError::new("Too many calls wait for results of clients."));
                     self.end(answer, Err(error), encoding, out)?;
                     return Ok(None);
                 }
-                self.calls_beside += 1;
-                Ok(Some(Call::new(future, answer, Standing::Beside)))
+                self.asking += 1;
+                Ok(Some(Call::new(future, answer, Standing::Asking)))
             }
             Step::Ended(result, mut answer) => {
                 self.give_back(&mut answer, standing);
@@ -341,7 +348,8 @@ impl Calls {
         match standing {
             Standing::Holding => self.free_slot(answer),
             Standing::Admitted => {}
-            Standing::Beside => self.calls_beside -= 1,
+            Standing::Uploading => self.uploading -= 1,
+            Standing::Asking => self.asking -= 1,
         }
         self.bytes -= std::mem::take(&mut answer.bytes);
     }
@@ -423,8 +431,9 @@ impl Future for Call {
         let standing = self.standing;
         let (future, answer) = self.under_way.as_mut().expect("a call is not polled after its end");
         let place = if answer.is_connected_handler { Place::ConnectedHandler } else { Place::Call };
-        let (polled, is_asking) = poll_in(place, || future.as_mut().poll(cx));
-        if polled.is_pending() && (!is_asking || standing == Standing::Beside) {
+        let (polled, waits_for_client) = poll_in(place, || future.as_mut().poll(cx));
+        let is_beside = matches!(standing, Standing::Uploading | Standing::Asking);
+        if polled.is_pending() && (!waits_for_client || is_beside) {
             return Poll::Pending;
         }
         let (future, answer) = self.under_way.take().expect("it was there");

@@ -137,7 +137,8 @@ async fn many_streams_together_go_at_the_pace_of_their_reader(wire: Wire) {
         client.stream(&id.to_string(), "Heavy", json!([100])).await;
     }
     until("all wait", || server.metric("streams") == STREAMS as u64).await;
-    gate.add_permits(STREAMS);
+    // By the connection's own task, so that all begin at once.
+    client.tell("Release", json!([STREAMS])).await;
     until("they wait for the client", || server.metric("output_queued_bytes") > 0).await;
     let mut other = server.connect().await;
     for _ in 0..200 {
@@ -326,8 +327,10 @@ async fn streams_wait_for_the_connected_handler_and_for_no_slot() {
     let server = Server::start(hub).await;
     let mut client = server.connect().await;
     client.stream("1", "Busy", json!([])).await;
-    // Pings behind a stream that waits for the handler wait as well.
-    client.send_frame(tokio_tungstenite::tungstenite::Message::Ping("x".into())).await;
+    // So many answers to others come after the server had its turn with what was sent.
+    for _ in 0..20 {
+        server.http("POST /hub/negotiate", &[]).await;
+    }
     assert_eq!(alive.load(Ordering::Relaxed), 0);
     gate.add_permits(1);
     assert_eq!(client.next().await["type"], 2);
@@ -411,7 +414,7 @@ fn endless(alive: &Arc<AtomicUsize>) -> Hub {
 
 /// `Heavy` streams items of 10 KB, counting them all, once it has a permit.
 fn heavy(produced: &Arc<AtomicUsize>, gate: &Arc<Semaphore>) -> Hub {
-    let (count, told, gate) = (produced.clone(), produced.clone(), gate.clone());
+    let (count, told, gate, released) = (produced.clone(), produced.clone(), gate.clone(), gate.clone());
     let text: Arc<str> = "x".repeat(10_000).into();
     Hub::new()
         .stream_method("Heavy", move |_: Caller, (items,): (usize,)| {
@@ -423,6 +426,10 @@ fn heavy(produced: &Arc<AtomicUsize>, gate: &Arc<Semaphore>) -> Hub {
                     Ok((item, text.to_string()))
                 }))
             }
+        })
+        .method("Release", move |_: Caller, (streams,): (usize,)| {
+            released.add_permits(streams);
+            async { Ok(()) }
         })
         .method("Produced", move |_: Caller, (): ()| {
             let produced = told.load(Ordering::Relaxed);

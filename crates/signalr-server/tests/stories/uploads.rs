@@ -256,6 +256,27 @@ async fn ids_of_open_uploads_may_not_be_used_again_and_their_number_is_bounded()
 }
 
 #[tokio::test]
+async fn items_that_wait_count_as_unfinished_input() {
+    let (gated, gate) = Gated::new();
+    let options = Options { max_total_input_bytes: 2_000, ..Options::default() };
+    let server = Server::start_with(Wire::Own, gated.hub(), options).await;
+    let mut client = server.connect().await;
+    upload(&mut client, 1, Some("1"), "Gated", json!([]), &["0"]).await;
+    let item = |item: usize| json!({"type": 2, "invocationId": "0", "item": item, "padding": "x".repeat(400)});
+    for number in 0..20 {
+        gate.add_permits(1);
+        client.send(&item(number)).await;
+        until("it is read", || gated.read().len() == number + 1).await;
+    }
+    assert_eq!(server.metric("limit_hits_total{limit=\"input_total\"}"), 0, "what is read does not count");
+    for number in 0..6 {
+        client.send(&item(number)).await;
+    }
+    assert_eq!(client.closed().await.0.unwrap()["allowReconnect"], true);
+    assert_eq!(server.metric("limit_hits_total{limit=\"input_total\"}"), 1);
+}
+
+#[tokio::test]
 async fn a_call_without_an_id_may_upload() {
     let server = Server::start(reading()).await;
     let mut client = server.connect().await;

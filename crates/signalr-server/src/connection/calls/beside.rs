@@ -19,22 +19,24 @@ pub(super) struct Beside {
     handle: ConnectionHandle,
     streams: Streams,
     uploads: Uploads,
+    /// The upload whose room a message waits for.
+    full: Option<Box<str>>,
 }
 
 /// What a message waits for; nothing behind it is read before.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Wait {
     /// A plain call for a slot.
     Slot,
     /// Any other call for the connected handler.
     Connected,
     /// An item for room in its upload.
-    Room(Box<str>),
+    Room,
 }
 
 impl Calls {
     /// What a message waits for, if it cannot be taken now.
-    pub(crate) fn must_wait(&self, message: &HubMessage<'_>, cx: &mut Context<'_>) -> Option<Wait> {
+    pub(crate) fn must_wait(&mut self, message: &HubMessage<'_>, cx: &mut Context<'_>) -> Option<Wait> {
         let wait = match message {
             HubMessage::Invocation(call) if call.stream_ids.is_empty() => {
                 let waits = !self.has_slot() || !self.has_room() || self.is_draining();
@@ -42,21 +44,26 @@ impl Calls {
             }
             HubMessage::Invocation(_) | HubMessage::StreamInvocation(_) => Wait::Connected,
             HubMessage::StreamItem { invocation_id, .. } => {
-                let beside = self.beside.as_ref()?;
-                let room = beside.uploads.poll_room(invocation_id, cx);
-                return room.is_pending().then(|| Wait::Room(invocation_id.as_ref().into()));
+                let beside = self.beside.as_mut()?;
+                if beside.uploads.poll_room(invocation_id, cx).is_ready() {
+                    return None;
+                }
+                beside.full = Some(invocation_id.as_ref().into());
+                return Some(Wait::Room);
             }
             _ => return None,
         };
-        self.still_waits(&wait, cx).then_some(wait)
+        self.still_waits(wait, cx).then_some(wait)
     }
 
     /// Whether what a message waits for has not come yet; if so, the task is woken when it does.
-    pub(crate) fn still_waits(&self, wait: &Wait, cx: &mut Context<'_>) -> bool {
+    pub(crate) fn still_waits(&self, wait: Wait, cx: &mut Context<'_>) -> bool {
         match wait {
             Wait::Slot => !self.has_slot() || self.is_draining(),
             Wait::Connected => self.is_connecting || self.is_draining(),
-            Wait::Room(id) => self.beside.as_ref().is_some_and(|beside| beside.uploads.poll_room(id, cx).is_pending()),
+            Wait::Room => self.beside.as_ref().is_some_and(|beside| {
+                beside.full.as_ref().is_some_and(|id| beside.uploads.poll_room(id, cx).is_pending())
+            }),
         }
     }
 
@@ -189,7 +196,12 @@ impl Calls {
 
     pub(super) fn beside(&mut self, handle: &ConnectionHandle) -> &mut Beside {
         self.beside.get_or_insert_with(|| {
-            Box::new(Beside { handle: handle.clone(), streams: Streams::default(), uploads: Uploads::default() })
+            Box::new(Beside {
+                handle: handle.clone(),
+                streams: Streams::default(),
+                uploads: Uploads::default(),
+                full: None,
+            })
         })
     }
 }

@@ -77,7 +77,7 @@ impl Driver {
 
     /// Whether the connection may be read: not while what was read already cannot be taken.
     fn may_read(&mut self, cx: &mut Context<'_>) -> bool {
-        let waits = self.held.wait.as_ref().is_some_and(|wait| self.calls.still_waits(wait, cx));
+        let waits = self.held.wait.is_some_and(|wait| self.calls.still_waits(wait, cx));
         let blocked = waits || !self.calls.has_room();
         self.held.is_paused |= blocked;
         !blocked
