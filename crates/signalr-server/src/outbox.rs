@@ -162,14 +162,15 @@ impl Outbox {
             self.metrics.limit_hit(limit);
             return self.condemn_locked(state, CloseReason::TooSlow);
         }
-        let waker = match self.drain {
-            _ if !state.queue.is_empty() => None,
-            Drain::Task => state.waker.take(),
-            Drain::Stream | Drain::Polls => state.taker.take(),
-        };
+        let (mut waker, mut taker) = (None, None);
+        if state.queue.is_empty() {
+            // The task writes it, or sees to it that it does not wait for too long.
+            waker = if self.drain == Drain::Polls { None } else { state.waker.take() };
+            taker = state.taker.take();
+        }
         self.enqueue(&mut state, rest(written), now);
         drop(state);
-        if let Some(waker) = waker {
+        for waker in [taker, waker].into_iter().flatten() {
             waker.wake();
         }
         Pushed::Queued
@@ -305,7 +306,8 @@ impl Outbox {
 
     /// Wakes the connection's task for something that is not in here.
     pub(crate) fn wake_task(&self) {
-        let waker = self.lock().waker.take();
+        // It stays: who is next may be heard in the same turn of the task, which gives its waker at the end.
+        let waker = self.lock().waker.clone();
         if let Some(waker) = waker {
             waker.wake();
         }
@@ -336,7 +338,7 @@ impl Outbox {
         let mut waker = None;
         if state.queue.is_empty() {
             state.queue = VecDeque::new();
-            waker = state.waker.take();
+            waker = if let Phase::Closing = state.phase { state.waker.clone() } else { None };
         }
         drop(state);
         if let Some(waker) = waker {

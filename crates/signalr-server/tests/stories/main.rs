@@ -9,4 +9,5 @@ mod ending;
 mod http;
 mod pipeline;
 mod sends;
+mod server_sent_events;
 mod slow;

@@ -15,6 +15,8 @@ use super::HttpConnection;
 pub(crate) struct Polls {
     /// Number of the latest poll; earlier ones give up.
     latest: watch::Sender<u64>,
+    /// Held by the poll that takes output: the outbox wakes only one, which must be the latest.
+    turn: tokio::sync::Mutex<()>,
     state: Mutex<State>,
 }
 
@@ -42,7 +44,7 @@ impl Polls {
     /// Of a connection that begins now: its first poll is answered at once.
     pub(crate) fn new(now: Instant) -> Self {
         let state = State { waiting: 0, idle_since: Some(now), deleted: false };
-        Self { latest: watch::Sender::default(), state: Mutex::new(state) }
+        Self { latest: watch::Sender::default(), turn: tokio::sync::Mutex::default(), state: Mutex::new(state) }
     }
 
     /// When a client that does not poll any more counts as gone.
@@ -73,8 +75,10 @@ impl HttpConnection {
     pub(crate) async fn poll(&self, timeout: Duration) -> Poll {
         let (_waiting, mut superseded) = self.enter();
         let outbox = self.handle.outbox();
-        let output = std::future::poll_fn(|cx| outbox.poll_take(cx, usize::MAX));
-        let output = tokio::time::timeout(timeout, output);
+        let output = tokio::time::timeout(timeout, async {
+            let _turn = self.polls.turn.lock().await;
+            std::future::poll_fn(|cx| outbox.poll_take(cx, usize::MAX)).await
+        });
         match future::select(pin!(superseded.changed()), pin!(output)).await {
             _ if self.polls.is_deleted() => Poll::NoContent,
             Either::Left(_) => Poll::NoContent,
