@@ -204,8 +204,10 @@ async fn at_the_end_polls_get_what_is_left_then_204_then_404() {
     let last = messages(&poller.poll().await);
     assert_eq!(last[0]["arguments"], json!([1]));
     assert_eq!(last[1..], [json!({"type": 7})]);
+    let start = Instant::now();
     assert_eq!(poller.poll().await.told(), (204, ""));
     until("it is forgotten", || server.metric("connections") == 0).await;
+    assert!(start.elapsed() < Duration::from_secs(4), "nobody waits for a client that knows");
     assert_eq!(poller.poll().await.told(), (404, NO_CONNECTION));
     assert_eq!(lobby.left(), [None]);
 }

@@ -220,7 +220,7 @@ async fn a_stream_is_given_once() {
     assert_eq!(client.invoke("Echo", json!([1])).await, Ok(json!(1)));
 
     client.send(&json!({"type": 7})).await;
-    assert_eq!(client.closed().await, (Some(json!({"type": 7})), End::EndOfEvents));
+    assert_eq!(client.closed().await, (Some(json!({"type": 7})), End::LastEvent));
     until("it is forgotten", || server.metric("connections") == 0).await;
     for request in ["GET", "POST", "DELETE"] {
         let answer = server.http(&format!("{request} {path}"), &ACCEPT_EVENTS).await;

@@ -31,8 +31,8 @@ pub(crate) enum End {
     Close(Option<u16>),
     /// Without one.
     Broken,
-    /// With the end of the stream of events.
-    EndOfEvents,
+    /// With the last event of the stream.
+    LastEvent,
     /// With the answer to a poll that nothing follows.
     NoContent,
 }
@@ -198,7 +198,7 @@ impl Client {
                 },
                 Carrier::Events { events, .. } => match events.next().await {
                     Ok(Some(payload)) => self.take(&payload),
-                    Ok(None) => return Err(End::EndOfEvents),
+                    Ok(None) => return Err(End::LastEvent),
                     Err(_) => return Err(End::Broken),
                 },
                 Carrier::Polls { polls, path, .. } => {

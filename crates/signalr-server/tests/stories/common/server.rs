@@ -33,7 +33,7 @@ impl Wire {
     /// How a connection ends that the server has ended.
     pub(crate) fn end(self) -> End {
         match self {
-            Self::Events => End::EndOfEvents,
+            Self::Events => End::LastEvent,
             Self::Polls => End::NoContent,
             _ => End::Close(Some(1000)),
         }
