@@ -73,13 +73,15 @@ impl HttpConnection {
 
     /// Waits for output, up to `timeout`. Dropping the future gives up and loses nothing.
     pub(crate) async fn poll(&self, timeout: Duration) -> Poll {
-        let (_waiting, mut superseded) = self.enter();
+        let (_waiting, number) = self.enter();
+        let mut latest = self.polls.latest.subscribe();
+        let superseded = async { drop(latest.wait_for(|latest| *latest != number).await) };
         let outbox = self.handle.outbox();
         let output = tokio::time::timeout(timeout, async {
             let _turn = self.polls.turn.lock().await;
             std::future::poll_fn(|cx| outbox.poll_take(cx, usize::MAX)).await
         });
-        match future::select(pin!(superseded.changed()), pin!(output)).await {
+        match future::select(pin!(superseded), pin!(output)).await {
             _ if self.polls.is_deleted() => Poll::NoContent,
             Either::Left(_) => Poll::NoContent,
             Either::Right((Ok(Some(output)), _)) => Poll::Output(output),
@@ -91,15 +93,20 @@ impl HttpConnection {
         }
     }
 
-    fn enter(&self) -> (Waiting<'_>, watch::Receiver<u64>) {
+    /// The poll and its number.
+    fn enter(&self) -> (Waiting<'_>, u64) {
         let polls = &self.polls;
         {
             let mut state = polls.lock();
             state.waiting += 1;
             state.idle_since = None;
         }
-        polls.latest.send_modify(|latest| *latest += 1);
-        (Waiting(self), polls.latest.subscribe())
+        let mut number = 0;
+        polls.latest.send_modify(|latest| {
+            *latest += 1;
+            number = *latest;
+        });
+        (Waiting(self), number)
     }
 }
 
