@@ -238,7 +238,7 @@ async fn at_the_end_polls_get_what_is_left_then_204_then_404() {
 
 #[tokio::test]
 async fn a_client_that_does_not_poll_any_more_is_gone() {
-    let patience = Duration::from_millis(300);
+    let patience = Duration::from_secs(1);
     let lobby = Lobby::default();
     let mut options = Options { disconnect_timeout: patience, ..Options::default() };
     options.protocol.keep_alive_interval = Duration::from_millis(20);
@@ -263,8 +263,8 @@ async fn a_client_that_does_not_poll_any_more_is_gone() {
 async fn polls_stand_for_pings_in_both_directions() {
     let lobby = Lobby::default();
     let mut options = Options {
-        disconnect_timeout: Duration::from_millis(500),
-        poll_timeout: Duration::from_millis(700),
+        disconnect_timeout: Duration::from_secs(1),
+        poll_timeout: Duration::from_millis(1_300),
         ..Options::default()
     };
     options.protocol.keep_alive_interval = Duration::from_millis(50);

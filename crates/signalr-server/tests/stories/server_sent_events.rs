@@ -147,7 +147,7 @@ async fn bodies_may_come_in_chunks_and_requests_behind_each_other() {
 
 #[tokio::test]
 async fn a_body_that_stalls_is_given_up() {
-    let server = started(Options { body_timeout: Duration::from_millis(50), ..Options::default() }).await;
+    let server = started(Options { body_timeout: Duration::from_millis(300), ..Options::default() }).await;
     let path = server.negotiated().await;
     let mut client = Client::events(server.dial().await, server.dial().await, path.clone()).await;
     server.shake_hands(&mut client).await;
@@ -325,7 +325,7 @@ async fn a_busy_connection_takes_only_so_many_posts_ahead() {
                 client.send_text(&text).await;
                 client
             });
-            match tokio::time::timeout(Duration::from_millis(200), &mut send).await {
+            match tokio::time::timeout(Duration::from_secs(1), &mut send).await {
                 Ok(back) => client = back,
                 Err(_) => {
                     lobby.gate.add_permits(CALLS);
