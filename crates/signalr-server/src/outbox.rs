@@ -197,14 +197,15 @@ impl Outbox {
         if state.detached {
             return Pushed::Queued;
         }
-        let waker = match self.drain {
-            _ if !state.queue.is_empty() => None,
-            Drain::Task => state.waker.take(),
-            Drain::Stream | Drain::Polls => state.taker.take(),
-        };
+        let (mut waker, mut taker) = (None, None);
+        if state.queue.is_empty() {
+            // The task writes it, or sees to it that it does not wait for too long.
+            waker = if self.drain == Drain::Polls { None } else { state.waker.take() };
+            taker = state.taker.take();
+        }
         self.enqueue(&mut state, rest, now);
         drop(state);
-        if let Some(waker) = waker {
+        for waker in [taker, waker].into_iter().flatten() {
             waker.wake();
         }
         Pushed::Queued
@@ -398,7 +399,8 @@ impl Outbox {
 
     /// Wakes the connection's task for something that is not in here.
     pub(crate) fn wake_task(&self) {
-        let waker = self.lock().waker.take();
+        // It stays: who is next may be heard in the same turn of the task, which gives its waker at the end.
+        let waker = self.lock().waker.clone();
         if let Some(waker) = waker {
             waker.wake();
         }
@@ -427,12 +429,13 @@ impl Outbox {
         state.last_progress = Instant::now();
         self.metrics.output_dequeued(bytes);
         let has_room_again = state.awaits_room && self.has_room_for(&state, 2);
-        let mut waker = None;
-        if state.queue.is_empty() || has_room_again {
-            waker = state.waker.take();
-        }
+        state.awaits_room &= !has_room_again;
+        let mut waker = if has_room_again { state.waker.clone() } else { None };
         if state.queue.is_empty() {
             state.queue = VecDeque::new();
+            if let Phase::Closing = state.phase {
+                waker = state.waker.clone();
+            }
         }
         drop(state);
         if let Some(waker) = waker {

@@ -166,7 +166,7 @@ impl Driver {
             }
             self.poll_calls(&mut buffers.output, cx);
             self.poll_input(buffers, now, cx);
-            self.count_input();
+            self.count_input(cx);
             self.settle(&mut buffers.output, now);
         } else {
             self.discard_input(&mut buffers.input, cx);

@@ -119,6 +119,11 @@ impl Io {
         }
     }
 
+    /// Bytes that have come and are not read, where they wait with us.
+    pub(crate) fn poll_waiting(&self, cx: &mut Context<'_>) -> usize {
+        if let Self::Http(connection) = self { connection.input.poll_waiting(cx) } else { 0 }
+    }
+
     pub(crate) fn transport(&self) -> Transport {
         match self {
             Self::Socket(_) | Self::Other { .. } | Self::Detached => Transport::WebSockets,

@@ -8,17 +8,20 @@ use signalr_server::{Caller, ErrorDetail, Hub, HubError, Options};
 use tokio::sync::Semaphore;
 use tokio_tungstenite::tungstenite::Message;
 
-use crate::common::{Server, Wire, frame, on_every_wire, until};
+use crate::common::{Server, Wire, frame, on_every_transport, on_every_wire, until};
 
 on_every_wire!(
+    a_call_may_be_split_at_every_byte,
+    one_message_may_span_frames_and_fragments,
+    input_held_back_keeps_its_order,
+);
+
+on_every_transport!(
     results_come_back,
     a_call_without_an_id_is_never_answered,
     equal_ids_are_answered_each,
-    a_call_may_be_split_at_every_byte,
     several_messages_may_share_a_frame,
-    one_message_may_span_frames_and_fragments,
     large_arguments_and_results_arrive_whole,
-    input_held_back_keeps_its_order,
 );
 
 async fn results_come_back(wire: Wire) {

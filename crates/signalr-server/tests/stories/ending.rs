@@ -9,16 +9,21 @@ use tokio::io::AsyncWriteExt;
 use tokio::sync::Semaphore;
 use tokio_tungstenite::tungstenite::Message;
 
-use crate::common::{Client, End, Server, Wire, frame, on_every_wire, soon, until, upgrade_request};
+use crate::common::{
+    Client, End, Server, Wire, frame, on_every_transport, on_every_wire, soon, until, upgrade_request,
+};
 
 on_every_wire!(
     a_goodbye_is_answered_with_a_close_and_code_1000,
-    what_breaks_the_protocol_ends_with_a_close_that_invites_back,
     what_breaks_the_rules_of_websockets_ends_with_their_codes,
-    handshakes_that_fail_are_told_why,
-    a_handshake_that_does_not_come_is_canceled,
     an_idle_connection_is_pinged,
     a_client_that_pinged_once_must_not_fall_silent,
+);
+
+on_every_transport!(
+    what_breaks_the_protocol_ends_with_a_close_that_invites_back,
+    handshakes_that_fail_are_told_why,
+    a_handshake_that_does_not_come_is_canceled,
     a_stopping_server_finishes_calls_and_invites_everyone_back,
 );
 
@@ -95,7 +100,7 @@ async fn what_breaks_the_protocol_ends_with_a_close_that_invites_back(wire: Wire
                     assert!(error.starts_with(&prefix), "{error}");
                 }
             }
-            assert_eq!(end, End::Close(Some(1000)));
+            assert_eq!(end, wire.end());
         }
     }
 }
@@ -215,7 +220,7 @@ async fn handshakes_that_fail_are_told_why(wire: Wire) {
         let mut client = server.open().await;
         client.send_text(&format!("{request}\x1e")).await;
         assert_eq!(client.next().await, json!({"error": text}));
-        assert_eq!(client.closed().await, (None, End::Close(Some(1000))), "{text}");
+        assert_eq!(client.closed().await, (None, wire.end()), "{text}");
     }
     for version in [0, 2] {
         let mut client = server.open().await;
@@ -232,8 +237,14 @@ async fn a_handshake_that_does_not_come_is_canceled(wire: Wire) {
         let mut client = server.open().await;
         client.send_text(beginning).await;
         assert_eq!(client.next().await, json!({"error": "Handshake was canceled."}));
-        assert_eq!(client.closed().await, (None, End::Close(Some(1000))));
+        assert_eq!(client.closed().await, (None, wire.end()));
     }
+}
+
+#[tokio::test]
+async fn pings_go_both_ways_over_events_too() {
+    an_idle_connection_is_pinged(Wire::Events).await;
+    a_client_that_pinged_once_must_not_fall_silent(Wire::Events).await;
 }
 
 async fn an_idle_connection_is_pinged(wire: Wire) {
@@ -292,7 +303,7 @@ async fn a_client_that_pinged_once_must_not_fall_silent(wire: Wire) {
             "Connection closed with an error. OperationCanceledException: Client hasn't sent a message/ping within the \
              configured ClientTimeoutInterval."}))
     );
-    assert_eq!(end, End::Close(Some(1000)));
+    assert_eq!(end, wire.end());
     for _ in 0..4 {
         assert_eq!(never.next_of_all().await, json!({"type": 6}), "who never pings is not timed out");
     }
@@ -362,7 +373,7 @@ async fn a_stopping_server_finishes_calls_and_invites_everyone_back(wire: Wire) 
     assert_eq!((&completion["invocationId"], completion.get("error")), (&json!("1"), None));
     for client in [&mut busy, &mut idle] {
         let ended = client.closed().await;
-        assert_eq!(ended, (Some(json!({"type": 7, "allowReconnect": true})), End::Close(Some(1000))));
+        assert_eq!(ended, (Some(json!({"type": 7, "allowReconnect": true})), wire.end()));
     }
     assert_eq!(new.closed().await.0, Some(json!({"type": 7, "allowReconnect": true})));
     soon("the drain ends", draining).await.unwrap();

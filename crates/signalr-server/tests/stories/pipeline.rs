@@ -8,12 +8,11 @@ use serde_json::json;
 use signalr_server::{Caller, Hub, HubError, Options};
 use tokio::sync::Semaphore;
 
-use crate::common::{Server, Wire, frame, on_every_wire, soon, until};
+use crate::common::{Server, Wire, frame, on_every_transport, on_every_wire, soon, until};
 
-on_every_wire!(
-    pipelined_calls_are_admitted_in_order_and_run_side_by_side,
-    at_the_bound_of_calls_the_socket_is_not_read_and_nothing_is_lost,
-);
+on_every_wire!(at_the_bound_of_calls_the_socket_is_not_read_and_nothing_is_lost,);
+
+on_every_transport!(pipelined_calls_are_admitted_in_order_and_run_side_by_side,);
 
 async fn pipelined_calls_are_admitted_in_order_and_run_side_by_side(wire: Wire) {
     const CALLS: usize = 2_000;

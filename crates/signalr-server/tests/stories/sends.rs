@@ -8,15 +8,16 @@ use signalr_server::{Caller, CloseReason, ConnectionHandle, ConnectionId, ErrorD
 use tokio::sync::Semaphore;
 use tokio_tungstenite::tungstenite::Message;
 
-use crate::common::{Client, End, Server, Wire, frame, on_every_wire, until};
+use crate::common::{Client, End, Server, Wire, frame, on_every_transport, on_every_wire, until};
 
-on_every_wire!(
+on_every_wire!(the_disconnected_handler_runs_once_whatever_the_end,);
+
+on_every_transport!(
     a_send_reaches_whom_it_names_and_nobody_else,
     groups_are_joined_and_left,
     sends_to_one_connection_keep_their_order,
     nothing_is_sent_before_the_handshake,
     the_connected_handler_runs_before_the_first_call,
-    the_disconnected_handler_runs_once_whatever_the_end,
 );
 
 async fn a_send_reaches_whom_it_names_and_nobody_else(wire: Wire) {

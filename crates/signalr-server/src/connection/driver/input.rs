@@ -70,8 +70,8 @@ impl Driver {
         }
     }
 
-    pub(super) fn count_input(&mut self) {
-        let held = self.held.messages.len() + self.held.raw.len();
+    pub(super) fn count_input(&mut self, cx: &mut Context<'_>) {
+        let held = self.held.messages.len() + self.held.raw.len() + self.io.poll_waiting(cx);
         self.input.hold(self.protocol.held_bytes() + held + self.calls.upload_bytes());
     }
 

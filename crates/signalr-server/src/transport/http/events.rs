@@ -12,7 +12,8 @@ use bytes::Bytes;
 
 use super::HttpConnection;
 
-/// Takes what waits for one connection until it ends. Dropping it ends the connection: such a stream is never resumed.
+/// Takes what waits for one connection until it ends. Dropping it ends the connection: such a stream is never resumed,
+/// and what is sent to it is dropped even while a call keeps the connection from noticing.
 #[derive(Debug)]
 pub(crate) struct EventStream {
     connection: Arc<HttpConnection>,
@@ -36,6 +37,7 @@ impl EventStream {
 
 impl Drop for EventStream {
     fn drop(&mut self) {
+        self.connection.handle.outbox().end();
         self.connection.input.end();
     }
 }

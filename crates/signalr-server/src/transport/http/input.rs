@@ -119,6 +119,13 @@ impl Input {
         Poll::Ready(Some(piece))
     }
 
+    /// Bytes that wait to be read. The task is woken when there are more.
+    pub(crate) fn poll_waiting(&self, cx: &mut Context<'_>) -> usize {
+        let mut state = self.lock();
+        state.reader = Some(cx.waker().clone());
+        state.bytes
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -15,6 +15,8 @@ use super::HttpConnection;
 pub(crate) struct Polls {
     /// Number of the latest poll; earlier ones give up.
     latest: watch::Sender<u64>,
+    /// Held by the poll that takes output: the outbox wakes only one, which must be the latest.
+    turn: tokio::sync::Mutex<()>,
     state: Mutex<State>,
 }
 
@@ -44,7 +46,7 @@ impl Polls {
     /// Of a connection that begins now: its first poll is answered at once.
     pub(crate) fn new(now: Instant) -> Self {
         let state = State { waiting: 0, idle_since: Some(now), deleted: false, over: false };
-        Self { latest: watch::Sender::default(), state: Mutex::new(state) }
+        Self { latest: watch::Sender::default(), turn: tokio::sync::Mutex::default(), state: Mutex::new(state) }
     }
 
     /// When a client that does not poll any more counts as gone.
@@ -79,11 +81,15 @@ impl HttpConnection {
 
     /// Waits for output, up to `timeout`. Dropping the future gives up and loses nothing.
     pub(crate) async fn poll(&self, timeout: Duration) -> Poll {
-        let (_waiting, mut superseded) = self.enter();
+        let (_waiting, number) = self.enter();
+        let mut latest = self.polls.latest.subscribe();
+        let superseded = async { drop(latest.wait_for(|latest| *latest != number).await) };
         let outbox = self.handle.outbox();
-        let output = std::future::poll_fn(|cx| outbox.poll_take(cx, usize::MAX));
-        let output = tokio::time::timeout(timeout, output);
-        match future::select(pin!(superseded.changed()), pin!(output)).await {
+        let output = tokio::time::timeout(timeout, async {
+            let _turn = self.polls.turn.lock().await;
+            std::future::poll_fn(|cx| outbox.poll_take(cx, usize::MAX)).await
+        });
+        match future::select(pin!(superseded), pin!(output)).await {
             _ if self.polls.is_deleted() => Poll::NoContent,
             Either::Left(_) => Poll::NoContent,
             Either::Right((Ok(Some(output)), _)) => Poll::Output(output),
@@ -97,15 +103,20 @@ impl HttpConnection {
         }
     }
 
-    fn enter(&self) -> (Waiting<'_>, watch::Receiver<u64>) {
+    /// The poll and its number.
+    fn enter(&self) -> (Waiting<'_>, u64) {
         let polls = &self.polls;
         {
             let mut state = polls.lock();
             state.waiting += 1;
             state.idle_since = None;
         }
-        polls.latest.send_modify(|latest| *latest += 1);
-        (Waiting(self), polls.latest.subscribe())
+        let mut number = 0;
+        polls.latest.send_modify(|latest| {
+            *latest += 1;
+            number = *latest;
+        });
+        (Waiting(self), number)
     }
 }
 

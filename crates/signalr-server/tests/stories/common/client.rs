@@ -1,4 +1,4 @@
-//! `Client`: hub messages as text over tungstenite, and the bytes under them where a story needs those.
+//! `Client`: hub messages as text over every transport, and the bytes of websockets where a story needs those.
 
 use std::collections::VecDeque;
 
@@ -9,13 +9,19 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 
-use super::{Answer, BoxedIo, soon};
+use super::{Answer, BoxedIo, Events, Http1, soon};
 
 pub(crate) struct Client {
-    socket: WebSocketStream<BoxedIo>,
-    /// Hub messages of frames that held several.
+    carrier: Carrier,
+    /// Hub messages of frames, events and polls that held several.
     received: VecDeque<Value>,
     pub(crate) pongs: Vec<Vec<u8>>,
+}
+
+enum Carrier {
+    Socket(Box<WebSocketStream<BoxedIo>>),
+    Events { events: Events, posts: Http1, path: String },
+    Polls { polls: Http1, posts: Http1, path: String },
 }
 
 /// How the server's side ended.
@@ -25,6 +31,10 @@ pub(crate) enum End {
     Close(Option<u16>),
     /// Without one.
     Broken,
+    /// With the last event of the stream.
+    LastEvent,
+    /// With the answer to a poll that nothing follows.
+    NoContent,
 }
 
 impl Client {
@@ -34,15 +44,39 @@ impl Client {
         let request = format!("ws://hub{path}");
         let upgrade = tokio_tungstenite::client_async_with_config(request, io, Some(config));
         let (socket, _) = soon("an upgrade", upgrade).await.unwrap();
-        Self { socket, received: VecDeque::new(), pongs: Vec::new() }
+        Self::new(Carrier::Socket(Box::new(socket)))
+    }
+
+    fn new(carrier: Carrier) -> Self {
+        Self { carrier, received: VecDeque::new(), pongs: Vec::new() }
+    }
+
+    /// Opens the stream of events of a negotiated path on the first, and posts on the second.
+    pub(crate) async fn events(io: BoxedIo, posts: BoxedIo, path: String) -> Self {
+        let events = Events::open(io, &path).await;
+        Self::new(Carrier::Events { events, posts: Http1::new(posts), path })
+    }
+
+    /// Polls a negotiated path on the first, and posts on the second.
+    pub(crate) async fn polls(io: BoxedIo, posts: BoxedIo, path: String) -> Self {
+        let mut polls = Http1::new(io);
+        let first = polls.ask(&format!("GET {path}"), &[], "").await;
+        assert_eq!(first.told(), (200, ""), "the first poll is answered at once");
+        Self::new(Carrier::Polls { polls, posts: Http1::new(posts), path })
     }
 
     /// The same where the request was written already.
     pub(crate) async fn after_upgrade(io: BoxedIo) -> Self {
         let (answer, io) = Answer::read_keeping(io).await;
         assert_eq!(answer.status, 101);
-        let socket = WebSocketStream::from_raw_socket(io, Role::Client, None).await;
-        Self { socket, received: VecDeque::new(), pongs: Vec::new() }
+        Self::over(io).await
+    }
+
+    /// A websocket that was granted already.
+    pub(crate) async fn over(io: BoxedIo) -> Self {
+        let config = WebSocketConfig::default().max_frame_size(None);
+        let socket = WebSocketStream::from_raw_socket(io, Role::Client, Some(config)).await;
+        Self::new(Carrier::Socket(Box::new(socket)))
     }
 
     pub(crate) async fn shake_hands(&mut self) {
@@ -55,14 +89,20 @@ impl Client {
         self.send_text(&format!("{message}\x1e")).await;
     }
 
-    /// Sends a frame of text as it stands.
+    /// Sends text as it stands: as a frame, or as the body of a POST, which must be taken.
     pub(crate) async fn send_text(&mut self, text: &str) {
-        soon("a send", self.socket.send(Message::text(text))).await.unwrap();
+        let (posts, path) = match &mut self.carrier {
+            // The end of the connection may overtake the end of the send; it is seen by what is received.
+            Carrier::Socket(socket) => return drop(soon("a send", socket.send(Message::text(text))).await),
+            Carrier::Events { posts, path, .. } | Carrier::Polls { posts, path, .. } => (posts, path),
+        };
+        let answer = posts.ask(&format!("POST {path}"), &[], text).await;
+        assert_eq!(answer.told(), (200, ""));
     }
 
     /// Sends a websocket message that is no text.
     pub(crate) async fn send_frame(&mut self, message: Message) {
-        soon("a send", self.socket.send(message)).await.unwrap();
+        soon("a send", self.socket().send(message)).await.unwrap();
     }
 
     /// Writes bytes under the websocket.
@@ -73,7 +113,14 @@ impl Client {
 
     /// What the websocket is made of.
     pub(crate) fn io(&mut self) -> &mut BoxedIo {
-        self.socket.get_mut()
+        self.socket().get_mut()
+    }
+
+    fn socket(&mut self) -> &mut WebSocketStream<BoxedIo> {
+        match &mut self.carrier {
+            Carrier::Socket(socket) => socket,
+            _ => panic!("a story of websockets"),
+        }
     }
 
     /// Calls without waiting for the answer.
@@ -169,21 +216,50 @@ impl Client {
             if let Some(message) = self.received.pop_front() {
                 return Ok(message);
             }
-            match soon("a message", self.socket.next()).await {
-                Some(Ok(Message::Text(text))) => self.take(&text),
-                Some(Ok(Message::Pong(payload))) => self.pongs.push(payload.to_vec()),
-                Some(Ok(Message::Close(frame))) => {
-                    return Err(End::Close(frame.map(|frame| frame.code.into())));
+            match &mut self.carrier {
+                Carrier::Socket(socket) => match soon("a message", socket.next()).await {
+                    Some(Ok(Message::Text(text))) => self.take(&text),
+                    Some(Ok(Message::Pong(payload))) => self.pongs.push(payload.to_vec()),
+                    Some(Ok(Message::Close(frame))) => {
+                        return Err(End::Close(frame.map(|frame| frame.code.into())));
+                    }
+                    Some(Ok(other)) => panic!("a server sends no {other:?}"),
+                    Some(Err(_)) | None => return Err(End::Broken),
+                },
+                Carrier::Events { events, .. } => match events.next().await {
+                    Ok(Some(payload)) => self.take(&payload),
+                    Ok(None) => return Err(End::LastEvent),
+                    Err(_) => return Err(End::Broken),
+                },
+                Carrier::Polls { polls, path, .. } => {
+                    let answer = polls.ask(&format!("GET {path}&_=1700000000000"), &[], "").await;
+                    match answer.status {
+                        200 if answer.body.is_empty() => {}
+                        200 => self.take(&answer.body),
+                        204 => return Err(End::NoContent),
+                        _ => panic!("a poll is answered {answer:?}"),
+                    }
                 }
-                Some(Ok(other)) => panic!("a server sends no {other:?}"),
-                Some(Err(_)) | None => return Err(End::Broken),
+            }
+        }
+    }
+
+    /// After the end of polls: the connection is soon unknown.
+    async fn forgotten(&mut self) {
+        if let Carrier::Polls { polls, path, .. } = &mut self.carrier {
+            loop {
+                let answer = polls.ask(&format!("GET {path}"), &[], "").await;
+                if answer.status != 204 {
+                    return assert_eq!(answer.told(), (404, "No Connection with that ID"));
+                }
+                tokio::task::yield_now().await;
             }
         }
     }
 
     /// The next websocket message, which must be binary.
     pub(crate) async fn next_binary(&mut self) -> Vec<u8> {
-        match soon("a binary message", self.socket.next()).await {
+        match soon("a binary message", self.socket().next()).await {
             Some(Ok(Message::Binary(bytes))) => bytes.to_vec(),
             other => panic!("not binary: {other:?}"),
         }
@@ -195,7 +271,7 @@ impl Client {
         self.received.extend(messages.map(|message| serde_json::from_str::<Value>(message).unwrap()));
     }
 
-    /// The Close message and the code of the close frame; other messages before them are passed over.
+    /// The Close message and the end; other messages before them are passed over.
     pub(crate) async fn closed(&mut self) -> (Option<Value>, End) {
         let end = async {
             let mut close = None;
@@ -205,13 +281,24 @@ impl Client {
                         assert!(close.is_none(), "after the Close came {message}");
                         close = (message["type"] == 7).then_some(message);
                     }
-                    Err(end) => return (close, end),
+                    Err(end) => {
+                        self.forgotten().await;
+                        return (close, end);
+                    }
                 }
             }
         };
         soon("the end", end).await
     }
 }
+
+/// A call as text.
+pub(crate) fn call(id: &str, target: &str, arguments: Value) -> String {
+    format!("{}\x1e", invocation(Some(id), target, arguments))
+}
+
+/// What a client says first.
+pub(crate) const HANDSHAKE: &str = "{\"protocol\":\"json\",\"version\":1}\x1e";
 
 fn invocation(id: Option<&str>, target: &str, arguments: Value) -> Value {
     let mut message = json!({"type": 1, "target": target, "arguments": arguments});

@@ -2,15 +2,19 @@
 
 mod client;
 mod http;
+mod http2;
+mod lobby;
 mod server;
 
 use std::time::{Duration, Instant};
 
-pub(crate) use client::{Client, End, frame};
-pub(crate) use http::{Answer, upgrade_request};
+pub(crate) use client::{Client, End, HANDSHAKE, call, frame};
+pub(crate) use http::{ACCEPT_EVENTS, Answer, Events, Http1, upgrade_request};
+pub(crate) use http2::Http2;
+pub(crate) use lobby::Lobby;
 pub(crate) use server::{BoxedIo, Server, Wire, serve_http};
 
-/// Runs each of these stories over every [`Wire`].
+/// Runs each of these stories over every [`Wire`] of websockets.
 macro_rules! on_every_wire {
     ($($story:ident),* $(,)?) => {
         mod by_itself { $(#[tokio::test] async fn $story() { super::$story(crate::common::Wire::Own).await })* }
@@ -18,9 +22,27 @@ macro_rules! on_every_wire {
             super::$story(crate::common::Wire::Hyper).await
         })* }
         mod in_memory { $(#[tokio::test] async fn $story() { super::$story(crate::common::Wire::Duplex).await })* }
+        mod over_http2 { $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)] async fn $story() {
+            super::$story(crate::common::Wire::Http2).await
+        })* }
     };
 }
 pub(crate) use on_every_wire;
+
+/// Runs each of these stories over every [`Wire`] there is.
+macro_rules! on_every_transport {
+    ($($story:ident),* $(,)?) => {
+        mod on_every_transport {
+            $(use super::$story;)*
+            crate::common::on_every_wire!($($story),*);
+            mod by_events { $(#[tokio::test] async fn $story() { super::$story(crate::common::Wire::Events).await })* }
+            mod by_polls { $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)] async fn $story() {
+                super::$story(crate::common::Wire::Polls).await
+            })* }
+        }
+    };
+}
+pub(crate) use on_every_transport;
 
 /// For a machine that has much else to do: nothing waits that long unless it would wait for ever.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);

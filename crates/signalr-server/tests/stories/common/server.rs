@@ -10,7 +10,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::JoinHandle;
 
-use super::{Answer, Client, until};
+use super::{Answer, Client, End, Http1, Http2, until};
 
 /// How clients reach the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,6 +21,23 @@ pub(crate) enum Wire {
     Hyper,
     /// The same over something that is no socket, so that only the connection's task can write.
     Duplex,
+    /// `HubServer::serve`, and a websocket over HTTP/2.
+    Http2,
+    /// The same with Server-Sent Events.
+    Events,
+    /// The same with long polling.
+    Polls,
+}
+
+impl Wire {
+    /// How a connection ends that the server has ended.
+    pub(crate) fn end(self) -> End {
+        match self {
+            Self::Events => End::LastEvent,
+            Self::Polls => End::NoContent,
+            _ => End::Close(Some(1000)),
+        }
+    }
 }
 
 pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -51,8 +68,8 @@ impl Server {
         let server = hub.clone();
         let accepting = tokio::spawn(async move {
             match wire {
-                Wire::Own => drop(server.serve(listener).await),
-                _ => {
+                Wire::Own | Wire::Http2 | Wire::Events | Wire::Polls => drop(server.serve(listener).await),
+                Wire::Hyper | Wire::Duplex => {
                     while let Ok((stream, _)) = listener.accept().await {
                         stream.set_nodelay(true).unwrap();
                         serve_http(server.clone(), stream);
@@ -84,9 +101,24 @@ impl Server {
         stream
     }
 
-    /// A websocket without negotiation and before the handshake.
+    /// A connection before the handshake; a websocket without negotiation.
     pub(crate) async fn open(&self) -> Client {
-        Client::upgrade(self.dial().await, "/hub").await
+        self.open_over(self.dial().await).await
+    }
+
+    /// The same, where what the server sends comes this way.
+    pub(crate) async fn open_over(&self, io: BoxedIo) -> Client {
+        match self.wire {
+            Wire::Events => Client::events(io, self.dial().await, self.negotiated().await).await,
+            Wire::Polls => Client::polls(io, self.dial().await, self.negotiated().await).await,
+            Wire::Http2 => Http2::over(io).await.websocket("/hub").await,
+            Wire::Own | Wire::Hyper | Wire::Duplex => Client::upgrade(io, "/hub").await,
+        }
+    }
+
+    /// Path of a connection that was negotiated.
+    pub(crate) async fn negotiated(&self) -> String {
+        format!("/hub?id={}", self.negotiate().await.1)
     }
 
     /// A connection that is a target of what is sent to all.
@@ -107,6 +139,11 @@ impl Server {
     /// One HTTP request: `GET /path`, then header lines.
     pub(crate) async fn http(&self, request: &str, headers: &[(&str, &str)]) -> Answer {
         Answer::to(self.dial().await, request, headers).await
+    }
+
+    /// A POST of this body, by a connection of its own.
+    pub(crate) async fn post(&self, path: &str, body: &str) -> Answer {
+        Http1::new(self.dial().await).ask(&format!("POST {path}"), &[], body).await
     }
 
     /// The public id and the token of a negotiation.
