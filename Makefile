@@ -26,6 +26,9 @@ lint: web-demo/node_modules
 fuzz:
 	cd fuzz && RUSTC_BOOTSTRAP=1 cargo fuzz run log_open -- -max_total_time=60 -max_len=400 -malloc_limit_mb=64
 	cd fuzz && RUSTC_BOOTSTRAP=1 cargo fuzz run kafka_request -- -max_total_time=60 -malloc_limit_mb=64
+	cd fuzz && RUSTC_BOOTSTRAP=1 cargo fuzz run json_message -- -max_total_time=60 -malloc_limit_mb=8
+	cd fuzz && RUSTC_BOOTSTRAP=1 cargo fuzz run msgpack_message -- -max_total_time=60 -malloc_limit_mb=8
+	cd fuzz && RUSTC_BOOTSTRAP=1 cargo fuzz run handshake -- -max_total_time=60 -malloc_limit_mb=8
 
 # Server CPU per delivery and memory per connection, against a bare server in the same run.
 bench: build

@@ -130,7 +130,7 @@ impl Audience {
 
     async fn deliver(&mut self, records: &[&Record]) {
         let Some(last) = records.last() else { return };
-        let mut frames = Frames::new(&self.topic, records, &self.metrics);
+        let mut frames = Frames::new(&self.topic, records, self.members.encodings(), &self.metrics);
         let (mut deliveries, mut bytes) = (0, 0);
         self.counts.packages.inc_by(records.len() as u64);
         while let Some(chunk) = frames.next_chunk() {

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::close::{CloseReason, ErrorDetail};
-use crate::encoding::Encoding;
-use crate::framing::Frames;
-use crate::handshake::{self, HandshakeError};
+use crate::encoding::{Encoding, TransferFormat};
+use crate::framing::{FrameError, Frames, Framing};
+use crate::handshake::{self, HandshakeError, Offer, Request};
 use crate::message::HubMessage;
 
 /// Protocol settings of a connection.
@@ -22,9 +22,11 @@ pub struct Options {
     pub peer_timeout: Duration,
     /// Time for the handshake. Default 15 s. Source: ASP.NET Core `HubOptions.HandshakeTimeout`.
     pub handshake_timeout: Duration,
-    /// Longest incoming message, terminator included, handshake too; past it the connection ends. Default 32 768 bytes.
-    /// Source: ASP.NET Core `HubOptions.MaximumReceiveMessageSize`.
+    /// Longest incoming message, separator or length prefix included, handshake too; past it the connection ends. 0 is no
+    /// limit. Default 32 768 bytes. Source: ASP.NET Core `HubOptions.MaximumReceiveMessageSize`.
     pub max_message_bytes: usize,
+    /// Encodings a client may ask a server for. Default: all. Source: ASP.NET Core `HubOptions.SupportedProtocols`.
+    pub encodings: Vec<Encoding>,
     /// What a client is told of errors. Default: only what hubs raise on purpose.
     pub error_detail: ErrorDetail,
 }
@@ -36,6 +38,7 @@ impl Default for Options {
             peer_timeout: Duration::from_secs(30),
             handshake_timeout: Duration::from_secs(15),
             max_message_bytes: 32_768,
+            encodings: Encoding::ALL.to_vec(),
             error_detail: ErrorDetail::default(),
         }
     }
@@ -52,6 +55,10 @@ pub struct Connection {
     options: Arc<Options>,
     role: Role,
     phase: Phase,
+    /// The most the transport can carry.
+    transfer_format: TransferFormat,
+    /// Stateful reconnect was negotiated.
+    stateful: bool,
     frames: Frames,
     /// Written by `Output::Send`, most of the time empty and without memory of its own.
     unsent: Vec<u8>,
@@ -66,9 +73,10 @@ pub struct Connection {
 pub enum Event<'a> {
     /// The handshake succeeded. Take the outputs before sending anything else: the response comes first.
     Opened,
-    /// A message for the hub or the application.
+    /// A message for the hub or the application; Ack and Sequence too if the connection
+    /// [is stateful](Connection::is_stateful).
     Message {
-        /// Its bytes, without separator, for a caller that cannot take it now and will present it again.
+        /// Its bytes, with separator or length prefix, for a caller that cannot take it now and will present it again.
         frame: &'a [u8],
         /// Decoded as far as its kind.
         message: HubMessage<'a>,
@@ -95,7 +103,7 @@ enum Role {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
     Handshake { deadline: Instant, asked: Encoding },
-    Open(Encoding),
+    Open(Request),
     Ended,
 }
 
@@ -108,46 +116,77 @@ impl Connection {
     /// The client's side; its first output is the handshake request.
     pub fn client(encoding: Encoding, options: Arc<Options>, now: Instant) -> Self {
         let mut connection = Self::new(Role::Client, encoding, options, now);
-        handshake::write_request(encoding, &mut connection.unsent);
+        handshake::write_request(Request { encoding, version: 1 }, &mut connection.unsent);
         connection.last_heard = Some(now);
         connection
     }
 
+    /// The transport carries no more than this; a server refuses handshakes that need more. Default: binary.
+    pub fn over(mut self, transfer_format: TransferFormat) -> Self {
+        self.transfer_format = transfer_format;
+        self
+    }
+
+    /// Stateful reconnect was negotiated. A client asks for it in its handshake, so this comes before the first output; a
+    /// server leaves that to the client. See [`is_stateful`](Self::is_stateful).
+    pub fn stateful(mut self) -> Self {
+        self.stateful = true;
+        if let (Role::Client, Phase::Handshake { asked, .. }) = (self.role, self.phase) {
+            self.unsent.clear();
+            handshake::write_request(Request { encoding: asked, version: STATEFUL_VERSION }, &mut self.unsent);
+        }
+        self
+    }
+
     fn new(role: Role, asked: Encoding, options: Arc<Options>, now: Instant) -> Self {
-        let phase = Phase::Handshake { deadline: now + options.handshake_timeout, asked };
-        let (frames, unsent) = (Frames::default(), Vec::new());
-        Self { options, role, phase, frames, unsent, ended: None, last_sent: now, last_heard: None }
+        Self {
+            role,
+            phase: Phase::Handshake { deadline: now + options.handshake_timeout, asked },
+            transfer_format: TransferFormat::Binary,
+            stateful: false,
+            frames: Frames::default(),
+            unsent: Vec::new(),
+            ended: None,
+            last_sent: now,
+            last_heard: None,
+            options,
+        }
     }
 
     /// Takes one message out of `input`, which is advanced; `None` once it is used up, or after the end, when the rest
     /// does not matter any more.
     pub fn receive<'e, 'b: 'e>(&'e mut self, input: &mut &'b [u8], now: Instant) -> Option<Event<'e>> {
-        let phase = self.phase;
-        if phase == Phase::Ended {
-            return None;
-        }
-        let limit = self.options.max_message_bytes;
-        let frame = match self.frames.next(input, limit) {
+        let (phase, is_stateful) = (self.phase, self.is_stateful());
+        let framing = match phase {
+            Phase::Handshake { .. } => Framing::Separator,
+            Phase::Open(agreed) => agreed.encoding.framing(),
+            Phase::Ended => return None,
+        };
+        let (limit, detail) = (self.options.max_message_bytes, self.options.error_detail);
+        let end = Ending { phase: &mut self.phase, unsent: &mut self.unsent, ended: &mut self.ended };
+        let frame = match self.frames.next(input, framing, limit) {
             Ok(frame) => frame?,
-            Err(_) => {
-                let end = Ending { phase: &mut self.phase, unsent: &mut self.unsent, ended: &mut self.ended };
-                end.too_large(limit, self.options.error_detail);
+            Err(error) => {
+                end.unframed(&error, limit, detail);
                 return None;
             }
         };
         if self.last_heard.is_some() {
             self.last_heard = Some(now);
         }
-        let end = Ending { phase: &mut self.phase, unsent: &mut self.unsent, ended: &mut self.ended };
         let encoding = match (phase, self.role) {
-            (Phase::Handshake { asked, .. }, Role::Client) => return end.response(frame, asked),
-            (Phase::Handshake { .. }, Role::Server) => {
-                return end.request(frame, self.options.error_detail);
+            (Phase::Handshake { asked, .. }, Role::Client) => {
+                let version = if self.stateful { STATEFUL_VERSION } else { 1 };
+                return end.response(frame.body, Request { encoding: asked, version });
             }
-            (Phase::Open(encoding), _) => encoding,
+            (Phase::Handshake { .. }, Role::Server) => {
+                let offer = Offer { encodings: &self.options.encodings, transfer_format: self.transfer_format };
+                return end.request(frame.body, offer, detail);
+            }
+            (Phase::Open(agreed), _) => agreed.encoding,
             (Phase::Ended, _) => return None,
         };
-        match encoding.decode(frame) {
+        match encoding.decode(frame.body) {
             Ok(Some(HubMessage::Ping)) => {
                 self.last_heard = Some(now);
                 Some(Event::Handled)
@@ -155,13 +194,14 @@ impl Connection {
             Ok(Some(HubMessage::Close { error, .. })) => {
                 let reason = CloseReason::PeerClosed(error.map(Cow::into_owned));
                 // A client's goodbye is answered by a Close of our own; a server's is the last word.
-                end.end(reason, (self.role == Role::Server).then_some(encoding), self.options.error_detail);
+                end.end(reason, (self.role == Role::Server).then_some(encoding), detail);
                 None
             }
-            Ok(Some(HubMessage::Ack { .. } | HubMessage::Sequence { .. }) | None) => Some(Event::Handled),
-            Ok(Some(message)) => Some(Event::Message { frame, message }),
+            Ok(Some(HubMessage::Ack { .. } | HubMessage::Sequence { .. })) if !is_stateful => Some(Event::Handled),
+            Ok(None) => Some(Event::Handled),
+            Ok(Some(message)) => Some(Event::Message { frame: frame.wire, message }),
             Err(error) => {
-                end.end(CloseReason::Protocol(error.to_string()), Some(encoding), self.options.error_detail);
+                end.end(CloseReason::Protocol(error.to_string()), Some(encoding), detail);
                 None
             }
         }
@@ -218,8 +258,8 @@ impl Connection {
             Phase::Open(_) if self.peer_deadline().is_some_and(|deadline| now >= deadline) => {
                 self.close(CloseReason::PeerTimeout);
             }
-            Phase::Open(encoding) if now >= self.last_sent + self.options.keep_alive_interval => {
-                encoding.encode(&HubMessage::Ping, &mut self.unsent);
+            Phase::Open(agreed) if now >= self.last_sent + self.options.keep_alive_interval => {
+                agreed.encoding.encode(&HubMessage::Ping, &mut self.unsent);
                 self.last_sent = now;
             }
             _ => {}
@@ -241,9 +281,24 @@ impl Connection {
     /// The encoding agreed on; `None` outside of an open connection.
     pub fn encoding(&self) -> Option<Encoding> {
         match self.phase {
-            Phase::Open(encoding) => Some(encoding),
+            Phase::Open(agreed) => Some(agreed.encoding),
             _ => None,
         }
+    }
+
+    /// The version of the protocol the client asked for, 0 to [`handshake::MAX_VERSION`]; `None` outside of an open
+    /// connection.
+    pub fn version(&self) -> Option<i64> {
+        match self.phase {
+            Phase::Open(agreed) => Some(agreed.version),
+            _ => None,
+        }
+    }
+
+    /// Whether both sides number and acknowledge messages: it was [negotiated](Self::stateful), and the handshake says
+    /// version 2. Then Ack and Sequence are given to the caller; otherwise they mean nothing and are passed over.
+    pub fn is_stateful(&self) -> bool {
+        self.stateful && self.version() == Some(STATEFUL_VERSION)
     }
 
     /// Bytes held of a message that has begun to arrive.
@@ -269,10 +324,10 @@ struct Ending<'c> {
 }
 
 impl Ending<'_> {
-    fn request<'e>(self, frame: &[u8], detail: ErrorDetail) -> Option<Event<'e>> {
-        match handshake::read_request(frame) {
-            Ok(encoding) => {
-                *self.phase = Phase::Open(encoding);
+    fn request<'e>(self, frame: &[u8], offer: Offer<'_>, detail: ErrorDetail) -> Option<Event<'e>> {
+        match handshake::read_request(frame, offer) {
+            Ok(request) => {
+                *self.phase = Phase::Open(request);
                 self.unsent.extend_from_slice(handshake::ACCEPTED);
                 Some(Event::Opened)
             }
@@ -283,7 +338,7 @@ impl Ending<'_> {
         }
     }
 
-    fn response<'e>(self, frame: &[u8], asked: Encoding) -> Option<Event<'e>> {
+    fn response<'e>(self, frame: &[u8], asked: Request) -> Option<Event<'e>> {
         match handshake::read_response(frame) {
             Ok(()) => {
                 *self.phase = Phase::Open(asked);
@@ -296,11 +351,15 @@ impl Ending<'_> {
         }
     }
 
-    fn too_large(self, limit: usize, detail: ErrorDetail) {
-        match *self.phase {
-            Phase::Open(encoding) => self.end(CloseReason::MessageTooLarge { limit }, Some(encoding), detail),
-            _ => self.refuse(HandshakeError::Canceled, detail),
-        }
+    fn unframed(self, error: &FrameError, limit: usize, detail: ErrorDetail) {
+        let Phase::Open(agreed) = *self.phase else {
+            return self.refuse(HandshakeError::Canceled, detail);
+        };
+        let reason = match error {
+            FrameError::TooLarge => CloseReason::MessageTooLarge { limit },
+            FrameError::BadPrefix => CloseReason::Protocol("The length of a message is not readable.".to_owned()),
+        };
+        self.end(reason, Some(agreed.encoding), detail);
     }
 
     fn refuse(self, error: HandshakeError, detail: ErrorDetail) {
@@ -324,3 +383,6 @@ impl Ending<'_> {
         *self.ended = Some(reason);
     }
 }
+
+/// The version that says that a client knows Ack and Sequence.
+const STATEFUL_VERSION: i64 = 2;

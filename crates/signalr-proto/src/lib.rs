@@ -27,9 +27,10 @@ pub mod handshake;
 pub mod message;
 pub mod negotiate;
 pub mod payload;
+pub mod value;
 
 pub use close::{CloseReason, ErrorDetail};
 pub use connection::{Connection, Event, Options, Output};
-pub use encoding::{DecodeError, EncodeError, Encoding};
+pub use encoding::{DecodeError, EncodeError, Encoding, TransferFormat, ValueError};
 pub use message::{HubMessage, Invocation, Outcome};
 pub use payload::{Arguments, BindError, FromArguments, Payload};

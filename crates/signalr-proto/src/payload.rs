@@ -6,31 +6,62 @@ use std::marker::PhantomData;
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, Deserializer, IgnoredAny, SeqAccess, Visitor};
 
+use crate::encoding::messagepack::{Reader, Token, ValueReader};
+use crate::encoding::{Encoding, ValueError};
+
 /// One value as it stands in a message, in the encoding of its connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Payload<'a> {
     /// JSON text of exactly one value.
     Json(&'a str),
+    /// Exactly one MessagePack value.
+    MessagePack(&'a [u8]),
 }
 
 impl<'a> Payload<'a> {
-    /// Decodes the value.
-    pub fn decode<T: Deserialize<'a>>(self) -> Result<T, serde_json::Error> {
+    /// Null in the given encoding.
+    pub fn null(encoding: Encoding) -> Self {
+        match encoding {
+            Encoding::Json => Self::Json("null"),
+            Encoding::MessagePack => Self::MessagePack(&[0xc0]),
+        }
+    }
+
+    /// The encoding it is in.
+    pub fn encoding(self) -> Encoding {
         match self {
-            Self::Json(text) => serde_json::from_str(text),
+            Self::Json(_) => Encoding::Json,
+            Self::MessagePack(_) => Encoding::MessagePack,
+        }
+    }
+
+    /// Decodes the value. Bytes that are not exactly one value are an error too.
+    pub fn decode<T: Deserialize<'a>>(self) -> Result<T, ValueError> {
+        match self {
+            Self::Json(text) => Ok(serde_json::from_str(text)?),
+            Self::MessagePack(bytes) => {
+                let mut reader = ValueReader::new(bytes);
+                let value = T::deserialize(&mut reader)?;
+                reader.end()?;
+                Ok(value)
+            }
         }
     }
 }
 
 /// The positional arguments of a call: a [`Payload`] that holds an array.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Arguments<'a>(pub(crate) Payload<'a>);
+pub struct Arguments<'a>(Payload<'a>);
 
 impl<'a> Arguments<'a> {
-    /// Takes JSON text that is known to be an array.
-    pub(crate) fn json(array: &'a str) -> Self {
-        Self(Payload::Json(array))
+    /// Takes a value that is an array; `None` if it is not. What the array holds is not looked at.
+    pub fn new(array: Payload<'a>) -> Option<Self> {
+        let is_array = match array {
+            Payload::Json(text) => text.trim_ascii_start().starts_with('['),
+            Payload::MessagePack(bytes) => matches!(Reader::new(bytes).peek(), Ok(Token::Array(_))),
+        };
+        is_array.then_some(Self(array))
     }
 
     /// The array undecoded.
@@ -44,12 +75,18 @@ impl<'a> Arguments<'a> {
     }
 
     fn count(self) -> usize {
-        self.0.decode::<Vec<IgnoredAny>>().map_or(0, |items| items.len())
+        match self.0 {
+            Payload::Json(_) => self.0.decode::<Vec<IgnoredAny>>().map_or(0, |items| items.len()),
+            Payload::MessagePack(bytes) => match Reader::new(bytes).peek() {
+                Ok(Token::Array(count)) => count,
+                _ => 0,
+            },
+        }
     }
 }
 
 /// Tuples that the arguments of a call bind to, from any encoding: `()`, `(A,)` … up to eight types that implement
-/// [`Deserialize`].
+/// [`Deserialize`]; for what looks different in the encodings see [`value`](crate::value).
 pub trait FromArguments: Sized {
     /// Binds by position; see [`Arguments::bind`].
     fn from_arguments(arguments: Arguments<'_>) -> Result<Self, BindError>;
@@ -129,49 +166,62 @@ where
     for<'c, 'de> TupleVisitor<'c, T>: Visitor<'de, Value = T>,
 {
     let mut position = 0;
-    let Payload::Json(text) = arguments.0;
-    let mut deserializer = serde_json::Deserializer::from_str(text);
-    let bound = deserializer.deserialize_seq(TupleVisitor { position: &mut position, tuple: PhantomData });
-    bound.map_err(|error: serde_json::Error| {
+    let visitor = TupleVisitor { position: &mut position, tuple: PhantomData };
+    let bound = match arguments.0 {
+        Payload::Json(text) => {
+            serde_json::Deserializer::from_str(text).deserialize_seq(visitor).map_err(ValueError::from)
+        }
+        Payload::MessagePack(bytes) => ValueReader::new(bytes).deserialize_seq(visitor),
+    };
+    bound.map_err(|error| {
         // Only a failed call pays for counting: a wrong count explains more than the type error it may have caused.
         let provided = arguments.count();
         if provided == expected {
-            BindError::Type { index: position, detail: without_position(&error) }
+            BindError::Type { index: position, detail: error.to_string() }
         } else {
             BindError::Count { provided, expected }
         }
     })
 }
 
-/// The error's text without serde_json's " at line 1 column 7", which counts in a text the caller never saw as such.
-fn without_position(error: &serde_json::Error) -> String {
-    let text = error.to_string();
-    match text.rfind(" at line ") {
-        Some(end) => text[..end].to_owned(),
-        None => text,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    /// The same arguments in both encodings.
+    const ROWS: &[(&str, &[u8])] = &[
+        ("[1,\"a\",[true]]", &[0x93, 1, 0xa1, b'a', 0x91, 0xc3]),
+        ("[]", &[0x90]),
+        ("[null]", &[0x91, 0xc0]),
+        ("[1,2]", &[0x92, 1, 2]),
+        ("[1]", &[0x91, 1]),
+        ("[\"no number\",2]", &[0x92, 0xa9, b'n', b'o', b' ', b'n', b'u', b'm', b'b', b'e', b'r', 2]),
+        ("[\"topic\",5]", &[0x92, 0xa5, b't', b'o', b'p', b'i', b'c', 5]),
+    ];
+
+    fn both<T: FromArguments + PartialEq + fmt::Debug>(json: &str) -> Result<T, BindError> {
+        let (_, bytes) = ROWS.iter().find(|(text, _)| *text == json).expect("in the table");
+        let bound = Arguments::new(Payload::Json(json)).unwrap().bind();
+        assert_eq!(Arguments::new(Payload::MessagePack(bytes)).unwrap().bind(), bound, "{json}");
+        bound
+    }
+
     #[test]
     fn arguments_bind_by_position() {
-        assert_eq!(Arguments::json("[1,\"a\",[true]]").bind(), Ok((1_u8, "a".to_owned(), vec![true])));
-        assert_eq!(Arguments::json("[]").bind(), Ok(()));
-        assert_eq!(Arguments::json("[null]").bind(), Ok((None::<u8>,)));
+        assert_eq!(both("[1,\"a\",[true]]"), Ok((1_u8, "a".to_owned(), vec![true])));
+        assert_eq!(both("[]"), Ok(()));
+        assert_eq!(both("[null]"), Ok((None::<u8>,)));
     }
 
     #[test]
     fn a_wrong_count_is_told_with_both_numbers() {
-        let bind = Arguments::json("[1,2]").bind::<(u8,)>();
+        let bind = both::<(u8,)>("[1,2]");
         assert_eq!(bind, Err(BindError::Count { provided: 2, expected: 1 }));
         assert_eq!(bind.unwrap_err().to_string(), "Invocation provides 2 argument(s) but target expects 1.");
-        assert_eq!(Arguments::json("[]").bind::<(u8,)>(), Err(BindError::Count { provided: 0, expected: 1 }));
-        assert_eq!(Arguments::json("[1]").bind::<()>(), Err(BindError::Count { provided: 1, expected: 0 }));
+        assert_eq!(both::<(u8,)>("[]"), Err(BindError::Count { provided: 0, expected: 1 }));
+        assert_eq!(both::<()>("[1]"), Err(BindError::Count { provided: 1, expected: 0 }));
         assert_eq!(
-            Arguments::json("[\"no number\",2]").bind::<(u8,)>(),
+            both::<(u8,)>("[\"no number\",2]"),
             Err(BindError::Count { provided: 2, expected: 1 }),
             "a wrong count explains a wrong type"
         );
@@ -179,10 +229,20 @@ mod tests {
 
     #[test]
     fn a_wrong_type_is_told_with_its_position() {
-        let Err(BindError::Type { index, detail }) = Arguments::json("[\"topic\",null]").bind::<(String, String)>()
-        else {
-            panic!("null is not a string")
+        let Err(BindError::Type { index, detail }) = both::<(String, String)>("[\"topic\",5]") else {
+            panic!("a number is not a string")
         };
-        assert_eq!((index, detail.as_str()), (1, "invalid type: null, expected a string"));
+        assert_eq!((index, detail.as_str()), (1, "invalid type: integer `5`, expected a string"));
+    }
+
+    #[test]
+    fn only_an_array_holds_arguments() {
+        assert!(Arguments::new(Payload::Json(" [1]")).is_some());
+        for other in ["{}", "1", "", "\"[\""] {
+            assert!(Arguments::new(Payload::Json(other)).is_none(), "{other}");
+        }
+        for other in [&[0x80][..], &[1], &[], &[0xdd, 0xff, 0xff, 0xff, 0xff]] {
+            assert!(Arguments::new(Payload::MessagePack(other)).is_none(), "{other:x?}");
+        }
     }
 }

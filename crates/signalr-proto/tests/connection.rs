@@ -55,8 +55,9 @@ impl Peer {
                 Event::Opened => "opened".to_owned(),
                 Event::Handled => "handled".to_owned(),
                 Event::Message { frame, message } => {
-                    assert_eq!(Encoding::Json.decode(frame).unwrap().unwrap(), message);
-                    String::from_utf8(frame.to_vec()).unwrap()
+                    let body = frame.strip_suffix(b"\x1e").unwrap();
+                    assert_eq!(Encoding::Json.decode(body).unwrap().unwrap(), message);
+                    String::from_utf8(body.to_vec()).unwrap()
                 }
             });
         }

@@ -167,11 +167,11 @@ impl From<Work> for Begun {
 }
 
 impl Completion {
-    /// The value that stands in the completion.
-    pub(crate) fn payload(&self) -> Payload<'_> {
+    /// The value that stands in the completion, for a connection of this encoding.
+    pub(crate) fn payload(&self, encoding: Encoding) -> Payload<'_> {
         match self {
-            Self::Nothing => Payload::Json("null"),
-            Self::Value(bytes) => Payload::Json(std::str::from_utf8(bytes).expect("JSON is written as UTF-8")),
+            Self::Nothing => Payload::null(encoding),
+            Self::Value(bytes) => encoding.payload(bytes).expect("JSON is written as UTF-8"),
         }
     }
 }

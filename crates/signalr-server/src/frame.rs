@@ -1,12 +1,13 @@
 //! Complete websocket frames, made once and shared by everyone who gets the same.
 //!
 //! ```text
-//! 0x81  length 7 bit | 126 + 16 bit | 127 + 64 bit      payload: whole hub messages        (server frames carry no mask)
+//! 0x81 text | 0x82 binary     length 7 bit | 126 + 16 bit | 127 + 64 bit     payload: whole hub messages
 //! ```
+//! Server frames carry no mask.
 
 use bytes::Bytes;
 use serde::Serialize;
-use signalr_proto::Encoding;
+use signalr_proto::{Encoding, TransferFormat};
 
 use crate::error::SendError;
 
@@ -105,9 +106,9 @@ pub(crate) const OPCODE_PONG: u8 = 10;
 
 /// The opcode that carries messages of this encoding.
 pub(crate) fn opcode(encoding: Encoding) -> u8 {
-    match encoding {
-        Encoding::Json => OPCODE_TEXT,
-        _ => 2,
+    match encoding.transfer_format() {
+        TransferFormat::Text => OPCODE_TEXT,
+        TransferFormat::Binary => OPCODE_BINARY,
     }
 }
 

@@ -68,6 +68,7 @@ pub use options::Options;
 pub use outbox::Pushed;
 pub use raw::{RawConnection, RawServer};
 pub use service::HubServer;
+pub use signalr_proto::value;
 pub use signalr_proto::{CloseReason, Encoding, ErrorDetail, FromArguments, Options as ProtocolOptions};
 pub use transport::Transport;
 pub use uploads::{FromUploads, Upload};

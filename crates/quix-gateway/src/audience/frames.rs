@@ -11,35 +11,43 @@ use crate::topics::Topic;
 /// Records on their way to an audience.
 pub(crate) struct Frames<'a> {
     topic: &'a Topic,
+    /// Those that its members speak.
+    encodings: Vec<Encoding>,
     records: std::slice::Iter<'a, &'a Record>,
     metrics: &'a Metrics,
 }
 
 /// Some packages, encoded once for all members that speak the same.
 pub(crate) struct Chunk {
-    json: Frame,
+    frames: Vec<Frame>,
     packages: usize,
 }
 
 impl<'a> Frames<'a> {
-    pub(crate) fn new(topic: &'a Topic, records: &'a [&'a Record], metrics: &'a Metrics) -> Self {
-        Self { topic, records: records.iter(), metrics }
+    pub(crate) fn new(
+        topic: &'a Topic,
+        records: &'a [&'a Record],
+        encodings: Vec<Encoding>,
+        metrics: &'a Metrics,
+    ) -> Self {
+        Self { topic, encodings, records: records.iter(), metrics }
     }
 
     /// The next packages; `None` when all records are done.
     pub(crate) fn next_chunk(&mut self) -> Option<Chunk> {
-        let mut json = FrameBuilder::new(Encoding::Json);
+        let mut frames: Vec<_> = self.encodings.iter().map(|encoding| FrameBuilder::new(*encoding)).collect();
         let mut packages = 0;
-        while json.len() < CHUNK_BYTES
+        while frames.iter().all(|frame| frame.len() < CHUNK_BYTES)
             && let Some(record) = self.records.next()
         {
-            packages += usize::from(self.add(record, &mut json));
+            packages += usize::from(self.add(record, &mut frames));
         }
-        (packages > 0).then(|| Chunk { json: json.finish(), packages })
+        let finish = || frames.into_iter().map(FrameBuilder::finish).collect();
+        (packages > 0).then(|| Chunk { frames: finish(), packages })
     }
 
     /// Adds one record; `false` for those that are nobody's.
-    fn add(&self, record: &Record, frame: &mut FrameBuilder) -> bool {
+    fn add(&self, record: &Record, frames: &mut [FrameBuilder]) -> bool {
         let headers = record.headers.iter().map(|header| (&*header.name, header.value.as_deref()));
         let package = match Package::read(record.key.as_deref(), headers, record.value.as_deref()) {
             Reading::Package(package) => package,
@@ -59,7 +67,7 @@ impl<'a> Frames<'a> {
             );
         }
         let received = package_received(self.topic, &package, &date_time(record.timestamp_ms), |received| {
-            frame.invocation("PackageReceived", &(received,))
+            frames.iter_mut().try_for_each(|frame| frame.invocation("PackageReceived", &(&received,)))
         });
         // Texts always serialise; should one ever not, the others are not held up.
         received.is_ok()
@@ -69,7 +77,7 @@ impl<'a> Frames<'a> {
 impl Chunk {
     /// The frame for connections that speak `encoding`.
     pub(crate) fn frame(&self, encoding: Encoding) -> Option<&Frame> {
-        (encoding == self.json.encoding()).then_some(&self.json)
+        self.frames.iter().find(|frame| frame.encoding() == encoding)
     }
 
     pub(crate) fn packages(&self) -> usize {

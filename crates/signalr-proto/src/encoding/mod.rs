@@ -1,10 +1,19 @@
-//! Encodings: frame ⇄ `HubMessage`, one module each. MessagePack will stand beside JSON and pass the same tables.
+//! Encodings: frame ⇄ `HubMessage`, one module each, which pass the same tables.
 
+mod error;
 pub mod json;
+pub mod messagepack;
 
 use serde::Serialize;
 
+pub use self::error::{DecodeError, EncodeError, Fault, ValueError};
+use crate::framing::Framing;
 use crate::message::HubMessage;
+use crate::payload::Payload;
+
+/// Deepest nesting of arrays and objects in one message, the message itself included.
+/// Source: the default of System.Text.Json, for both encodings.
+pub const MAX_DEPTH: usize = 64;
 
 /// How hub messages are written on a connection, chosen by the client in its handshake.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -12,32 +21,68 @@ use crate::message::HubMessage;
 pub enum Encoding {
     /// UTF-8 objects, each ended by [`RECORD_SEPARATOR`](crate::framing::RECORD_SEPARATOR).
     Json,
+    /// MessagePack arrays, each behind its length.
+    MessagePack,
+}
+
+/// What a transport must be able to carry. Source: ASP.NET Core `TransferFormat`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum TransferFormat {
+    /// UTF-8 text.
+    Text,
+    /// Any bytes.
+    Binary,
 }
 
 impl Encoding {
+    /// All there are.
+    pub const ALL: &'static [Self] = &[Self::Json, Self::MessagePack];
+
     /// The encoding called so in a handshake; case does not matter.
     pub fn by_name(name: &str) -> Option<Self> {
-        name.eq_ignore_ascii_case("json").then_some(Self::Json)
+        Self::ALL.iter().copied().find(|encoding| name.eq_ignore_ascii_case(encoding.name()))
     }
 
     /// Name in the handshake.
     pub fn name(self) -> &'static str {
         match self {
             Self::Json => "json",
+            Self::MessagePack => "messagepack",
         }
     }
 
-    /// Reads one frame, without its separator. `None`: a kind of message from the future, to be ignored.
+    /// What a transport must carry, and the kind of websocket frame that does.
+    pub fn transfer_format(self) -> TransferFormat {
+        match self {
+            Self::Json => TransferFormat::Text,
+            Self::MessagePack => TransferFormat::Binary,
+        }
+    }
+
+    /// How its messages are set apart.
+    pub fn framing(self) -> Framing {
+        match self {
+            Self::Json => Framing::Separator,
+            Self::MessagePack => Framing::LengthPrefix,
+        }
+    }
+
+    /// Reads one frame, without its separator or length prefix. `None`: a kind of message from the future, to be ignored.
     pub fn decode(self, frame: &[u8]) -> Result<Option<HubMessage<'_>>, DecodeError> {
         match self {
             Self::Json => json::decode(frame),
+            Self::MessagePack => messagepack::decode(frame),
         }
     }
 
-    /// Appends one whole message, separator included.
+    /// Appends one whole message, separator or length prefix included.
+    ///
+    /// A payload in the other encoding is converted as [`AnyValue`](crate::value::AnyValue) is; one that has no form in
+    /// this encoding becomes null, arguments an empty array.
     pub fn encode(self, message: &HubMessage<'_>, out: &mut Vec<u8>) {
         match self {
             Self::Json => json::encode(message, out),
+            Self::MessagePack => messagepack::encode(message, out),
         }
     }
 
@@ -53,6 +98,7 @@ impl Encoding {
     ) -> Result<(), EncodeError> {
         match self {
             Self::Json => json::encode_invocation(invocation_id, target, arguments, out),
+            Self::MessagePack => messagepack::encode_invocation(invocation_id, target, arguments, out),
         }
     }
 
@@ -65,49 +111,44 @@ impl Encoding {
     ) -> Result<(), EncodeError> {
         match self {
             Self::Json => json::encode_stream_item(invocation_id, item, out),
+            Self::MessagePack => messagepack::encode_stream_item(invocation_id, item, out),
         }
     }
 
-    /// One value by itself, as it stands in a message.
-    pub fn encode_value<T: Serialize + ?Sized>(self, value: &T) -> Result<Vec<u8>, EncodeError> {
+    /// Appends the completion of a call that has a result, which is null for `()`. On an error nothing is appended.
+    ///
+    /// Completions with an error, and those of streams, hold no value and are written by [`encode`](Self::encode).
+    pub fn encode_completion<T: Serialize + ?Sized>(
+        self,
+        invocation_id: &str,
+        result: &T,
+        out: &mut Vec<u8>,
+    ) -> Result<(), EncodeError> {
         match self {
-            Self::Json => Ok(serde_json::to_vec(value)?),
+            Self::Json => json::encode_completion(invocation_id, result, out),
+            Self::MessagePack => messagepack::encode_completion(invocation_id, result, out),
         }
     }
-}
 
-/// A frame that breaks the protocol; the connection ends with it.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum DecodeError {
-    /// Not a message in this encoding at all.
-    #[error("Error reading JSON. {0}")]
-    Malformed(String),
-    /// Nested deeper than [`json::MAX_DEPTH`].
-    #[error("The message is nested deeper than {0} levels.")]
-    TooDeep(usize),
-    /// A member that this kind of message needs.
-    #[error("Missing required property '{0}'.")]
-    Missing(&'static str),
-    /// A member of the wrong kind.
-    #[error("Expected '{member}' to be of type {expected}.")]
-    WrongType {
-        /// Its name.
-        member: &'static str,
-        /// What it should be.
-        expected: &'static str,
-    },
-    /// A completion with both.
-    #[error("The 'error' and 'result' properties are mutually exclusive.")]
-    ErrorAndResult,
-}
+    /// One value by itself, as it stands in a message; [`payload`](Self::payload) reads it back.
+    pub fn encode_value<T: Serialize + ?Sized>(self, value: &T) -> Result<Vec<u8>, EncodeError> {
+        let mut out = Vec::new();
+        match self {
+            Self::Json => serde_json::to_writer(&mut out, value).map_err(ValueError::from)?,
+            Self::MessagePack => messagepack::write_value(value, &mut out)?,
+        }
+        Ok(out)
+    }
 
-/// A value that could not be written.
-#[derive(Debug, thiserror::Error)]
-pub enum EncodeError {
-    /// The value's own serialisation failed.
-    #[error("cannot serialise: {0}")]
-    Value(#[from] serde_json::Error),
-    /// Arguments that are not a sequence.
-    #[error("arguments must serialise as a sequence, such as a tuple")]
-    NotASequence,
+    /// One value as it stands in a message, from its bytes. They must be of exactly one value, as
+    /// [`encode_value`](Self::encode_value) writes it; only text is checked here, for being UTF-8.
+    pub fn payload(self, value: &[u8]) -> Result<Payload<'_>, DecodeError> {
+        match self {
+            Self::Json => {
+                let text = std::str::from_utf8(value).map_err(|error| DecodeError::Malformed(error.to_string()))?;
+                Ok(Payload::Json(text))
+            }
+            Self::MessagePack => Ok(Payload::MessagePack(value)),
+        }
+    }
 }

@@ -367,7 +367,7 @@ impl Calls {
             return Ok(());
         };
         match result {
-            Ok(completion) => complete(invocation_id, Outcome::Result(completion.payload()), encoding, out),
+            Ok(completion) => complete(invocation_id, Outcome::Result(completion.payload(encoding)), encoding, out),
             Err(error) => self.answer_error(Some(invocation_id), &answer.target, &error, encoding, out),
         }
         Ok(())

@@ -107,11 +107,12 @@ struct Driver {
 impl Driver {
     fn new(registered: &Registered, io: Io, early: Bytes, now: Instant) -> Self {
         let server = registered.server.clone();
+        let protocol = Connection::server(server.protocol.clone(), now).over(io.transport().format());
         Self {
             handle: registered.handle.clone(),
             io,
             stage: Stage::Running,
-            protocol: Connection::server(server.protocol.clone(), now),
+            protocol,
             frames: FrameReader::new(),
             calls: Calls::new(server.clone()),
             input: InputShare::new(server.clone(), registered.handle.clone()),

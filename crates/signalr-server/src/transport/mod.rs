@@ -6,6 +6,7 @@ mod io;
 pub(crate) mod websocket;
 
 pub(crate) use io::Io;
+use signalr_proto::encoding::TransferFormat;
 use signalr_proto::negotiate::{self, AvailableTransport};
 
 /// What carries a connection.
@@ -28,9 +29,10 @@ impl Transport {
         self.offer().transport
     }
 
-    /// Whether it carries any bytes; else only text.
-    pub fn is_binary(self) -> bool {
-        self.offer().transfer_formats.contains(&negotiate::BINARY)
+    /// The most it can carry.
+    pub(crate) fn format(self) -> TransferFormat {
+        let is_binary = self.offer().transfer_formats.contains(&negotiate::BINARY);
+        if is_binary { TransferFormat::Binary } else { TransferFormat::Text }
     }
 
     pub(crate) fn offer(self) -> AvailableTransport {

@@ -201,7 +201,10 @@ async fn handshakes_that_fail_are_told_why(wire: Wire) {
     let long = format!("{{\"protocol\":\"json\",\"version\":1,\"x\":\"{}\"}}", "x".repeat(40_000));
     let rows = [
         ("{\"protocol\":\"xml\",\"version\":1}", "The protocol 'xml' is not supported."),
-        ("{\"protocol\":\"messagepack\",\"version\":1}", "The protocol 'messagepack' is not supported."),
+        (
+            "{\"protocol\":\"messagepack\",\"version\":3}",
+            "The server does not support version 3 of the 'messagepack' protocol.",
+        ),
         ("{\"protocol\":\"json\",\"version\":3}", "The server does not support version 3 of the 'json' protocol."),
         ("{\"protocol\":\"json\"}", "An unexpected error occurred during connection handshake."),
         ("hello", "An unexpected error occurred during connection handshake."),

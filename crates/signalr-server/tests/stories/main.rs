@@ -9,6 +9,7 @@ mod common;
 mod embed;
 mod ending;
 mod http;
+mod messagepack;
 mod pipeline;
 mod raw;
 mod sends;

@@ -7,12 +7,9 @@ use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use crate::encoding::DecodeError;
+use crate::encoding::{DecodeError, MAX_DEPTH};
 use crate::message::{HubMessage, Invocation, Outcome};
 use crate::payload::{Arguments, Payload};
-
-/// Deepest nesting of arrays and objects in one message. Source: System.Text.Json's default.
-pub const MAX_DEPTH: usize = 64;
 
 /// Reads one frame, without its separator; `None` for a type number of the future.
 pub fn decode(frame: &[u8]) -> Result<Option<HubMessage<'_>>, DecodeError> {
@@ -125,13 +122,12 @@ impl<'a> Members<'a> {
 
     fn invocation(&self) -> Result<Invocation<'a>, DecodeError> {
         let arguments = self.arguments.ok_or(DecodeError::Missing("arguments"))?.get();
-        if !arguments.starts_with('[') {
-            return Err(DecodeError::WrongType { member: "arguments", expected: "Array" });
-        }
+        let arguments = Arguments::new(Payload::Json(arguments))
+            .ok_or(DecodeError::WrongType { member: "arguments", expected: "Array" })?;
         Ok(Invocation {
             invocation_id: self.id()?.filter(|id| !id.is_empty()),
             target: text(self.target.ok_or(DecodeError::Missing("target"))?, "target")?,
-            arguments: Arguments::json(arguments),
+            arguments,
             stream_ids: self.stream_ids()?,
         })
     }

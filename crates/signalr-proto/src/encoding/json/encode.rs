@@ -2,7 +2,8 @@
 
 use serde::Serialize;
 
-use crate::encoding::EncodeError;
+use crate::encoding::messagepack::to_json;
+use crate::encoding::{EncodeError, ValueError};
 use crate::framing::RECORD_SEPARATOR;
 use crate::message::{HubMessage, Invocation, Outcome};
 use crate::payload::Payload;
@@ -66,17 +67,36 @@ pub fn encode_stream_item<T: Serialize + ?Sized>(
     item: &T,
     out: &mut Vec<u8>,
 ) -> Result<(), EncodeError> {
+    encode_with_value((2, invocation_id), ("item", item), out)
+}
+
+/// Appends a completion with a result; see [`Encoding::encode_completion`](crate::Encoding::encode_completion).
+pub fn encode_completion<T: Serialize + ?Sized>(
+    invocation_id: &str,
+    result: &T,
+    out: &mut Vec<u8>,
+) -> Result<(), EncodeError> {
+    encode_with_value((3, invocation_id), ("result", result), out)
+}
+
+fn encode_with_value<T: Serialize + ?Sized>(
+    (kind, invocation_id): (u8, &str),
+    (member, value): (&str, &T),
+    out: &mut Vec<u8>,
+) -> Result<(), EncodeError> {
     let start = out.len();
-    begin(2, Some(invocation_id), out);
-    write_name("item", out);
-    match serde_json::to_writer(&mut *out, item) {
-        Ok(()) => end(out),
+    begin(kind, Some(invocation_id), out);
+    write_name(member, out);
+    match serde_json::to_writer(&mut *out, value) {
+        Ok(()) => {
+            end(out);
+            Ok(())
+        }
         Err(error) => {
             out.truncate(start);
-            return Err(error.into());
+            Err(ValueError::from(error).into())
         }
     }
-    Ok(())
 }
 
 /// Appends a JSON string.
@@ -87,7 +107,8 @@ pub(crate) fn write_string(text: &str, out: &mut Vec<u8>) {
 fn write_call(kind: u8, call: &Invocation<'_>, out: &mut Vec<u8>) {
     begin(kind, call.invocation_id.as_deref(), out);
     write_text("target", &call.target, out);
-    write_member("arguments", call.arguments.payload(), out);
+    write_name("arguments", out);
+    write_payload(call.arguments.payload(), b"[]", out);
     if !call.stream_ids.is_empty() {
         out.extend_from_slice(b",\"streamIds\":[");
         for (index, id) in call.stream_ids.iter().enumerate() {
@@ -102,7 +123,7 @@ fn write_call(kind: u8, call: &Invocation<'_>, out: &mut Vec<u8>) {
 
 fn write_arguments<A: Serialize + ?Sized>(arguments: &A, out: &mut Vec<u8>) -> Result<(), EncodeError> {
     let start = out.len();
-    serde_json::to_writer(&mut *out, arguments)?;
+    serde_json::to_writer(&mut *out, arguments).map_err(ValueError::from)?;
     match &out[start..] {
         [b'[', ..] => Ok(()),
         b"null" => {
@@ -134,9 +155,22 @@ fn write_text(member: &str, text: &str, out: &mut Vec<u8>) {
 }
 
 fn write_member(member: &str, value: Payload<'_>, out: &mut Vec<u8>) {
-    let Payload::Json(text) = value;
     write_name(member, out);
-    out.extend_from_slice(text.as_bytes());
+    write_payload(value, b"null", out);
+}
+
+/// Writes a value, or what stands for one that has no form in JSON.
+fn write_payload(value: Payload<'_>, otherwise: &[u8], out: &mut Vec<u8>) {
+    match value {
+        Payload::Json(text) => out.extend_from_slice(text.as_bytes()),
+        Payload::MessagePack(bytes) => {
+            let start = out.len();
+            if to_json(bytes, out).is_err() {
+                out.truncate(start);
+                out.extend_from_slice(otherwise);
+            }
+        }
+    }
 }
 
 fn write_name(member: &str, out: &mut Vec<u8>) {

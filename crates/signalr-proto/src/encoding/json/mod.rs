@@ -3,6 +3,6 @@
 mod decode;
 mod encode;
 
-pub use decode::{MAX_DEPTH, decode};
+pub use decode::decode;
 pub(crate) use encode::write_string;
-pub use encode::{encode, encode_invocation, encode_stream_item};
+pub use encode::{encode, encode_completion, encode_invocation, encode_stream_item};

@@ -151,11 +151,11 @@ impl Driver {
                 (Some(Event::Opened), _) => self.open(out, now, cx),
                 (Some(Event::Message { frame, message }), Some(encoding)) => {
                     if let Some(wait) = self.calls.must_wait(&message, cx) {
-                        let whole = before.len() - rest.len() == frame.len() + 1;
+                        let whole = before.len() - rest.len() == frame.len();
                         return if whole {
                             Taken::From(input.len() - before.len(), wait)
                         } else {
-                            Taken::Copied([frame, b"\x1e", rest].concat(), wait)
+                            Taken::Copied([frame, rest].concat(), wait)
                         };
                     }
                     let arrival = Arrival { encoding, bytes: frame.len(), now };

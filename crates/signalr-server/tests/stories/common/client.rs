@@ -181,6 +181,14 @@ impl Client {
         }
     }
 
+    /// The next websocket message, which must be binary.
+    pub(crate) async fn next_binary(&mut self) -> Vec<u8> {
+        match soon("a binary message", self.socket.next()).await {
+            Some(Ok(Message::Binary(bytes))) => bytes.to_vec(),
+            other => panic!("not binary: {other:?}"),
+        }
+    }
+
     fn take(&mut self, text: &str) {
         let whole = text.strip_suffix('\x1e').expect("whole messages");
         let messages = whole.split('\x1e');
