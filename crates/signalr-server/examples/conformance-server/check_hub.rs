@@ -7,10 +7,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dashmap::DashMap;
+use signalr_server::value::AnyValue;
 use signalr_server::{Caller, CloseReason, ConnectionId, Hub, HubError, InvokeError};
 
 use crate::request_context::FirstRequest;
-use crate::values::AnyValue;
+
 
 /// What the disconnect handler was told, by connection.
 type Disconnects = Arc<DashMap<ConnectionId, Vec<String>>>;

@@ -1,10 +1,9 @@
-//! The objects that hubs exchange, and the values in them that look different in each encoding.
+//! The objects that hubs exchange.
 
 use serde::{Deserialize, Serialize};
+use signalr_server::value::{AnyValue, Binary, Timestamp};
 
-/// Any value, given back as it came.
-pub(crate) type AnyValue = serde_json::Value;
-
+/// Read through [`AnyCase`](crate::any_case::AnyCase).
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all(serialize = "PascalCase", deserialize = "lowercase"))]
 pub(crate) struct CustomObject {
@@ -14,30 +13,28 @@ pub(crate) struct CustomObject {
     value: i32,
 }
 
-/// Bytes are base64 text in JSON.
+/// Read likewise. A date that is to come back letter by letter is an [`AnyValue`].
 #[derive(Debug, Serialize, Deserialize)]
-#[serde(rename_all(serialize = "PascalCase", deserialize = "lowercase"))]
-pub(crate) struct ComplexObject {
-    #[serde(default)]
+#[serde(rename_all(serialize = "PascalCase"))]
+pub(crate) struct ComplexObject<Date = AnyValue> {
     string: Option<String>,
-    #[serde(default, rename(serialize = "IntArray", deserialize = "intarray"))]
+    #[serde(rename(deserialize = "intarray"))]
     int_array: Option<Vec<i32>>,
-    #[serde(default, rename(serialize = "ByteArray", deserialize = "bytearray"))]
-    byte_array: Option<AnyValue>,
-    #[serde(default)]
+    #[serde(rename(deserialize = "bytearray"))]
+    byte_array: Option<Binary>,
     guid: Option<String>,
-    #[serde(default, rename(serialize = "DateTime", deserialize = "datetime"))]
-    date_time: Option<AnyValue>,
+    #[serde(rename(deserialize = "datetime"))]
+    date_time: Option<Date>,
 }
 
-impl ComplexObject {
+impl ComplexObject<Timestamp> {
     pub(crate) fn example() -> Self {
         Self {
             string: Some("hello world".to_owned()),
             int_array: Some(vec![1, 2, 3]),
-            byte_array: Some("AQID".into()),
+            byte_array: Some(vec![1, 2, 3].into()),
             guid: Some("00010203-0405-0607-0706-050403020100".to_owned()),
-            date_time: Some("2000-01-01T00:00:00Z".into()),
+            date_time: "2000-01-01T00:00:00Z".parse().ok(),
         }
     }
 }
