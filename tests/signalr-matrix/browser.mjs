@@ -5,6 +5,7 @@ import { createServer } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { chromium } from "playwright-core";
+import { isLeftOver } from "./check.mjs";
 
 const FLAGS = [
   "--no-sandbox",
@@ -44,7 +45,7 @@ export async function inBrowser({ executablePath, breakConnections, ...cell }, p
   const browser = await chromium.launchPersistentContext(profile, { executablePath, args: FLAGS, headless: true });
   try {
     const page = await browser.newPage();
-    const thrown = new Promise((_, reject) => page.on("pageerror", reject));
+    const thrown = new Promise((_, reject) => page.on("pageerror", (error) => isLeftOver(error) || reject(error)));
     await page.exposeFunction("printLine", print);
     await page.exposeFunction("breakConnections", breakConnections);
     await page.goto(`http://127.0.0.1:${server.address().port}/`);

@@ -7,6 +7,7 @@
 import { createRequire } from "node:module";
 import { parseArgs } from "node:util";
 import { inBrowser } from "./browser.mjs";
+import { isLeftOver } from "./check.mjs";
 import { runKinds } from "./kinds.mjs";
 import { Proxy } from "./proxy.mjs";
 
@@ -24,6 +25,7 @@ const { values } = parseArgs({
 const { url, client, transport, protocol, only } = values;
 if (!url) throw new Error("--url http://HOST:PORT is missing");
 
+process.on("unhandledRejection", (error) => isLeftOver(error) || end(error));
 const bound = setTimeout(() => end(new Error("not done after 4 minutes")), 240_000);
 try {
   const proxy = await Proxy.before(url);
