@@ -12,7 +12,6 @@ use signalr_server::{Caller, CloseReason, ConnectionId, Hub, HubError, InvokeErr
 
 use crate::request_context::FirstRequest;
 
-
 /// What the disconnect handler was told, by connection.
 type Disconnects = Arc<DashMap<ConnectionId, Vec<String>>>;
 

@@ -14,7 +14,7 @@
 //!
 //! Each listener says `Now listening on: URL` once it is ready; port 0 is any free one. Ends on SIGTERM. Hubs are
 //! `/testhub`, `/testhub-nowebsockets`, `/authorizedhub`, `/uncreatable` and `/checkhub`, and `/echo` is a connection
-//! without hub protocol. `site.rs` says what else is answered, and in which order.
+//! without hub protocol. Microsoft's tests take the URLs as `HTTPS;HTTP`, or the second alone. `site.rs` says what else is answered, and in which order.
 
 mod any_case;
 mod arguments;
