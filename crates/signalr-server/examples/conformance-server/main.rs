@@ -33,6 +33,7 @@ mod tokens;
 mod values;
 
 use std::io;
+use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Parser;
@@ -42,8 +43,17 @@ use crate::arguments::Arguments;
 use crate::site::Site;
 
 #[tokio::main]
-async fn main() -> io::Result<()> {
-    let arguments = Arguments::parse();
+async fn main() -> ExitCode {
+    match serve(&Arguments::parse()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn serve(arguments: &Arguments) -> io::Result<()> {
     let site = Arc::new(Site::new(arguments.static_files.as_deref())?);
     let mut terminated = signal(SignalKind::terminate())?;
     listeners::listen_http(arguments.http, site.clone()).await?;
