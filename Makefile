@@ -5,9 +5,10 @@ run: web-demo/node_modules
 	@scripts/prepare run
 	cargo run --release --bin streamgate -- serve
 
-test: web-demo/node_modules tests/signalr-js/node_modules
+test: web-demo/node_modules tests/signalr-js/node_modules tests/signalr-matrix/node_modules
 	@scripts/prepare test
 	cargo build --workspace --bins
+	cargo build -p signalr-server --example conformance-server
 	cargo test --workspace
 
 # More rounds of what kills things, what Kafka clients expect tried on a real one, and the property tests at length.
@@ -40,7 +41,7 @@ bench-broker: build target/kafka/complete
 	target/release/loadtest brokers --server target/release/streamgate --kafka-libs target/kafka/libs \
 	    --in-process target/release/examples/append_load --json target/bench-broker.json
 
-# The jars of a Kafka broker, as tests/src/kafka.rs brings them, with its lock and its marker.
+# The jars of a Kafka broker, as tests/src/maven.rs brings them, with its lock and its marker.
 target/kafka/complete: tests/kafka/pom.xml
 	@scripts/prepare test
 	mkdir -p target/kafka
@@ -57,4 +58,4 @@ build: web-demo/node_modules
 	@touch $@
 
 clean:
-	rm -rf target web-demo/node_modules tests/signalr-js/node_modules
+	rm -rf target web-demo/node_modules tests/signalr-js/node_modules tests/signalr-matrix/node_modules

@@ -1,4 +1,4 @@
-//! Programs of `tests/clients/java`: one file each, with Apache Kafka's own client from the broker's jars.
+//! Programs of `tests/clients` in Java: one file each, with the jars of the client they drive.
 
 use std::fs::{self, File};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -7,7 +7,7 @@ use std::path::Path;
 use anyhow::{Context, Result, ensure};
 use tokio::process::Command;
 
-use crate::kafka::Kafka;
+use crate::maven;
 
 /// A compiled program.
 #[derive(Debug)]
@@ -17,15 +17,20 @@ pub struct Java {
 }
 
 impl Java {
-    /// The scenarios of every client.
+    /// The scenarios of every Kafka client, with Apache Kafka's own from the broker's jars.
     ///
     /// # Panics
     /// When they cannot be compiled, or the jars are not to be had; with a sentence that says why.
     pub async fn scenarios() -> Self {
-        match tokio::task::spawn_blocking(|| Self::compile("Scenarios")).await.expect("no panic") {
-            Ok(java) => java,
-            Err(error) => panic!("no Java client: {error:#}"),
-        }
+        Self::of("java", "Scenarios", "kafka", "kafka/pom.xml").await
+    }
+
+    /// The kinds of call of every SignalR client, with the official one.
+    ///
+    /// # Panics
+    /// As [`Java::scenarios`].
+    pub async fn matrix() -> Self {
+        Self::of("signalr-java", "Matrix", "signalr-java", "clients/signalr-java/pom.xml").await
     }
 
     /// A command that runs it; it is killed when dropped.
@@ -39,18 +44,22 @@ impl Java {
         command
     }
 
+    async fn of(folder: &'static str, class: &'static str, jars: &'static str, pom: &'static str) -> Self {
+        let compiled = tokio::task::spawn_blocking(move || Self::compile(folder, class, jars, pom));
+        match compiled.await.expect("no panic") {
+            Ok(java) => java,
+            Err(error) => panic!("no Java client: {error:#}"),
+        }
+    }
+
     /// Compiles it the first time; `java File.java` would compile at every start. Lock and marker as in [`crate::python`].
-    fn compile(class: &'static str) -> Result<Self> {
+    fn compile(folder: &str, class: &'static str, jars: &str, pom: &str) -> Result<Self> {
         let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
         let target = tests.parent().context("the tests stand in the workspace")?.join("target");
-        let libs = target.join("kafka/libs");
-        let pom = fs::read(tests.join("kafka/pom.xml"))?;
-        if !fs::read(target.join("kafka/complete")).is_ok_and(|found| found == pom) {
-            drop(Kafka::prepare()); // brings the jars
-        }
-        let source = tests.join(format!("clients/java/{class}.java"));
+        let libs = maven::jars(jars, pom)?;
+        let source = tests.join(format!("clients/{folder}/{class}.java"));
         let mut hasher = DefaultHasher::new();
-        (fs::read(&source)?, pom).hash(&mut hasher);
+        (fs::read(&source)?, fs::read(tests.join(pom))?).hash(&mut hasher);
         let root = target.join("java");
         fs::create_dir_all(&root)?;
         let name = format!("{class}-{:016x}", hasher.finish());

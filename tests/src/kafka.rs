@@ -2,15 +2,16 @@
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use kafka_bridge::broker::{Broker, CreateTopicError, Health};
 use kafka_bridge::kafka::{KafkaBroker, KafkaSettings};
 use kafka_bridge::metrics::Metrics;
 
+use crate::maven;
 use crate::ports::lasting_ports;
 
 /// One broker, stopped when dropped, and when the process that started it ends in any way.
@@ -216,34 +217,8 @@ fn java(folder: &Path, flags: &[&str]) -> Result<Command> {
     command
         .args(flags)
         .args(["-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-Dorg.slf4j.simpleLogger.showDateTime=true"]);
-    command.arg("-cp").arg(libs()?.join("*")).current_dir(folder);
+    command.arg("-cp").arg(maven::jars("kafka", "kafka/pom.xml")?.join("*")).current_dir(folder);
     Ok(command)
-}
-
-/// The folder with the jars, filled by Maven the first time. A lock keeps tests that start at once from racing; a marker,
-/// written last, tells a whole download from a broken one.
-fn libs() -> Result<PathBuf> {
-    let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let root = tests.parent().context("the tests stand in the workspace")?.join("target/kafka");
-    let (libs, marker, pom) = (root.join("libs"), root.join("complete"), tests.join("kafka/pom.xml"));
-    let wanted = fs::read_to_string(&pom)?;
-    fs::create_dir_all(&root)?;
-    let lock = File::create(root.join("lock"))?;
-    lock.lock()?; // given back with the file
-    if fs::read_to_string(&marker).is_ok_and(|found| found == wanted) {
-        return Ok(libs);
-    }
-    if libs.exists() {
-        fs::remove_dir_all(&libs)?;
-    }
-    let mut maven = Command::new("mvn");
-    maven.args(["-B", "-q", "-f"]).arg(&pom).args(["dependency:copy-dependencies", "-DincludeScope=runtime"]);
-    let status = maven.arg(format!("-DoutputDirectory={}", libs.display())).status().context("mvn does not run")?;
-    if !status.success() {
-        bail!("mvn did not bring the jars: {status}");
-    }
-    fs::write(&marker, wanted)?;
-    Ok(libs)
 }
 
 fn properties(folder: &Path, port: u16, controller_port: u16) -> String {

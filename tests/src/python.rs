@@ -42,6 +42,14 @@ impl Python {
         Self::of("quix-0.5").await
     }
 
+    /// pysignalr and signalrcore, the newest.
+    ///
+    /// # Panics
+    /// As [`Python::modern`].
+    pub async fn signalr() -> Self {
+        Self::of("signalr-python").await
+    }
+
     /// A command that runs one of the programs; it is killed when dropped.
     pub fn command(&self, program: &str) -> Command {
         let mut command = Command::new(&self.interpreter);

@@ -86,7 +86,7 @@ impl CloseReason {
             Self::Handshake(error) => Some(error.to_string()),
             Self::WriteStalled => Some("Nothing could be written to the connection for too long.".to_owned()),
             Self::Refused { text, .. } => Some(text.clone()),
-            _ => self.detail(),
+            _ => self.cause().map(|(_, text)| text.into_owned()),
         }
     }
 
@@ -105,25 +105,39 @@ impl CloseReason {
         }
     }
 
+    /// What the peer may be told.
     fn detail(&self) -> Option<String> {
+        let (kind, text) = self.cause()?;
+        Some(match kind {
+            Some(kind) => format!("{kind}: {text}"),
+            None => text.into_owned(),
+        })
+    }
+
+    /// What went wrong, and its kind, which is the name of an exception in ASP.NET Core.
+    fn cause(&self) -> Option<(Option<&'static str>, Cow<'_, str>)> {
         Some(match self {
-            Self::Protocol(text) => format!("InvalidDataException: {text}"),
+            Self::Protocol(text) => (Some(INVALID_DATA), text.into()),
             Self::MessageTooLarge { limit } => {
-                format!("InvalidDataException: The maximum message size of {limit}B was exceeded.")
+                (Some(INVALID_DATA), format!("The maximum message size of {limit}B was exceeded.").into())
             }
-            Self::Gap => {
-                "InvalidOperationException: Sequence ID greater than amount of messages we've received.".to_owned()
-            }
-            Self::CutOff => "InvalidDataException: Connection terminated while reading a message.".to_owned(),
-            Self::PeerTimeout => "OperationCanceledException: Client hasn't sent a message/ping within the configured \
-                                  ClientTimeoutInterval."
-                .to_owned(),
-            Self::TooSlow => "The subscriber is too slow.".to_owned(),
-            Self::Transport(text) | Self::Fault(text) => text.clone().into_owned(),
+            Self::Gap => (
+                Some("InvalidOperationException"),
+                "Sequence ID greater than amount of messages we've received.".into(),
+            ),
+            Self::CutOff => (Some(INVALID_DATA), "Connection terminated while reading a message.".into()),
+            Self::PeerTimeout => (
+                Some("OperationCanceledException"),
+                "Client hasn't sent a message/ping within the configured ClientTimeoutInterval.".into(),
+            ),
+            Self::TooSlow => (None, "The subscriber is too slow.".into()),
+            Self::Transport(text) | Self::Fault(text) => (None, text.as_ref().into()),
             _ => return None,
         })
     }
 }
+
+const INVALID_DATA: &str = "InvalidDataException";
 
 fn with_detail(detail: Option<&str>, told: bool) -> String {
     match detail {
@@ -185,5 +199,13 @@ mod tests {
         for (reason, detail, expected) in rows {
             assert_eq!(reason.message(detail), expected, "{reason:?}");
         }
+    }
+
+    #[test]
+    fn the_hub_is_told_the_text_alone() {
+        let text = "Connection terminated while reading a message.";
+        assert_eq!(CloseReason::CutOff.error().as_deref(), Some(text));
+        let told = format!("Connection closed with an error. InvalidDataException: {text}");
+        assert_eq!(CloseReason::CutOff.message(ErrorDetail::All), close(Some(&told), true));
     }
 }

@@ -88,6 +88,15 @@ impl Client {
         Target::from(self).send(target, arguments).await
     }
 
+    /// Calls the client's handler `target` as [`send`](Self::send) does, but waits first until little waits for the client:
+    /// whoever sends much to one client goes at its pace. A client that takes nothing ends the wait with its connection.
+    pub async fn send_paced<A: Serialize + ?Sized>(self, target: &str, arguments: &A) -> Result<(), SendError> {
+        if let Some(handle) = &self.handle {
+            handle.room().await;
+        }
+        self.send(target, arguments).await
+    }
+
     /// Calls the client's handler `target` and awaits its result. `arguments` is a tuple. To stop waiting, drop the
     /// future, as `tokio::time::timeout` does: there is no limit of time, but the connection's end.
     ///

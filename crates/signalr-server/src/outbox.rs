@@ -3,7 +3,7 @@
 //! A push writes to the socket at once when nothing waits, on the thread of whoever pushes, and queues a reference to the
 //! shared frame otherwise; the connection's task drains the queue when the socket takes more. Over Server-Sent Events and
 //! long polling every push queues, and the body of a response takes what waits. Everything a connection sends goes this
-//! way, so frames never interleave, and no push ever waits.
+//! way, so frames never interleave, and no push ever waits; whoever wants to waits for room before it.
 //!
 //! The lock is a leaf: nothing else is locked under it, and no waker is called or dropped under it.
 
@@ -89,6 +89,8 @@ struct State {
     detached: bool,
     /// A producer at this connection's own pace waits until less does.
     awaits_room: bool,
+    /// Of those outside of the connection's task that wait likewise.
+    senders: Vec<Waker>,
     last_push: Instant,
     /// When bytes were written last, or began to wait.
     last_progress: Instant,
@@ -128,6 +130,7 @@ impl Outbox {
             replay: None,
             detached: false,
             awaits_room: false,
+            senders: Vec::new(),
             last_push: now,
             last_progress: now,
         };
@@ -255,11 +258,9 @@ impl Outbox {
 
     fn condemn_locked(&self, mut state: MutexGuard<'_, State>, reason: CloseReason) -> Pushed {
         state.phase = Phase::Condemned(reason);
-        let waker = state.waker.take();
+        let (waker, senders) = (state.waker.take(), std::mem::take(&mut state.senders));
         drop(state);
-        if let Some(waker) = waker {
-            waker.wake();
-        }
+        waker.into_iter().chain(senders).for_each(Waker::wake);
         Pushed::Ended
     }
 
@@ -286,11 +287,9 @@ impl Outbox {
         if !last.is_empty() {
             self.enqueue(&mut state, last, now);
         }
-        let taker = state.taker.take();
+        let (taker, senders) = (state.taker.take(), std::mem::take(&mut state.senders));
         drop(state);
-        if let Some(taker) = taker {
-            taker.wake();
-        }
+        taker.into_iter().chain(senders).for_each(Waker::wake);
     }
 
     /// Forgets everything; later pushes are told so.
@@ -299,12 +298,10 @@ impl Outbox {
         state.phase = Phase::Ended;
         state.replay = None;
         self.forget(&mut state, 0);
-        let (waker, taker) = (state.waker.take(), state.taker.take());
+        let (waker, taker, senders) = (state.waker.take(), state.taker.take(), std::mem::take(&mut state.senders));
         drop(state);
         drop(waker);
-        if let Some(taker) = taker {
-            taker.wake();
-        }
+        taker.into_iter().chain(senders).for_each(Waker::wake);
     }
 
     /// Whether so little waits that a producer at this connection's own pace may go on. If not, the connection's task is
@@ -313,6 +310,23 @@ impl Outbox {
         let mut state = self.lock();
         state.awaits_room = !self.has_room_for(&state, 1);
         !state.awaits_room
+    }
+
+    /// Waits for the same from anywhere, or for the end of the connection. Any number may wait.
+    pub(crate) fn poll_room(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut state = self.lock();
+        if !matches!(state.phase, Phase::Open) || self.has_room_for(&state, 1) {
+            return Poll::Ready(());
+        }
+        if !state.senders.iter().any(|sender| sender.will_wake(cx.waker())) {
+            state.senders.push(cx.waker().clone());
+        }
+        Poll::Pending
+    }
+
+    /// Those who wait and may go on, to be woken without the lock.
+    fn senders_with_room(&self, state: &mut State) -> Vec<Waker> {
+        if self.has_room_for(state, 2) { std::mem::take(&mut state.senders) } else { Vec::new() }
     }
 
     /// Whether no more waits than one of so many parts of a producer's bound.
@@ -437,10 +451,9 @@ impl Outbox {
                 waker = state.waker.clone();
             }
         }
+        let senders = self.senders_with_room(&mut state);
         drop(state);
-        if let Some(waker) = waker {
-            waker.wake();
-        }
+        waker.into_iter().chain(senders).for_each(Waker::wake);
         Poll::Ready(Some(taken))
     }
 
@@ -453,6 +466,9 @@ impl Outbox {
         take_written(&mut state, count);
         let has_room_again = state.awaits_room && self.has_room_for(&state, 2);
         state.awaits_room &= !has_room_again;
+        let senders = self.senders_with_room(&mut state);
+        drop(state);
+        senders.into_iter().for_each(Waker::wake);
         has_room_again
     }
 

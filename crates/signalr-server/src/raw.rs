@@ -31,7 +31,7 @@ use crate::transport::http::Input;
 ///
 /// let echo = RawServer::new("/echo", Options::default(), |mut connection: RawConnection| async move {
 ///     while let Some(bytes) = connection.receive().await {
-///         connection.send(&bytes);
+///         connection.send_paced(&bytes).await;
 ///     }
 /// });
 /// ```
@@ -123,6 +123,12 @@ impl RawConnection {
     /// take what is sent is ended at [`Options::max_queued_bytes`].
     pub fn send(&self, bytes: &[u8]) -> Pushed {
         self.handle.outbox().push(&Frame::around(self.opcode, bytes), Instant::now())
+    }
+
+    /// Sends as [`send`](Self::send) does, but waits first until little waits for the client.
+    pub async fn send_paced(&self, bytes: &[u8]) -> Pushed {
+        self.handle.room().await;
+        self.send(bytes)
     }
 }
 

@@ -111,6 +111,13 @@ impl ConnectionHandle {
         self.0.outbox.push(frame, now)
     }
 
+    /// Waits until so little waits for the client that a sender at its pace may go on, or until the connection ends.
+    pub(crate) async fn room(&self) {
+        // A client that takes everything at once must not keep others on this thread from their turn.
+        tokio::task::coop::consume_budget().await;
+        std::future::poll_fn(|cx| self.outbox().poll_room(cx)).await;
+    }
+
     /// Ends the connection: nothing more is taken, and the client is told why as far as it may know.
     pub fn end(&self, reason: CloseReason) {
         self.0.outbox.condemn(reason);

@@ -33,6 +33,37 @@ async fn a_websocket_is_echoed_in_text_and_ended_by_its_client() {
     until("its handler has returned", || served.load(Ordering::Relaxed) == 1).await;
 }
 
+/// Twice what may wait in all: an unpaced echo would end a client that sends all of it before it reads.
+#[tokio::test]
+async fn an_echo_goes_at_the_pace_of_its_reader() {
+    const MESSAGES: usize = 160;
+    let server = RawServer::new("/echo", Options::default(), |mut connection: RawConnection| async move {
+        while let Some(bytes) = connection.receive().await {
+            connection.send_paced(&bytes).await;
+        }
+    });
+    let (socket, _) = tokio_tungstenite::client_async("ws://hub/echo", dial(&server)).await.unwrap();
+    let (mut sink, mut source) = socket.split();
+    let sent = Arc::new(AtomicUsize::new(0));
+    let counter = sent.clone();
+    let sending = tokio::spawn(async move {
+        for _ in 0..MESSAGES {
+            sink.send(Message::text("x".repeat(100_000))).await.unwrap();
+            counter.fetch_add(1, Ordering::Relaxed);
+        }
+        sink
+    });
+    until("something is sent", || sent.load(Ordering::Relaxed) > 0).await;
+    let mut echoed = 0;
+    while echoed < MESSAGES * 100_000 {
+        let message = soon("the echo", source.next()).await.unwrap().unwrap();
+        echoed += message.len();
+        let held = sent.load(Ordering::Relaxed) * 100_000;
+        assert!(held < echoed + 1_000_000, "the sender is to wait");
+    }
+    drop(sending.await.unwrap());
+}
+
 #[tokio::test]
 async fn polls_are_echoed_and_ended_by_their_client() {
     let (server, served) = echo();

@@ -5,12 +5,17 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use signalr_server::{Caller, ErrorDetail, Hub, Options};
+use signalr_server::{Caller, ConnectionId, ErrorDetail, Hub, Options};
 use tokio_tungstenite::tungstenite::Message;
 
-use crate::common::{Client, Server, Wire, on_every_transport, on_every_wire, until};
+use crate::common::{Client, Server, Wire, on_every_transport, on_every_wire, soon, until};
 
-on_every_wire!(a_reader_that_pauses_gets_everything_in_order_and_every_pong, output_may_wait_no_longer_than_its_age,);
+on_every_wire!(
+    a_reader_that_pauses_gets_everything_in_order_and_every_pong,
+    output_may_wait_no_longer_than_its_age,
+    a_paced_sender_waits_for_its_reader,
+    a_paced_sender_does_not_outwait_its_connection,
+);
 
 on_every_transport!(a_reader_that_stops_is_ended_at_its_bound_and_holds_up_nobody,);
 
@@ -112,6 +117,57 @@ async fn output_may_wait_no_longer_than_its_age(wire: Wire) {
     assert!(start.elapsed() >= age, "not before its time");
     assert!(start.elapsed() < Options::default().max_queued_age, "and not much later");
     assert_eq!(*left.lock().unwrap(), [Some("The subscriber is too slow.".to_owned())]);
+}
+
+/// Twice what may wait in all, which an unpaced sender would not get through.
+async fn a_paced_sender_waits_for_its_reader(wire: Wire) {
+    const FRAMES: usize = 1_600;
+    let text = "x".repeat(10_000);
+    let (said, expected) = (text.clone(), text);
+    let hub = Hub::new().method("Flood", move |caller: Caller, (): ()| {
+        let text = said.clone();
+        async move {
+            for index in 0..FRAMES {
+                caller.itself().send_paced("Said", &(index, &text)).await?;
+            }
+            Ok(())
+        }
+    });
+    let server = Server::start_with(wire, hub, Options::default()).await;
+    let mut client = paused(&server, wire).await;
+    client.call("1", "Flood", json!([])).await;
+    until("it waits", || server.metric("output_queued_bytes") > 0).await;
+    for index in 0..FRAMES {
+        let (_, arguments) = client.next_call().await;
+        assert_eq!(arguments[0], index);
+        assert!(arguments[1] == expected, "a frame is torn");
+        assert!(server.metric("output_queued_bytes") < 80_000, "it is to wait for its reader");
+    }
+    assert_eq!(client.next().await["invocationId"], "1");
+}
+
+async fn a_paced_sender_does_not_outwait_its_connection(wire: Wire) {
+    let (hub, left) = lobby();
+    let server = Server::start_with(
+        wire,
+        hub.method("Id", |caller: Caller, (): ()| async move { Ok(caller.connection_id()) }),
+        Options::default(),
+    )
+    .await;
+    let mut client = paused(&server, wire).await;
+    let id = client.invoke("Id", json!([])).await.unwrap();
+    let id = ConnectionId::parse(id.as_str().unwrap()).unwrap();
+    let clients = server.hub.clients();
+    let sender = tokio::spawn(async move {
+        let text = "x".repeat(10_000);
+        for _ in 0..2_000 {
+            clients.connection(id).send_paced("Said", &(&text,)).await.unwrap();
+        }
+    });
+    until("it waits", || server.metric("output_queued_bytes") > 0).await;
+    drop(client);
+    until("the connection has ended", || !left.lock().unwrap().is_empty()).await;
+    soon("the sender", sender).await.unwrap();
 }
 
 /// A goodbye that cannot go out costs no processor time while it waits.

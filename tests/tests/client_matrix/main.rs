@@ -1,0 +1,38 @@
+//! Official and other clients × transports × encodings × kinds of call, against the conformance server. Each client does
+//! all of it by its own means and tells what it checked; a cell without a check needs a reason of the list here.
+#![allow(clippy::unwrap_used)]
+
+mod cells;
+mod reasons;
+mod table;
+
+use std::time::Instant;
+
+use e2e::conformance::ConformanceServer;
+use futures::StreamExt;
+
+use cells::Cell;
+use table::Table;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_client_makes_every_kind_of_call_over_every_transport_in_every_encoding() {
+    let begin = Instant::now();
+    let server = ConformanceServer::start().await;
+    let runs = Cell::all().into_iter().map(|cell| {
+        let url = server.url.clone();
+        async move {
+            let outcomes = cell.run(&url).await;
+            (cell, outcomes)
+        }
+    });
+    let mut table = Table::default();
+    let mut runs = futures::stream::iter(runs).buffered(AT_ONCE);
+    while let Some((cell, outcomes)) = runs.next().await {
+        table.add(cell, outcomes);
+    }
+    println!("{table}\nin {:.0?}", begin.elapsed());
+    assert_eq!(server.terminate().await, Some(0), "the server has outlived them all and ends when told");
+    assert_eq!(table.faults(), Vec::<String>::new());
+}
+
+const AT_ONCE: usize = 3;
