@@ -51,7 +51,7 @@ async fn unknown_topics_are_told_where_none_are_made() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_way_to_connect_works() {
-    everywhere("transports.mjs", &["--expect-offers", "WebSockets"]).await;
+    everywhere("transports.mjs", &["--expect-offers", "WebSockets,ServerSentEvents,LongPolling"]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

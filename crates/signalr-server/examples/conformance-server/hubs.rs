@@ -32,10 +32,10 @@ impl Hubs {
             transports: vec![Transport::ServerSentEvents, Transport::LongPolling],
             ..options(ErrorDetail::All)
         };
-        let authorized = Options { authentication: Some(only_users), ..options(ErrorDetail::All) };
-        let check = Options { authentication: Some(anybody), ..options(ErrorDetail::Hidden) };
+        let authorized = Options { authentication: Some(only_users), ..stateful(options(ErrorDetail::All)) };
+        let check = Options { authentication: Some(anybody), ..stateful(options(ErrorDetail::Hidden)) };
         Self {
-            test: HubServer::new("/testhub", test_hub::hub(), options(ErrorDetail::All)),
+            test: HubServer::new("/testhub", test_hub::hub(), stateful(options(ErrorDetail::All))),
             others: vec![
                 HubServer::new("/testhub-nowebsockets", test_hub::hub(), no_websockets),
                 HubServer::new("/authorizedhub", Hub::new().method("Echo", test_hub::echo), authorized),
@@ -76,6 +76,10 @@ fn options(detail: ErrorDetail) -> Options {
     let mut options = Options { allowed_origins: AllowedOrigins::Any, ..Options::default() };
     options.protocol.error_detail = detail;
     options
+}
+
+fn stateful(options: Options) -> Options {
+    Options { stateful_reconnect: true, ..options }
 }
 
 fn uncreatable() -> Hub {
