@@ -105,18 +105,18 @@ impl Pipe {
     /// Reads no more than so many bytes; how many.
     pub(crate) fn read(&mut self, most: usize) -> usize {
         let Some(io) = &mut self.io else { return 0 };
-        let mut done = 0;
+        let (mut done, mut buffer) = (0, [0; 4096]);
         while done < most && !self.is_at_end {
-            let start = self.input.len();
-            self.input.resize(start + (most - done).min(4096), 0);
-            let read = io.read(&mut self.input[start..]).now_or_never();
-            let count = if let Some(Ok(count)) = read { count } else { 0 };
-            self.input.truncate(start + count);
-            self.is_at_end = matches!(read, Some(Ok(0) | Err(_)));
+            let most = buffer.len().min(most - done);
+            let count = match io.read(&mut buffer[..most]).now_or_never() {
+                Some(Ok(count @ 1..)) => count,
+                ended => {
+                    self.is_at_end = ended.is_some();
+                    break;
+                }
+            };
+            self.input.extend_from_slice(&buffer[..count]);
             done += count;
-            if count == 0 {
-                break;
-            }
         }
         done
     }
