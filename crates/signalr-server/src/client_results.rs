@@ -6,13 +6,13 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 use std::task::Poll;
-use std::time::Instant;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use signalr_proto::Outcome;
 use tokio::sync::oneshot;
 
+use crate::clock;
 use crate::connection::ConnectionHandle;
 use crate::error::{HubError, SendError};
 use crate::frame::FrameBuilder;
@@ -140,7 +140,7 @@ pub(crate) async fn ask<R: DeserializeOwned + Send + 'static>(
     let _pending = Pending { handle, number, _counted: Counted::by(&server.metrics.client_results) };
     let mut builder = FrameBuilder::new(encoding);
     builder.question(&wire_id(number), target, arguments)?;
-    if handle.push(&builder.finish(), Instant::now()) == Pushed::Ended {
+    if handle.push(&builder.finish(), clock::now()) == Pushed::Ended {
         return Err(InvokeError::Disconnected(handle.id()));
     }
     std::future::poll_fn(|cx| {

@@ -1,13 +1,13 @@
 //! `Clients`: who a message goes to. A message is encoded once per encoding and its frame shared by all.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use signalr_proto::Encoding;
 
 use crate::client_results::{InvokeError, ask};
+use crate::clock;
 use crate::connection::ConnectionHandle;
 use crate::error::SendError;
 use crate::frame::{Frame, FrameBuilder};
@@ -137,7 +137,7 @@ impl Target {
     /// a method sends to its own caller may come before the answers to earlier calls that arrived with it.
     pub async fn send<A: Serialize + ?Sized>(self, target: &str, arguments: &A) -> Result<(), SendError> {
         let mut frames = Frames::default();
-        let now = Instant::now();
+        let now = clock::now();
         for (index, member) in self.members.iter().enumerate() {
             // Writes to many sockets take long enough to hold up timers and other tasks.
             if index % WRITES_PER_TURN == WRITES_PER_TURN - 1 {

@@ -29,6 +29,7 @@ mod body;
 mod call;
 mod client_results;
 mod clients;
+mod clock;
 mod connection;
 mod connection_store;
 pub mod cors;

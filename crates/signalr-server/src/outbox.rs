@@ -19,6 +19,7 @@ use bytes::Bytes;
 use signalr_proto::{CloseReason, Encoding};
 use tokio::net::TcpStream;
 
+use crate::clock;
 use crate::frame::Frame;
 use crate::metrics::Metrics;
 use crate::transport::Transport;
@@ -170,7 +171,11 @@ impl Outbox {
         if !matches!(state.phase, Phase::Open) {
             return Pushed::Ended;
         }
-        state.last_push = now;
+        // A pong is no sign of life to a client, which sees hub messages only.
+        let is_control = self.is_framed() && frame.first().is_some_and(|first| first & CONTROL != 0);
+        if !is_control {
+            state.last_push = now;
+        }
         let mut written = 0;
         if let (true, Some(socket)) = (state.queue.is_empty(), &self.socket) {
             match socket.try_write(frame) {
@@ -340,7 +345,7 @@ impl Outbox {
             || (state.queued_bytes < bytes / parts && state.queue.len() < self.bounds.frames / 2 / parts)
     }
 
-    /// Moment of the last push that was taken.
+    /// Moment of the last push of hub messages that was taken.
     pub(crate) fn last_push(&self) -> Instant {
         self.lock().last_push
     }
@@ -440,7 +445,7 @@ impl Outbox {
             taken.extend(state.queue.pop_front().map(|front| front.bytes));
         }
         state.queued_bytes -= bytes;
-        state.last_progress = Instant::now();
+        state.last_progress = clock::now();
         self.metrics.output_dequeued(bytes);
         let has_room_again = state.awaits_room && self.has_room_for(&state, 2);
         state.awaits_room &= !has_room_again;
@@ -461,7 +466,7 @@ impl Outbox {
     fn written(&self, count: usize) -> bool {
         let mut state = self.lock();
         state.queued_bytes -= count;
-        state.last_progress = Instant::now();
+        state.last_progress = clock::now();
         self.metrics.output_dequeued(count);
         take_written(&mut state, count);
         let has_room_again = state.awaits_room && self.has_room_for(&state, 2);
@@ -530,6 +535,9 @@ impl Drop for Outbox {
 /// What may wait for a connection before producers at its own pace wait as well.
 /// Source: the transport buffers of ASP.NET Core.
 const ROOM_BYTES: usize = 64 * 1024;
+
+/// Bit of the opcodes of control frames. Source: RFC 6455, section 5.5.
+const CONTROL: u8 = 0x08;
 
 /// Most pieces given to one `writev`.
 const MAX_SLICES: usize = 64;

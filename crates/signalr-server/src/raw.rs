@@ -4,7 +4,6 @@
 use std::convert::Infallible;
 use std::fmt;
 use std::sync::Arc;
-use std::time::Instant;
 
 use bytes::Bytes;
 use futures::FutureExt;
@@ -13,6 +12,7 @@ use hyper::service::Service;
 use hyper::{Request, Response};
 
 use crate::body::{Body, RequestBody};
+use crate::clock;
 use crate::connection::ConnectionHandle;
 use crate::frame::{Frame, OPCODE_BINARY, OPCODE_TEXT};
 use crate::hub::Hub;
@@ -122,7 +122,7 @@ impl RawConnection {
     /// Sends bytes as one websocket message, event, or part of the answer to a poll. Never waits; a client that does not
     /// take what is sent is ended at [`Options::max_queued_bytes`].
     pub fn send(&self, bytes: &[u8]) -> Pushed {
-        self.handle.outbox().push(&Frame::around(self.opcode, bytes), Instant::now())
+        self.handle.outbox().push(&Frame::around(self.opcode, bytes), clock::now())
     }
 
     /// Sends as [`send`](Self::send) does, but waits first until little waits for the client.

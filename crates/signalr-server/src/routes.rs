@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Instant;
 
 use bytes::{Buf, Bytes};
 use hyper::header::{self, HeaderName, HeaderValue};
@@ -11,6 +10,7 @@ use hyper::{Method, Request, Response, StatusCode};
 
 use crate::auth::Denied;
 use crate::body::{Body, RequestBody};
+use crate::clock;
 use crate::connection::{self, ConnectionHandle, MayReattach, Reattach, Registration, Who};
 use crate::connection_store::{Claim, Found, Used, Waiting};
 use crate::ids::{ConnectionId, ConnectionToken};
@@ -99,7 +99,7 @@ impl Shared {
             version: query(head, "negotiateVersion"),
             stateful_reconnect: query(head, "useStatefulReconnect").is_some_and(is_true),
         };
-        let Some(document) = negotiate(self, asked, Instant::now()) else {
+        let Some(document) = negotiate(self, asked, clock::now()) else {
             self.metrics.limit_hit("negotiated");
             return Err(self.unavailable("negotiated"));
         };
@@ -326,18 +326,18 @@ impl Shared {
     }
 
     fn claim(&self, token: ConnectionToken, begin: impl FnOnce(Waiting, Arc<Input>) -> Used) -> Claim {
-        let claim = self.store.claim(token, Instant::now(), self.options.disconnect_timeout, begin);
+        let claim = self.store.claim(token, clock::now(), self.options.disconnect_timeout, begin);
         self.metrics.negotiated.set(self.store.waiting() as i64);
         claim
     }
 
     fn find(&self, token: ConnectionToken) -> Result<Found, Refusal> {
-        let found = self.store.find(token, Instant::now(), self.options.disconnect_timeout);
+        let found = self.store.find(token, clock::now(), self.options.disconnect_timeout);
         found.ok_or_else(Refusal::unknown_connection)
     }
 
     fn outbox(&self, socket: Option<tokio::net::TcpStream>, drain: Drain) -> Outbox {
-        Outbox::new(socket, drain, self.bounds.clone(), self.metrics.clone(), Instant::now())
+        Outbox::new(socket, drain, self.bounds.clone(), self.metrics.clone(), clock::now())
     }
 
     /// Whether a transport is served.

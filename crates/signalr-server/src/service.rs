@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -15,6 +15,7 @@ use tokio::net::TcpListener;
 
 use crate::body::{Body, RequestBody};
 use crate::clients::Clients;
+use crate::clock;
 use crate::connection::InputShares;
 use crate::connection_store::ConnectionStore;
 use crate::directory::Directory;
@@ -147,8 +148,8 @@ impl HubServer {
     pub async fn drain(&self) {
         let server = &self.shared;
         server.draining.store(true, Ordering::Relaxed);
-        let deadline = Instant::now() + server.options.drain_calls_timeout;
-        while self.calls_in_flight() > 0 && Instant::now() < deadline {
+        let deadline = clock::now() + server.options.drain_calls_timeout;
+        while self.calls_in_flight() > 0 && clock::now() < deadline {
             tokio::time::sleep(DRAIN_TICK).await;
         }
         let connections = server.store.connections(&[]);

@@ -19,6 +19,7 @@ use self::beside::Beside;
 pub(crate) use self::beside::Wait;
 use crate::call::{Admission, Begun, CallFuture, Completion, Given, Work};
 use crate::client_results::{Place, poll_in};
+use crate::clock;
 use crate::connection::ConnectionHandle;
 use crate::error::{CallError, HubError};
 use crate::hub::{Caller, Registered};
@@ -414,7 +415,7 @@ fn count_answer(metrics: Option<&MethodMetrics>, began: Instant, is_ok: bool) {
         } else {
             metrics.error.inc()
         };
-        metrics.seconds.observe(began.elapsed().as_secs_f64());
+        metrics.seconds.observe(clock::now().saturating_duration_since(began).as_secs_f64());
     }
 }
 

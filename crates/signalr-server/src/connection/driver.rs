@@ -24,6 +24,7 @@ use super::ending::{Stage, close_frame, keeps_output, shown};
 use super::input_share::InputShare;
 use super::raw;
 use super::reattach::Reattach;
+use crate::clock;
 use crate::frame::{HEAD_ROOM, opcode, write_head};
 use crate::groups;
 use crate::hub::Caller;
@@ -47,7 +48,7 @@ pub(crate) async fn run(
     if let Some(handler) = &registered.server.raw {
         return raw::run(&registered, handler, io, early).await;
     }
-    let mut driver = Driver::new(&registered, io, early, Instant::now());
+    let mut driver = Driver::new(&registered, io, early, clock::now());
     let ended = AssertUnwindSafe(poll_fn(|cx| driver.poll(cx))).catch_unwind().await;
     if ended.is_err() {
         registered.server.metrics.panics.inc();
@@ -154,7 +155,7 @@ impl Driver {
     }
 
     fn turn(&mut self, buffers: &mut Buffers, cx: &mut Context<'_>) -> Poll<()> {
-        let now = Instant::now();
+        let now = clock::now();
         if let Stage::Running = self.stage {
             if let Some(reason) = self.handle.outbox().condemned() {
                 self.protocol.close(reason);

@@ -15,6 +15,7 @@ use tokio::time::Sleep;
 use super::buffers::Buffers;
 use super::driver::Registered;
 use super::ending::{Stage, close_frame, keeps_output};
+use crate::clock;
 use crate::frame::{HEAD_ROOM, OPCODE_PONG, write_head};
 use crate::raw::Handler;
 use crate::transport::http::Input;
@@ -28,7 +29,7 @@ pub(super) async fn run(registered: &Registered, handler: &Handler, io: Io, earl
         _ => Arc::default(),
     };
     let serving = handler.serve(registered.handle.clone(), input.clone(), io.transport());
-    let now = Instant::now();
+    let now = clock::now();
     let mut task = Task {
         registered,
         io,
@@ -58,7 +59,7 @@ struct Task<'r> {
 
 impl Task<'_> {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let now = Instant::now();
+        let now = clock::now();
         self.poll_input(now, cx);
         if let Stage::Running = self.stage {
             self.look_for_an_end(now, cx);

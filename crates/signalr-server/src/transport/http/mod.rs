@@ -6,9 +6,9 @@ mod input;
 mod polls;
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use super::Transport;
+use crate::clock;
 use crate::connection::ConnectionHandle;
 
 pub(crate) use events::EventStream;
@@ -26,6 +26,6 @@ pub(crate) struct HttpConnection {
 
 impl HttpConnection {
     pub(crate) fn new(transport: Transport, handle: ConnectionHandle, input: Arc<Input>) -> Self {
-        Self { transport, handle, input, polls: Polls::new(Instant::now()) }
+        Self { transport, handle, input, polls: Polls::new(clock::now()) }
     }
 }

@@ -9,6 +9,7 @@ use futures::future::{self, Either};
 use tokio::sync::watch;
 
 use super::HttpConnection;
+use crate::clock;
 
 /// The polls of one connection.
 #[derive(Debug)]
@@ -128,7 +129,7 @@ impl Drop for Waiting<'_> {
         let mut state = self.0.polls.lock();
         state.waiting -= 1;
         if state.waiting == 0 {
-            state.idle_since = Some(Instant::now());
+            state.idle_since = Some(clock::now());
             drop(state);
             self.0.handle.outbox().wake_task(); // it counts from now on
         }
