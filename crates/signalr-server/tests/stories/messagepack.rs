@@ -10,7 +10,12 @@ use tokio_tungstenite::tungstenite::Message;
 
 use crate::common::{Client, Server, Wire, on_every_wire};
 
-on_every_wire!(calls_are_answered_in_binary_frames, input_held_back_keeps_its_order_in_binary, all_get_what_they_speak);
+on_every_wire!(
+    calls_are_answered_in_binary_frames,
+    input_held_back_keeps_its_order_in_binary,
+    all_get_what_they_speak,
+    members_of_a_group_get_what_they_speak,
+);
 
 const HANDSHAKE: &str = "{\"protocol\":\"messagepack\",\"version\":1}\x1e";
 
@@ -83,6 +88,27 @@ async fn all_get_what_they_speak(wire: Wire) {
     assert_eq!(binary.next_binary().await, b"\x0f\x96\x01\x80\xc0\xa4Told\x91\x92\x01\xa1x\x90");
 }
 
+async fn members_of_a_group_get_what_they_speak(wire: Wire) {
+    for is_text_first in [true, false] {
+        let server = Server::start_with(wire, hub(), Options::default()).await;
+        let (mut text, mut binary, mut outsider) =
+            (server.connect().await, connect(&server).await, server.connect().await);
+        for joins_text in [is_text_first, !is_text_first] {
+            if joins_text {
+                assert_eq!(text.invoke("Join", json!([])).await, Ok(json!(null)));
+            } else {
+                binary.send_frame(Message::binary(b"\x0c\x96\x01\x80\xa1j\xa4Join\x90\x90".to_vec())).await;
+                assert_eq!(binary.next_binary().await, b"\x07\x95\x03\x80\xa1j\x03\xc0");
+            }
+        }
+        for _ in 0..3 {
+            assert_eq!(outsider.invoke("TellGroup", json!([[1, "x"]])).await, Ok(json!(null)));
+            assert_eq!(text.next_call().await, ("Told".to_owned(), json!([[1, "x"]])));
+            assert_eq!(binary.next_binary().await, b"\x0f\x96\x01\x80\xc0\xa4Told\x91\x92\x01\xa1x\x90");
+        }
+    }
+}
+
 fn hub() -> Hub {
     Hub::new()
         .method("Add", |_: Caller, (a, b): (i64, i64)| async move { Ok(a + b) })
@@ -91,6 +117,10 @@ fn hub() -> Hub {
         .method("Fail", |_: Caller, (): ()| async { Err::<(), _>(HubError::new("no way")) })
         .method("Tell", |caller: Caller, (value,): (AnyValue,)| async move {
             Ok(caller.clients().all().send("Told", &(value,)).await?)
+        })
+        .method("Join", |caller: Caller, (): ()| async move { caller.groups().add(caller.connection_id(), "members") })
+        .method("TellGroup", |caller: Caller, (value,): (AnyValue,)| async move {
+            Ok(caller.clients().group("members").send("Told", &(value,)).await?)
         })
 }
 

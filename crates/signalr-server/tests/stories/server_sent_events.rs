@@ -31,6 +31,18 @@ async fn the_stream_begins_at_once_with_its_headers_and_a_comment() {
 }
 
 #[tokio::test]
+async fn events_carry_no_binary() {
+    let server = started(Options::default()).await;
+    let mut client = server.open().await;
+    client.send(&json!({"protocol": "messagepack", "version": 1})).await;
+    let text = "Cannot use the 'messagepack' protocol on the current transport. The transport does not support 'Binary' \
+                transfer format.";
+    assert_eq!(client.next().await, json!({"error": text}));
+    assert_eq!(client.closed().await, (None, Wire::Events.end()));
+    until("it is forgotten", || server.hub.connections() == 0).await;
+}
+
+#[tokio::test]
 async fn each_message_is_an_event_whatever_line_breaks_are_in_it() {
     let server = started(Options::default()).await;
     let path = server.negotiated().await;
