@@ -22,7 +22,7 @@ const PAGE = `<!DOCTYPE html><meta charset="utf-8"><link rel="icon" href="data:,
 <script type="module">
   import { runKinds } from "/kinds.mjs";
   const { MessagePackHubProtocol } = signalR.protocols.msgpack;
-  const network = { lose: loseNetwork, back: networkBack };
+  const network = { lose, back, loseForAMoment };
   const getText = async (address) => (await fetch(address)).text();
   window.runCell = (cell) => runKinds({ ...cell, signalR, MessagePackHubProtocol, getText, network }, printLine);
 </script>`;
@@ -48,8 +48,7 @@ export async function inBrowser({ executablePath, network, ...cell }, print) {
     const page = await browser.newPage();
     const thrown = new Promise((_, reject) => page.on("pageerror", (error) => isLeftOver(error) || reject(error)));
     await page.exposeFunction("printLine", print);
-    await page.exposeFunction("loseNetwork", network.lose);
-    await page.exposeFunction("networkBack", network.back);
+    for (const [name, change] of Object.entries(network)) await page.exposeFunction(name, change);
     await page.goto(`http://127.0.0.1:${server.address().port}/`);
     await page.waitForFunction(() => window.runCell);
     await Promise.race([thrown, page.evaluate((cell) => window.runCell(cell), cell)]);

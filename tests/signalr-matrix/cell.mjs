@@ -31,7 +31,7 @@ try {
   const proxy = await Proxy.before(url);
   const cell = { url, proxyUrl: proxy.url, client, transport, protocol, only };
   const print = (line) => process.stdout.write(`${JSON.stringify(line)}\n`);
-  const network = { lose: () => proxy.lose(), back: () => proxy.back() };
+  const network = { lose: () => proxy.lose(), back: () => proxy.back(), loseForAMoment: () => proxy.loseForAMoment() };
   if (values.browser) await inBrowser({ ...cell, executablePath: values.chromium, network }, print);
   else await inNode({ ...cell, network }, print);
   clearTimeout(bound);

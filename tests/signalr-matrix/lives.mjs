@@ -180,8 +180,7 @@ export async function stateful(checks, hubs) {
   for (const count of [30, 120, 210]) {
     await items.some(count, "item");
     const waiting = connection.invoke("Wait", 50);
-    await hubs.network.lose();
-    await hubs.network.back(); // there is one attempt only
+    await hubs.network.loseForAMoment(); // there is one attempt only
     await checks.within(sender.invoke("ToGroup", group, `after ${count}`), "ToGroup");
     await checks.within(waiting, "a call over the break");
   }

@@ -26,6 +26,12 @@ export class Proxy {
     this.#lost = false;
   }
 
+  // For those who try once only.
+  loseForAMoment() {
+    this.lose();
+    this.back();
+  }
+
   #join(near, far) {
     for (const [one, other] of [[near, far], [far, near]]) {
       this.#sockets.add(one);
