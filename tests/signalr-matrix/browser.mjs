@@ -22,11 +22,12 @@ const PAGE = `<!DOCTYPE html><meta charset="utf-8"><link rel="icon" href="data:,
 <script type="module">
   import { runKinds } from "/kinds.mjs";
   const { MessagePackHubProtocol } = signalR.protocols.msgpack;
+  const network = { lose, back, loseForAMoment };
   const getText = async (address) => (await fetch(address)).text();
-  window.runCell = (cell) => runKinds({ ...cell, signalR, MessagePackHubProtocol, getText, breakConnections }, printLine);
+  window.runCell = (cell) => runKinds({ ...cell, signalR, MessagePackHubProtocol, getText, network }, printLine);
 </script>`;
 
-export async function inBrowser({ executablePath, breakConnections, ...cell }, print) {
+export async function inBrowser({ executablePath, network, ...cell }, print) {
   const here = (path) => readFile(new URL(path, import.meta.url));
   const script = (path) => ({ type: "text/javascript", body: here(path) });
   const files = {
@@ -47,7 +48,7 @@ export async function inBrowser({ executablePath, breakConnections, ...cell }, p
     const page = await browser.newPage();
     const thrown = new Promise((_, reject) => page.on("pageerror", (error) => isLeftOver(error) || reject(error)));
     await page.exposeFunction("printLine", print);
-    await page.exposeFunction("breakConnections", breakConnections);
+    for (const [name, change] of Object.entries(network)) await page.exposeFunction(name, change);
     await page.goto(`http://127.0.0.1:${server.address().port}/`);
     await page.waitForFunction(() => window.runCell);
     await Promise.race([thrown, page.evaluate((cell) => window.runCell(cell), cell)]);

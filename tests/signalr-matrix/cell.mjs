@@ -31,8 +31,9 @@ try {
   const proxy = await Proxy.before(url);
   const cell = { url, proxyUrl: proxy.url, client, transport, protocol, only };
   const print = (line) => process.stdout.write(`${JSON.stringify(line)}\n`);
-  if (values.browser) await inBrowser({ ...cell, executablePath: values.chromium, breakConnections: () => proxy.breakAll() }, print);
-  else await inNode({ ...cell, breakConnections: () => proxy.breakAll() }, print);
+  const network = { lose: () => proxy.lose(), back: () => proxy.back(), loseForAMoment: () => proxy.loseForAMoment() };
+  if (values.browser) await inBrowser({ ...cell, executablePath: values.chromium, network }, print);
+  else await inNode({ ...cell, network }, print);
   clearTimeout(bound);
   end();
 } catch (error) {

@@ -58,8 +58,8 @@ export async function measured(kind, seconds, story) {
 }
 
 // The client sends the items of an upload one after another, and rejects the rest with nobody to hear of it when its
-// connection stops in between.
-export const isLeftOver = (error) => /Cannot send data if the connection is not in the 'Connected' State/.test(error?.message);
+// connection stops in between: it is not connected any more, or the server does not know it.
+export const isLeftOver = (error) => /Cannot send data if the connection is not in the 'Connected' State|Not Found|'404'/.test(error?.message);
 
 // A list that can be waited for.
 export class Arrivals {

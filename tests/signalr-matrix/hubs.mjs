@@ -16,7 +16,7 @@ export class Hubs {
     return this.binary && this.transport === "ServerSentEvents" ? "server-sent events carry text only" : undefined;
   }
 
-  // Not started yet. `token` is a text; with `proxied` its connections can be broken; `set` may change the builder.
+  // Not started yet. `token` is a text; with `proxied` its network can be lost; `set` may change the builder.
   build(path, { token, proxied = false, set = (builder) => builder } = {}) {
     const options = { transport: this.signalR.HttpTransportType[this.transport] };
     if (token) options.accessTokenFactory = () => token;

@@ -89,28 +89,38 @@ export async function close(checks, hubs) {
   const id = aborted.connectionId;
   const gone = once((callback) => aborted.onclose(callback));
   await checks.within(aborted.send("Abort"), "Abort to be sent");
-  checks.equal((await checks.within(gone, "onclose after Abort")) ?? null, null, "aborted by the server without an error");
+  const error = await checks.within(gone, "onclose after Abort");
+  // Before 6 the end of the event stream may overtake the Close that it carried.
+  const overtaken = hubs.version < 6 && hubs.transport === "ServerSentEvents" && error?.message === "Error occurred";
+  checks.equal(overtaken ? null : (error?.message ?? null), null, "aborted by the server without an error");
   checks.equal(tried, false, "no reconnect, since the server did not allow it");
   await checks.becomes(disconnects(id), [""], "one disconnect of an aborted connection");
 
-  await failing(checks, hubs.build("/checkhub?fail=1"), "Connection closed with an error.", "a connect handler that fails");
+  await failing(checks, hubs, "/checkhub?fail=1", "Connection closed with an error.", "a connect handler that fails");
   const unable = "Connection closed with an error. InvalidOperationException: Unable to resolve service for type 'System.Object' while attempting to activate 'FunctionalTests.UncreatableHub'.";
-  await failing(checks, hubs.build("/uncreatable"), unable, "a hub that cannot be made");
+  await failing(checks, hubs, "/uncreatable", unable, "a hub that cannot be made");
   await checks.refused(hubs.build("/nowhere").start(), /404|Not Found/, "no hub there");
   if (hubs.transport !== "WebSockets") return;
   await checks.refused(hubs.build("/testhub-nowebsockets").start(), /Unable to connect|disabled by the client/, "a hub without this transport");
 }
 
-// The Close comes right behind the handshake: the client may see it as the end of its start, or of its connection.
-async function failing(checks, connection, text, what) {
-  const closed = once((callback) => connection.onclose(callback));
-  const error = await checks.within(connection.start().then(() => closed, (error) => error), what);
-  checks.says(error, text, what);
+// The Close comes right behind the handshake: the client may see it as the end of its start, or of its connection. With
+// event streams it may even come between them, and the client's first ping finds nobody: then it is tried again.
+async function failing(checks, hubs, path, text, what) {
+  for (;;) {
+    const connection = hubs.build(path);
+    const closed = once((callback) => connection.onclose(callback));
+    const error = await checks.within(connection.start().then(() => closed, (error) => error), what);
+    if (hubs.transport === "ServerSentEvents" && hubs.version >= 7 && /404/.test(error?.message)) continue;
+    return checks.says(error, text, what);
+  }
 }
 
+// Again and again, so that how long a network is lost does not matter.
+const RECONNECTING = { proxied: true, set: (builder) => builder.withAutomaticReconnect({ nextRetryDelayInMilliseconds: () => 50 }) };
+
 export async function reconnect(checks, hubs) {
-  const group = `r-${unique()}`;
-  const connection = hubs.build("/testhub", { proxied: true, set: (builder) => builder.withAutomaticReconnect([0, 50, 200, 1000, 1000]) });
+  const connection = hubs.build("/testhub", RECONNECTING);
   const [lost, back] = [new Arrivals(checks), new Arrivals(checks)];
   connection.onreconnecting((error) => lost.push(error));
   connection.onreconnected((id) => back.push(id));
@@ -126,18 +136,23 @@ export async function reconnect(checks, hubs) {
   checks.equal(second !== first && second === connection.connectionId, true, "another id");
   checks.equal(await checks.within(connection.invoke("Echo", "back"), "Echo"), "back", "a call after reconnecting");
 
-  await hubs.breakConnections();
-  await lost.some(2, "onreconnecting, for a broken network");
+  const member = await hubs.connect(checks, "/checkhub", RECONNECTING);
+  const got = calls(checks, member, "Got");
+  const away = once((callback) => member.onreconnecting(callback));
+  const returned = once((callback) => member.onreconnected(callback));
+  const group = `r-${unique()}`;
+  await checks.within(member.invoke("Join", group), "Join");
+
+  // A browser asks once more by itself where a poll was cut off.
+  await hubs.network.lose();
+  await lost.some(2, "onreconnecting, for a lost network");
+  await checks.within(away, "the other's onreconnecting");
+  await hubs.network.back();
   const [, third] = await back.some(2, "onreconnected");
   checks.equal(third !== second && third === connection.connectionId, true, "another id again");
   checks.equal(await checks.within(connection.invoke("GetCallerConnectionId"), "GetCallerConnectionId"), third, "and the server's");
 
-  const member = await hubs.connect(checks, `/checkhub`, { proxied: true, set: (builder) => builder.withAutomaticReconnect([0, 50, 200, 1000, 1000]) });
-  const got = calls(checks, member, "Got");
-  const returned = once((callback) => member.onreconnected(callback));
-  await checks.within(member.invoke("Join", group), "Join");
-  await hubs.breakConnections();
-  await checks.within(returned, "onreconnected");
+  await checks.within(returned, "the other's onreconnected");
   const sender = await hubs.connect(checks, "/checkhub");
   await checks.within(sender.invoke("ToGroup", group, "lost"), "ToGroup");
   await checks.within(sender.invoke("ToConnection", member.connectionId, group), "ToConnection");
@@ -165,7 +180,7 @@ export async function stateful(checks, hubs) {
   for (const count of [30, 120, 210]) {
     await items.some(count, "item");
     const waiting = connection.invoke("Wait", 50);
-    await hubs.breakConnections();
+    await hubs.network.loseForAMoment(); // there is one attempt only
     await checks.within(sender.invoke("ToGroup", group, `after ${count}`), "ToGroup");
     await checks.within(waiting, "a call over the break");
   }

@@ -13,7 +13,13 @@ from contextlib import asynccontextmanager
 import msgpack
 from pysignalr.client import SignalRClient
 from pysignalr.exceptions import ServerError
-from pysignalr.messages import CompletionMessage, InvocationClientStreamMessage, StreamInvocationMessage
+from pysignalr.messages import (
+    CompletionClientStreamMessage,
+    CompletionMessage,
+    InvocationClientStreamMessage,
+    StreamInvocationMessage,
+    StreamItemMessage,
+)
 from pysignalr.protocol.json import JSONProtocol
 from pysignalr.protocol.messagepack import MessagepackProtocol
 
@@ -175,27 +181,26 @@ async def upload(checks):
         checks.equal(await test.invoke("Echo", "still"), "still", "a call after an upload without an answer")
 
         # Its streams take no answer and no arguments, but its messages do.
-        async def uploaded(connection, kind, name, arguments, *streams):
+        async def uploaded(connection, transport, kind, name, arguments, *streams):
             ids, invocation_id = [str(uuid.uuid4()) for _ in streams], str(uuid.uuid4())
-            async with connection.client.client_stream("First") as any_stream:  # for its transport
-                await any_stream.transport.send(kind(invocation_id=invocation_id, stream_ids=ids, target=name, arguments=arguments))
-                for stream_id, items in zip(ids, streams, strict=True):
-                    any_stream.invocation_id, own = stream_id, any_stream.invocation_id
-                    for item in items:
-                        await any_stream.send(item)
-                    await any_stream.complete()
-                    any_stream.invocation_id = own
-                mine = lambda: [message for message in connection.received.items if getattr(message, "invocation_id", None) == invocation_id]
-                while not any(isinstance(message, CompletionMessage) for message in mine()):
-                    await connection.received.some(len(connection.received.items) + 1, f"message for {name}")
-                *items, end = mine()
-                return end.error or end.result or [message.item for message in items]
+            await transport.send(kind(invocation_id=invocation_id, stream_ids=ids, target=name, arguments=arguments))
+            for stream_id, values in zip(ids, streams, strict=True):
+                for value in values:
+                    await transport.send(StreamItemMessage(stream_id, value))
+                await transport.send(CompletionClientStreamMessage(stream_id))
+            while True:
+                mine = [message for message in connection.received.items if getattr(message, "invocation_id", None) == invocation_id]
+                if mine and isinstance(mine[-1], CompletionMessage):
+                    return mine[-1].error or mine[-1].result or [message.item for message in mine[:-1]]
+                await connection.received.some(len(connection.received.items) + 1, f"message for {name}")
 
+        async with check.client.client_stream("First") as empty:
+            to_test, to_check = items.transport, empty.transport
         call = InvocationClientStreamMessage
-        checks.equal(await uploaded(test, call, "StreamingConcat", [], ["a", "b", "ç"]), "abç", "three items")
-        checks.equal(await uploaded(check, call, "Sum", [], range(200)), 19_900, "200 items")
-        checks.equal(await uploaded(check, call, "Zip", ["-"], ["1", "2"], ["x", "y"]), "1-x 2-y", "two streams and a value")
-        checks.equal(await uploaded(check, StreamInvocationMessage, "Upper", [], ["one", "two"]), ["ONE", "TWO"], "both ways")
+        checks.equal(await uploaded(test, to_test, call, "StreamingConcat", [], ["a", "b", "ç"]), "abç", "three items")
+        checks.equal(await uploaded(check, to_check, call, "Sum", [], range(200)), 19_900, "200 items")
+        checks.equal(await uploaded(check, to_check, call, "Zip", ["-"], ["1", "2"], ["x", "y"]), "1-x 2-y", "two streams and a value")
+        checks.equal(await uploaded(check, to_check, StreamInvocationMessage, "Upper", [], ["one", "two"]), ["ONE", "TWO"], "both ways")
 
 
 async def results(checks):

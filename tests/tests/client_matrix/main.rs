@@ -6,6 +6,7 @@ mod cells;
 mod reasons;
 mod table;
 
+use std::pin::pin;
 use std::time::Instant;
 
 use e2e::conformance::ConformanceServer;
@@ -18,17 +19,13 @@ use table::Table;
 async fn every_client_makes_every_kind_of_call_over_every_transport_in_every_encoding() {
     let begin = Instant::now();
     let server = ConformanceServer::start().await;
-    let runs = Cell::all().into_iter().map(|cell| {
-        let url = server.url.clone();
-        async move {
-            let outcomes = cell.run(&url).await;
-            (cell, outcomes)
-        }
-    });
+    let run = async |cell: Cell| (cell, cell.run(&server.url).await);
     let mut table = Table::default();
-    let mut runs = futures::stream::iter(runs).buffered(AT_ONCE);
-    while let Some((cell, outcomes)) = runs.next().await {
-        table.add(cell, outcomes);
+    {
+        let mut runs = pin!(futures::stream::iter(Cell::all()).map(run).buffered(AT_ONCE));
+        while let Some((cell, outcomes)) = runs.next().await {
+            table.add(cell, outcomes);
+        }
     }
     println!("{table}\nin {:.0?}", begin.elapsed());
     assert_eq!(server.terminate().await, Some(0), "the server has outlived them all and ends when told");

@@ -356,9 +356,7 @@ impl History {
             3 => self.violate(),
             4 | 8 => {
                 if let Some(handle) = self.desk.notes().handle.clone() {
-                    handle.end(
-                        self.random.of(&[0, 1]).eq(&0).then_some(CloseReason::Draining).unwrap_or(CloseReason::Ended),
-                    );
+                    handle.end(if self.random.of(&[0, 1]).eq(&0) { CloseReason::Draining } else { CloseReason::Ended });
                 } else {
                     self.is_owed_goodbye = false;
                 }
