@@ -73,6 +73,7 @@ impl History {
     pub(crate) fn check_goodbye(&self) {
         let client = &self.client;
         assert!(client.close.is_some() && client.close_code.is_some() && client.has_ended, "an end without goodbye");
+        assert_eq!(self.hub.connections(), 0, "it has said goodbye");
     }
 
     /// Nothing is left.

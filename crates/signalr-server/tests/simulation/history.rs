@@ -137,7 +137,7 @@ impl History {
             45..=47 => self.pass_any().await,
             48..=52 => self.break_off(),
             53 if self.random.once_in(4) => self.stall().await,
-            54 if self.excuse.is_none() && self.random.once_in(2) => self.end().await,
+            54 if self.excuse.is_none() => self.end().await,
             _ => self.client.feed(false, &mut self.random),
         }
         for _ in 0..self.random.below(4) {
@@ -356,7 +356,8 @@ impl History {
             3 => self.violate(),
             4 | 8 => {
                 if let Some(handle) = self.desk.notes().handle.clone() {
-                    handle.end(if self.random.of(&[0, 1]).eq(&0) { CloseReason::Draining } else { CloseReason::Ended });
+                    let is_drain = self.random.once_in(2);
+                    handle.end(if is_drain { CloseReason::Draining } else { CloseReason::Ended });
                 } else {
                     self.is_owed_goodbye = false;
                 }
@@ -387,6 +388,11 @@ impl History {
 
     /// Reads to the end, or does not care; then time passes.
     async fn leave(&mut self) {
+        for _ in 0..self.random.below(3) {
+            // What is sent while it ends must not come behind the goodbye.
+            self.say().await;
+            self.exchange().await;
+        }
         if self.is_owed_goodbye {
             for _ in 0..60 {
                 if self.client.has_ended {
@@ -394,6 +400,8 @@ impl History {
                 }
                 self.pass(1_000).await;
             }
+            // A client that never answers the close frame holds up nobody.
+            sleep(30_000).await;
             self.check_goodbye();
         } else if self.random.once_in(2) {
             self.pass(3_000).await;

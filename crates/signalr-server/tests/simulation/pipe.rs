@@ -15,6 +15,7 @@ pub(crate) struct Pipe {
     is_upgraded: bool,
     is_closed: bool,
     is_at_end: bool,
+    is_end_told: bool,
 }
 
 /// What the server has sent.
@@ -42,11 +43,19 @@ impl Pipe {
              sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
         );
         let out = out.into_bytes();
-        Self { io: Some(client), out, input: Vec::new(), is_upgraded: false, is_closed: false, is_at_end: false }
+        Self {
+            io: Some(client),
+            out,
+            input: Vec::new(),
+            is_upgraded: false,
+            is_closed: false,
+            is_at_end: false,
+            is_end_told: false,
+        }
     }
 
     pub(crate) fn is_gone(&self) -> bool {
-        self.io.is_none()
+        self.io.is_none() || self.is_end_told
     }
 
     /// Adds hub messages, cut into frames and fragments at any place.
@@ -87,6 +96,9 @@ impl Pipe {
     /// Writes no more than so many bytes; how many.
     pub(crate) fn write(&mut self, most: usize) -> usize {
         let Some(io) = &mut self.io else { return 0 };
+        if self.is_end_told {
+            return 0;
+        }
         let mut written = 0;
         while written < most.min(self.out.len()) {
             match io.write(&self.out[written..most.min(self.out.len())]).now_or_never() {
@@ -125,9 +137,9 @@ impl Pipe {
     pub(crate) fn next(&mut self) -> Option<Piece> {
         let piece = if self.is_upgraded { self.next_frame() } else { self.next_status() };
         piece.or_else(|| {
-            let is_end = self.is_at_end && self.io.is_some();
+            let is_end = self.is_at_end && !self.is_gone();
             is_end.then(|| {
-                self.io = None;
+                self.is_end_told = true;
                 Piece::End
             })
         })
