@@ -172,7 +172,7 @@ export async function upload(checks, hubs) {
 
 export async function results(checks, hubs) {
   if (hubs.version < 7) return "clients before 7 have no client results";
-  const test = await hubs.connect(checks, "/testhub");
+  const test = await hubs.settled(checks, "/testhub");
   const ask = (id) => checks.within(hubs.getText(`${hubs.url}/clientresult/${id}`), "/clientresult");
   checks.equal(await ask(test.connectionId), "Client didn't provide a result.", "no handler");
   test.on("Result", () => 42);
@@ -188,7 +188,7 @@ export async function results(checks, hubs) {
   checks.says(await ask(test.connectionId), "Error trying to deserialize result to Int32.", "a result of another type");
   checks.equal(await ask("nobody"), "Connection 'nobody' does not exist.", "no such connection");
 
-  const [one, other] = [await hubs.connect(checks, "/checkhub"), await hubs.connect(checks, "/checkhub")];
+  const [one, other] = [await hubs.settled(checks, "/checkhub"), await hubs.settled(checks, "/checkhub")];
   const question = (id, text) => checks.within(one.invoke("Ask", id, text), "Ask");
   other.on("Question", (text) => ({ heard: text, list: [1, null, true] }));
   one.on("Question", (text) => `${text}!`);

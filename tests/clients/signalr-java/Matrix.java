@@ -167,7 +167,7 @@ public class Matrix {
 
     private static String results() throws Exception {
         HubConnection test = connect("/testhub");
-        String address = "/clientresult/" + test.getConnectionId();
+        String address = "/clientresult/" + call(test, String.class, "GetCallerConnectionId");
         equal(get(address), "Client did not provide a result.", "no handler");
         test.onWithResult("Result", () -> Single.just(42));
         equal(get(address), "42", "a number");
@@ -176,6 +176,7 @@ public class Matrix {
         equal(get(address), "will not say", "a failing handler");
         HubConnection one = connect("/checkhub");
         HubConnection other = connect("/checkhub");
+        done(other, "Nothing"); // before that it might not be found
         other.onWithResult("Question", text -> Single.just("heard " + text), String.class);
         one.onWithResult("Question", text -> Single.just(text + "!"), String.class);
         equal(call(one, String.class, "Ask", other.getConnectionId(), "how?"), "heard how?", "another connection's answer");

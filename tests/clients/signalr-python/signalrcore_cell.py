@@ -187,6 +187,7 @@ async def groups(checks):
     a, b = await connected("/checkhub"), await connected(f"/checkhub?group={group}")
     got = [connection.calls("Got") for connection in (a, b)]
     await a.invoke("Join", group)
+    await b.invoke("Nothing")  # before that it might not be found
     await a.invoke("ToOthersInGroup", group, f"{tag} 1")
     await b.invoke("Leave", group)
     await b.invoke("ToGroup", group, f"{tag} 2")
