@@ -9,7 +9,7 @@ pub fn holds(reason: &str, cell: &Cell, kind: &str) -> bool {
 
 type Holds = fn(&Cell, &str) -> bool;
 
-const REASONS: [(&str, Holds); 15] = [
+const REASONS: [(&str, Holds); 14] = [
     ("server-sent events carry text only", |cell, _| {
         cell.transport == Transport::ServerSentEvents && cell.encoding == Encoding::MessagePack
     }),
@@ -18,7 +18,6 @@ const REASONS: [(&str, Holds); 15] = [
     ("stateful reconnect is for WebSockets", |cell, kind| {
         kind == "stateful" && cell.transport != Transport::WebSockets && javascript(cell)
     }),
-    ("the server does not offer stateful reconnect", |cell, kind| kind == "stateful" && javascript(cell)),
     ("the client has no such transport", |cell, _| match cell.client {
         Client::PySignalR => cell.transport != Transport::WebSockets,
         Client::Java => cell.transport == Transport::ServerSentEvents,
