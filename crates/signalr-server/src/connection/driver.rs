@@ -431,6 +431,10 @@ impl Driver {
     /// Drains the outbox, and in the end leaves.
     fn poll_end(&mut self, now: Instant, cx: &mut Context<'_>) -> Poll<()> {
         let outbox = self.handle.outbox();
+        let is_running = matches!(self.stage, Stage::Running);
+        if !is_running && self.io.polls().is_some_and(|connection| connection.polls.is_deleted()) {
+            outbox.end(); // nobody will fetch what is left
+        }
         let drained = self.io.poll_drain(outbox, cx);
         if let Some(farewell) = &mut self.farewell
             && farewell.as_mut().poll(cx).is_ready()

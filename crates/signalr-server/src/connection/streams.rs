@@ -3,7 +3,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Instant;
 
@@ -54,7 +54,8 @@ struct Ready {
 struct StreamWaker {
     id: Arc<str>,
     is_queued: AtomicBool,
-    ready: Arc<Ready>,
+    /// Weak, as the queue holds those that were woken.
+    ready: Weak<Ready>,
 }
 
 impl Streams {
@@ -69,7 +70,8 @@ impl Streams {
     /// Adds a stream; it is polled in the connection's next turn.
     pub(crate) fn start(&mut self, id: &str, stream: Running, cx: &Context<'_>) {
         let id: Arc<str> = id.into();
-        let waker = StreamWaker { id: id.clone(), is_queued: AtomicBool::new(false), ready: self.ready.clone() };
+        let waker =
+            StreamWaker { id: id.clone(), is_queued: AtomicBool::new(false), ready: Arc::downgrade(&self.ready) };
         self.ready.task.register(cx.waker());
         Arc::new(waker).wake();
         self.running.insert(id, stream);
@@ -148,7 +150,7 @@ impl Wake for StreamWaker {
         if self.is_queued.swap(true, Ordering::AcqRel) {
             return;
         }
-        let ready = self.ready.clone();
+        let Some(ready) = self.ready.upgrade() else { return };
         ready.queue.lock().unwrap_or_else(PoisonError::into_inner).push_back(self);
         ready.task.wake();
     }
@@ -159,3 +161,19 @@ const POLLS_PER_TURN: usize = 128;
 
 /// The same in bytes of output.
 const BYTES_PER_TURN: usize = 32 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_woken_and_never_polled_goes_with_its_connection() {
+        let ready = Arc::new(Ready::default());
+        let waker = StreamWaker { id: "1".into(), is_queued: AtomicBool::new(false), ready: Arc::downgrade(&ready) };
+        let waker = Arc::new(waker);
+        waker.clone().wake();
+        assert!(!ready.is_empty());
+        drop(ready);
+        assert_eq!((Arc::strong_count(&waker), waker.ready.strong_count()), (1, 0));
+    }
+}
