@@ -8,7 +8,7 @@ use signalr_server::{Caller, CloseReason, ConnectionHandle, ConnectionId, ErrorD
 use tokio::sync::Semaphore;
 use tokio_tungstenite::tungstenite::Message;
 
-use crate::common::{Client, End, Server, Wire, frame, on_every_transport, on_every_wire, until};
+use crate::common::{Client, End, Lobby, Server, Wire, frame, on_every_transport, on_every_wire, until};
 
 on_every_wire!(the_disconnected_handler_runs_once_whatever_the_end,);
 
@@ -22,7 +22,7 @@ on_every_transport!(
 
 async fn a_send_reaches_whom_it_names_and_nobody_else(wire: Wire) {
     let lobby = Lobby::default();
-    let server = Server::start_with(wire, lobby.hub(), Options::default()).await;
+    let server = Server::start_with(wire, hub(&lobby), Options::default()).await;
     let mut clients = [server.connect().await, server.connect().await, server.connect().await];
     until("all are there", || lobby.handles().len() == 3).await;
     let ids: Vec<ConnectionId> = lobby.handles().iter().map(ConnectionHandle::id).collect();
@@ -59,7 +59,7 @@ async fn a_send_reaches_whom_it_names_and_nobody_else(wire: Wire) {
 
 async fn groups_are_joined_and_left(wire: Wire) {
     let lobby = Lobby::default();
-    let server = Server::start_with(wire, lobby.hub(), Options::default()).await;
+    let server = Server::start_with(wire, hub(&lobby), Options::default()).await;
     let (mut stays, mut leaves, mut goes) = (server.connect().await, server.connect().await, server.connect().await);
     for client in [&mut stays, &mut leaves, &mut goes] {
         for _ in 0..2 {
@@ -89,7 +89,7 @@ async fn groups_are_joined_and_left(wire: Wire) {
 async fn sends_to_one_connection_keep_their_order(wire: Wire) {
     const SENDS: usize = 2_000;
     let lobby = Lobby::default();
-    let server = Server::start_with(wire, lobby.hub(), Options::default()).await;
+    let server = Server::start_with(wire, hub(&lobby), Options::default()).await;
     let mut client = server.connect().await;
     let clients = server.hub.clients();
     let sending = tokio::spawn(async move {
@@ -108,7 +108,7 @@ async fn sends_to_one_connection_keep_their_order(wire: Wire) {
 
 async fn nothing_is_sent_before_the_handshake(wire: Wire) {
     let lobby = Lobby::default();
-    let server = Server::start_with(wire, lobby.hub(), Options::default()).await;
+    let server = Server::start_with(wire, hub(&lobby), Options::default()).await;
     let mut client = server.open().await;
     until("it is connected", || server.metric("connections") == 1).await;
     server.hub.clients().all().send("Said", &("too early",)).await.unwrap();
@@ -221,7 +221,7 @@ async fn the_disconnected_handler_runs_once_whatever_the_end(wire: Wire) {
         if end == "silence" {
             options.protocol.peer_timeout = Duration::from_millis(50);
         }
-        let server = Server::start_with(wire, lobby.hub(), options).await;
+        let server = Server::start_with(wire, hub(&lobby), options).await;
         let mut client = server.connect().await;
         client.invoke("Join", json!(["g"])).await.unwrap();
         match end {
@@ -250,7 +250,7 @@ async fn the_disconnected_handler_runs_once_whatever_the_end(wire: Wire) {
 #[tokio::test]
 async fn a_reset_is_an_end_like_any_other() {
     let lobby = Lobby::default();
-    let server = Server::start_with(Wire::Own, lobby.hub(), Options::default()).await;
+    let server = Server::start_with(Wire::Own, hub(&lobby), Options::default()).await;
     let io = server.dial_narrow().await;
     socket2::SockRef::from(&io).set_linger(Some(Duration::ZERO)).unwrap();
     let mut client = Client::upgrade(Box::new(io), "/hub").await;
@@ -263,7 +263,7 @@ async fn a_reset_is_an_end_like_any_other() {
 #[tokio::test]
 async fn a_client_that_never_shook_hands_is_nothing_to_the_hub() {
     let lobby = Lobby::default();
-    let server = Server::start_with(Wire::Own, lobby.hub(), Options::default()).await;
+    let server = Server::start_with(Wire::Own, hub(&lobby), Options::default()).await;
     drop(server.open().await);
     until("it is forgotten", || server.metric("connections") == 0).await;
     assert!(lobby.left().is_empty() && lobby.handles().is_empty());
@@ -287,7 +287,7 @@ async fn the_disconnected_handler_still_finds_the_groups_of_its_connection() {
 #[tokio::test]
 async fn a_handle_that_somebody_keeps_keeps_no_connection_open() {
     let lobby = Lobby::default();
-    let server = Server::start_with(Wire::Own, lobby.hub(), Options::default()).await;
+    let server = Server::start_with(Wire::Own, hub(&lobby), Options::default()).await;
     let mut client = server.connect().await;
     client.tell("Panic", json!([])).await;
     assert_eq!(client.closed().await, (None, End::Broken), "the socket ends with its task");
@@ -304,45 +304,21 @@ async fn what_cannot_be_written_down_is_told_to_the_sender() {
     client.assert_silent().await;
 }
 
-/// Notes who comes and goes.
-#[derive(Clone, Default)]
-struct Lobby {
-    handles: Arc<Mutex<Vec<ConnectionHandle>>>,
-    left: Arc<Mutex<Vec<Option<String>>>>,
-}
-
-impl Lobby {
-    fn hub(&self) -> Hub {
-        let (handles, left) = (self.handles.clone(), self.left.clone());
-        Hub::new()
-            .on_connected(move |caller| {
-                handles.lock().unwrap().push(caller.connection().clone());
-                async { Ok(()) }
-            })
-            .on_disconnected(move |_, error| {
-                left.lock().unwrap().push(error);
-                async {}
-            })
-            .method("Join", |caller: Caller, (group,): (String,)| async move {
-                caller.groups().add(caller.connection_id(), &group)
-            })
-            .method("Leave", |caller: Caller, (group,): (String,)| async move {
-                caller.groups().remove(caller.connection_id(), &group)
-            })
-            .method("Panic", |_: Caller, (): ()| async move {
-                tokio::task::yield_now().await;
-                if true {
-                    panic!("on purpose");
-                }
-                Ok(())
-            })
-    }
-
-    fn handles(&self) -> Vec<ConnectionHandle> {
-        self.handles.lock().unwrap().clone()
-    }
-
-    fn left(&self) -> Vec<Option<String>> {
-        self.left.lock().unwrap().clone()
-    }
+/// The lobby's, and what these stories call beside.
+fn hub(lobby: &Lobby) -> Hub {
+    lobby
+        .hub()
+        .method("Join", |caller: Caller, (group,): (String,)| async move {
+            caller.groups().add(caller.connection_id(), &group)
+        })
+        .method("Leave", |caller: Caller, (group,): (String,)| async move {
+            caller.groups().remove(caller.connection_id(), &group)
+        })
+        .method("Panic", |_: Caller, (): ()| async move {
+            tokio::task::yield_now().await;
+            if true {
+                panic!("on purpose");
+            }
+            Ok(())
+        })
 }
