@@ -36,29 +36,42 @@ pub fn http2() -> http2::Builder<TokioExecutor> {
     http
 }
 
-/// Serves one TCP connection in whichever version its client speaks.
-pub async fn serve<S>(stream: TcpStream, service: S)
-where
-    S: HttpService<Incoming, ResBody: Send + 'static, Error: Into<Box<dyn std::error::Error + Send + Sync>>>
-        + Send
-        + 'static,
-    S::ResBody: hyper::body::Body<Data: Send, Error: Into<Box<dyn std::error::Error + Send + Sync>>>,
-    S::Future: Send + 'static,
+/// A hyper service that can be served in either version, such as a [`HubServer`](crate::HubServer).
+pub trait ServesHttp:
+    HttpService<
+        Incoming,
+        ResBody: hyper::body::Body<Data: Send, Error: Into<Failure>> + Send + 'static,
+        Error: Into<Failure>,
+        Future: Send + 'static,
+    > + Send
+    + 'static
 {
+}
+
+impl<S> ServesHttp for S where
+    S: HttpService<
+            Incoming,
+            ResBody: hyper::body::Body<Data: Send, Error: Into<Failure>> + Send + 'static,
+            Error: Into<Failure>,
+            Future: Send + 'static,
+        > + Send
+        + 'static
+{
+}
+
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+/// Serves one TCP connection in whichever version its client speaks.
+pub async fn serve(stream: TcpStream, service: impl ServesHttp) {
     let _ = stream.set_nodelay(true);
     let is_http2 = tokio::time::timeout(HEAD_TIMEOUT, is_http2(&stream)).await;
     serve_as(stream, matches!(is_http2, Ok(Ok(true))), service).await;
 }
 
 /// Serves one connection in the version agreed on.
-pub async fn serve_as<I, S>(io: I, is_http2: bool, service: S)
+pub async fn serve_as<I>(io: I, is_http2: bool, service: impl ServesHttp)
 where
     I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    S: HttpService<Incoming, ResBody: Send + 'static, Error: Into<Box<dyn std::error::Error + Send + Sync>>>
-        + Send
-        + 'static,
-    S::ResBody: hyper::body::Body<Data: Send, Error: Into<Box<dyn std::error::Error + Send + Sync>>>,
-    S::Future: Send + 'static,
 {
     // An error here is the client's way of speaking HTTP; it has been answered as far as it can be.
     if is_http2 {

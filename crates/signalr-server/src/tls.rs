@@ -4,15 +4,13 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyper::body::Incoming;
-use hyper::service::HttpService;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
-use crate::http;
+use crate::http::{self, ServesHttp};
 
 /// The server's side of TLS. Cheap to clone.
 #[derive(Clone)]
@@ -37,14 +35,7 @@ impl Tls {
     }
 
     /// Serves one TCP connection over TLS, in the version of HTTP that its client prefers.
-    pub async fn serve<S>(self, stream: TcpStream, service: S)
-    where
-        S: HttpService<Incoming, ResBody: Send + 'static, Error: Into<Box<dyn std::error::Error + Send + Sync>>>
-            + Send
-            + 'static,
-        S::ResBody: hyper::body::Body<Data: Send, Error: Into<Box<dyn std::error::Error + Send + Sync>>>,
-        S::Future: Send + 'static,
-    {
+    pub async fn serve(self, stream: TcpStream, service: impl ServesHttp) {
         let _ = stream.set_nodelay(true);
         let Ok(Ok(io)) = tokio::time::timeout(HANDSHAKE_TIMEOUT, self.0.accept(stream)).await else { return };
         let is_http2 = io.get_ref().1.alpn_protocol() == Some(b"h2");
