@@ -37,11 +37,11 @@ fuzz:
 bench: build
 	target/release/loadtest bench --server target/release/streamgate --floor target/release/floor
 
-# The embedded broker beside a real Kafka in the same run, and what a sync of the disk takes; about four minutes.
+# The embedded broker beside a real Kafka in the same run, and what a sync of the disk takes; about seven minutes.
 bench-broker: build target/kafka/complete
 	cargo build --release -p embedded-log --example append_load
 	target/release/loadtest brokers --server target/release/streamgate --kafka-libs target/kafka/libs \
-	    --in-process target/release/examples/append_load --json target/bench-broker.json
+	    --in-process target/release/examples/append_load --rounds 5 --max-seconds 500 --json target/bench-broker.json
 
 # The jars of a Kafka broker, as tests/src/maven.rs brings them, with its lock and its marker.
 target/kafka/complete: tests/kafka/pom.xml

@@ -6,10 +6,11 @@ use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use loadtest::load::churn;
 use loadtest::load::fanout::{Fanout, Parties};
+use loadtest::load::idle::{self, Carrier};
 use loadtest::load::pacing::{Limit, Pacing};
 use loadtest::load::target::{Dialect, Target};
-use loadtest::load::{churn, idle};
 use loadtest::process::CpuClock;
 use loadtest::progress::Progress;
 
@@ -36,7 +37,8 @@ fn connections_come_go_and_stay() {
     let clock = CpuClock::of(floor.child.id()).ok();
     let report = churn::run(&floor.target, 200, 8, clock, &mut Progress::hidden()).unwrap();
     assert_eq!((report.connections, report.failed), (200, 0), "{report:?}");
-    let report = idle::run(&floor.target, 100, Duration::from_millis(100), Some(floor.child.id())).unwrap();
+    let hold = Duration::from_millis(100);
+    let report = idle::run(&floor.target, Carrier::Websockets, 100, hold, Some(floor.child.id())).unwrap();
     assert_eq!((report.connections, report.disconnects), (100, 0));
     assert!(report.bytes_per_connection.unwrap() < 100_000.0);
 }

@@ -9,3 +9,4 @@ mod listener;
 mod metrics;
 mod start;
 mod support;
+mod transports;

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use clap::Args;
 use indicatif::ProgressBar;
+use loadtest::load::idle::Carrier;
 
 use crate::commands::output::{self, JsonTarget};
 use results::{IdleResult, Results};
@@ -111,10 +112,13 @@ fn rounds(
 fn idle(options: &Options) -> anyhow::Result<Vec<IdleResult>> {
     let mut results = Vec::new();
     if let Some(program) = &options.server {
-        let report = scenario::idle(&Subject::server(program)?, options.idle)?;
-        results.push(IdleResult::new("server", report, Some(IDLE_EXPECTED_BYTES)));
+        for carrier in [Carrier::Websockets, Carrier::Events, Carrier::Polling] {
+            let report = scenario::idle(&Subject::server(program)?, carrier, options.idle)?;
+            let expected = (carrier == Carrier::Websockets).then_some(IDLE_EXPECTED_BYTES);
+            results.push(IdleResult::new("server", report, expected));
+        }
     }
-    let report = scenario::idle(&Subject::floor(&options.floor, 500, false)?, options.idle)?;
+    let report = scenario::idle(&Subject::floor(&options.floor, 500, false)?, Carrier::Websockets, options.idle)?;
     results.push(IdleResult::new("floor", report, None));
     Ok(results)
 }

@@ -200,10 +200,8 @@ impl Comparison {
 
 impl IdleResult {
     pub(crate) fn new(subject: &'static str, report: IdleReport, expected_bytes: Option<f64>) -> Self {
-        {
-            let met = expected_bytes.zip(report.bytes_per_connection).map(|(expected, each)| each <= expected);
-            Self { subject, expected_bytes, met, report }
-        }
+        let met = expected_bytes.zip(report.bytes_per_connection).map(|(expected, each)| each <= expected);
+        Self { subject, expected_bytes, met, report }
     }
 
     fn row(&self) -> Vec<String> {
@@ -211,7 +209,7 @@ impl IdleResult {
         let kibibytes = |bytes: f64| format!("{:.2}", bytes / 1024.0);
         let expected = self.expected_bytes;
         vec![
-            self.subject.to_owned(),
+            format!("{}, {}", self.subject, self.report.carrier),
             self.report.connections.to_string(),
             each.map_or(String::new(), kibibytes),
             expected.map_or(String::new(), |bytes| format!("≤ {:.1}", bytes / 1024.0)),

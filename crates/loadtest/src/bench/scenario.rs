@@ -5,14 +5,14 @@ use std::time::Duration;
 use anyhow::Context;
 use loadtest::load::churn;
 use loadtest::load::fanout::{Fanout, FanoutReport, Parties};
-use loadtest::load::idle::{self, IdleReport};
+use loadtest::load::idle::{self, Carrier, IdleReport};
 use loadtest::load::pacing::{Limit, Pacing};
 use loadtest::progress::Progress;
 
 use super::results::Measured;
 use super::subject::Subject;
 
-/// Most memory an idle connection may take.
+/// Most memory an idle websocket may take.
 pub(crate) const IDLE_EXPECTED_BYTES: f64 = 8192.0;
 
 const CHURN_CONNECTIONS: u64 = 1_500;
@@ -90,10 +90,10 @@ pub(crate) fn message_bytes(subject: &Subject, payload_bytes: usize) -> anyhow::
 }
 
 /// Opens and holds idle connections.
-pub(crate) fn idle(subject: &Subject, connections: usize) -> anyhow::Result<IdleReport> {
+pub(crate) fn idle(subject: &Subject, carrier: Carrier, connections: usize) -> anyhow::Result<IdleReport> {
     subject.settle()?;
     let hold = Duration::from_secs(2);
-    idle::run(&subject.target, connections, hold, Some(subject.pid()))
+    idle::run(&subject.target, carrier, connections, hold, Some(subject.pid()))
         .with_context(|| format!("idle connections on the {}", subject.name))
 }
 

@@ -98,8 +98,7 @@ pub(super) async fn connect(url: &str, options: &ConnectOptions) -> Result<HubCl
     let (mut connection_id, mut parameter) = (None, String::new());
     if options.negotiate {
         let negotiated = negotiate(&url, options).await?;
-        let token = negotiated.connection_token.as_ref();
-        parameter = format!("id={}", token.unwrap_or(&negotiated.connection_id));
+        parameter = format!("id={}", negotiated.token());
         connection_id = Some(negotiated.connection_id);
     }
     let websocket = upgrade(&url, &parameter, options).await?;

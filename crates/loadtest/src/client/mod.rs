@@ -34,6 +34,7 @@ pub use calls::PendingCall;
 pub use connect::ConnectOptions;
 pub(crate) use connect::HubUrl;
 pub use error::{Closed, ConnectError, HubError};
+pub(crate) use negotiate::read_negotiation;
 
 use calls::Calls;
 use write::Outgoing;

@@ -16,11 +16,17 @@ use super::error::ConnectError;
 /// What the server gave.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Negotiated {
+pub(crate) struct Negotiated {
     /// Public.
-    pub(super) connection_id: String,
-    /// Secret; absent in version 0, where the id takes its place.
-    pub(super) connection_token: Option<String>,
+    pub(crate) connection_id: String,
+    connection_token: Option<String>,
+}
+
+impl Negotiated {
+    /// What later requests name the connection by: secret but in version 0, where the id takes its place.
+    pub(crate) fn token(&self) -> &str {
+        self.connection_token.as_deref().unwrap_or(&self.connection_id)
+    }
 }
 
 #[derive(Deserialize)]
@@ -43,7 +49,7 @@ pub(super) async fn negotiate(url: &HubUrl, options: &ConnectOptions) -> Result<
     let exchange = async move {
         let response = sender.send_request(request).await?;
         let status = response.status().as_u16();
-        read(status, &response.into_body().collect().await?.to_bytes())
+        read_negotiation(status, &response.into_body().collect().await?.to_bytes())
     };
     // Driven in turns with the exchange, not on another thread: a request handed over while the connection ends there
     // would never be answered.
@@ -56,7 +62,8 @@ pub(super) async fn negotiate(url: &HubUrl, options: &ConnectOptions) -> Result<
     exchange.await
 }
 
-fn read(status: u16, body: &[u8]) -> Result<Negotiated, ConnectError> {
+/// Reads the answer to a negotiation.
+pub(crate) fn read_negotiation(status: u16, body: &[u8]) -> Result<Negotiated, ConnectError> {
     if status != 200 {
         let body = String::from_utf8_lossy(body).into_owned();
         return Err(ConnectError::Negotiate { status, body });
@@ -77,10 +84,10 @@ mod tests {
 
     #[test]
     fn answers_are_told_apart() {
-        let read = |status, body: &str| read(status, body.as_bytes());
+        let read = |status, body: &str| read_negotiation(status, body.as_bytes());
         let accepted = r#"{"negotiateVersion":1,"connectionId":"i","connectionToken":"t","availableTransports":[]}"#;
         let negotiated = read(200, accepted).unwrap();
-        assert_eq!((negotiated.connection_id, negotiated.connection_token), ("i".into(), Some("t".into())));
+        assert_eq!((negotiated.connection_id.as_str(), negotiated.token()), ("i", "t"));
         assert!(matches!(read(200, r#"{"error":"full"}"#), Err(ConnectError::Refused(text)) if text == "full"));
         assert!(matches!(read(401, ""), Err(ConnectError::Negotiate { status: 401, .. })));
         assert!(matches!(read(200, "<html>"), Err(ConnectError::Refused(_))));

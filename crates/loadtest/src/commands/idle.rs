@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::ensure;
 use clap::Args;
-use loadtest::load::idle;
+use loadtest::load::idle::{self, Carrier};
 use loadtest::report::table;
 
 use super::fanout::left;
@@ -17,6 +17,9 @@ pub(crate) struct Options {
     /// Connections to open, each subscribed
     #[arg(long, default_value_t = 10_000)]
     connections: usize,
+    /// What carries them
+    #[arg(long, value_enum, default_value_t = Carrier::Websockets)]
+    transport: Carrier,
     /// Seconds to hold them
     #[arg(long, default_value_t = 2.0)]
     hold: f64,
@@ -25,7 +28,7 @@ pub(crate) struct Options {
 pub(crate) fn run(options: Options) -> anyhow::Result<()> {
     let hold = Duration::try_from_secs_f64(options.hold)?;
     let target = options.common.target()?;
-    let report = idle::run(&target, options.connections, hold, options.common.pid)?;
+    let report = idle::run(&target, options.transport, options.connections, hold, options.common.pid)?;
     let row = |name: &str, text: String| vec![name.to_owned(), text];
     let mut rows = vec![row(
         "connections",

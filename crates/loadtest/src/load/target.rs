@@ -27,6 +27,8 @@ pub struct Target {
     pub dialect: Dialect,
     /// Topic subscribed to and written to.
     pub topic: String,
+    pub(crate) hub: HubUrl,
+    pub(crate) access_token: Option<String>,
     upgrade: String,
 }
 
@@ -53,6 +55,8 @@ impl Target {
                 hub.path("", ""),
                 hub.authority
             ),
+            hub,
+            access_token: access_token.map(str::to_owned),
         })
     }
 

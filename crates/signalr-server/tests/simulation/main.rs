@@ -13,12 +13,14 @@ mod pipe;
 mod random;
 mod replay;
 mod steps;
+mod watch;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use steps::Steps;
+use watch::Watch;
 
 #[test]
 fn whatever_happens_to_a_connection_nothing_is_lost_doubled_or_left() {
@@ -27,7 +29,7 @@ fn whatever_happens_to_a_connection_nothing_is_lost_doubled_or_left() {
         return run(seed).unwrap_or_else(|told| panic!("{told}"));
     }
     let (next, count) = (AtomicU64::new(0), number("SIMULATION_SEEDS").unwrap_or(10_000));
-    let failure = Mutex::new(None);
+    let (failure, watch) = (Mutex::new(None), Watch::begin());
     let threads = std::thread::available_parallelism().map_or(2, |threads| threads.get());
     std::thread::scope(|scope| {
         for _ in 0..threads {
@@ -35,7 +37,7 @@ fn whatever_happens_to_a_connection_nothing_is_lost_doubled_or_left() {
                 while let seed @ 0.. = next.fetch_add(1, Ordering::Relaxed)
                     && seed < count
                 {
-                    if let Err(told) = run(seed) {
+                    if let Err(told) = watch.during(seed, || run(seed)) {
                         next.store(count, Ordering::Relaxed);
                         failure.lock().unwrap().get_or_insert(told);
                     }
