@@ -51,6 +51,9 @@ impl Received {
         self.next += 1;
         if !self.was_taken {
             self.taken += 1;
+        }
+        // The last one coming again means that its acknowledgement was lost, for which the peer may be waiting.
+        if self.next > self.taken {
             self.ack_due.get_or_insert(now + ACK_INTERVAL);
         }
         Ok(!self.was_taken)
@@ -135,5 +138,21 @@ mod tests {
         assert_eq!(received.ack(now), None);
         assert_eq!(received.ack(now + ACK_INTERVAL), Some(HubMessage::Ack { sequence_id: 2 }));
         assert_eq!((received.ack_due(), received.ack(now + ACK_INTERVAL)), (None, None));
+    }
+
+    #[test]
+    fn what_comes_again_to_its_end_is_acknowledged_again() {
+        let (mut received, now) = (Received::default(), Instant::now());
+        for _ in 0..2 {
+            assert_eq!(received.takes(&item(), now), Ok(true));
+        }
+        let acknowledgement = Some(HubMessage::Ack { sequence_id: 2 });
+        assert_eq!(received.ack(now + ACK_INTERVAL), acknowledgement);
+        received.reattached();
+        assert_eq!(received.takes(&HubMessage::Sequence { sequence_id: 1 }, now), Ok(false));
+        assert_eq!(received.takes(&item(), now), Ok(false));
+        assert_eq!(received.ack_due(), None, "one more is to come");
+        assert_eq!(received.takes(&item(), now), Ok(false));
+        assert_eq!(received.ack(now + ACK_INTERVAL), acknowledgement);
     }
 }

@@ -226,7 +226,8 @@ impl Outbox {
         self.lock().replay = Some(Box::new(Replay::new(encoding)));
     }
 
-    /// The client has everything up to this number; whether a producer that waits has room again.
+    /// The client has everything up to this number; whether a producer of the connection's task that waits has room again.
+    /// Those outside of it are woken.
     pub(crate) fn acknowledge(&self, number: u64) -> bool {
         let mut state = self.lock();
         if let Some(replay) = &mut state.replay {
@@ -234,6 +235,9 @@ impl Outbox {
         }
         let has_room_again = state.awaits_room && self.has_room_for(&state, 2);
         state.awaits_room &= !has_room_again;
+        let senders = self.senders_with_room(&mut state);
+        drop(state);
+        senders.into_iter().for_each(Waker::wake);
         has_room_again
     }
 

@@ -10,6 +10,7 @@ use std::pin::pin;
 use std::time::Instant;
 
 use e2e::conformance::ConformanceServer;
+use e2e::report;
 use futures::StreamExt;
 
 use cells::Cell;
@@ -27,7 +28,7 @@ async fn every_client_makes_every_kind_of_call_over_every_transport_in_every_enc
             table.add(cell, outcomes);
         }
     }
-    println!("{table}\nin {:.0?}", begin.elapsed());
+    report::show("client-matrix.txt", &format!("{table}\nin {:.0?}", begin.elapsed()));
     assert_eq!(server.terminate().await, Some(0), "the server has outlived them all and ends when told");
     assert_eq!(table.faults(), Vec::<String>::new());
 }

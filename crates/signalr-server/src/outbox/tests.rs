@@ -187,11 +187,28 @@ fn the_task_is_woken_once_per_episode() {
     push(&outbox, b"a");
     push(&outbox, b"b");
     assert_eq!(wakes.count(), 1);
-    let all =
-        |_: &mut Context<'_>, slices: &[io::IoSlice<'_>]| Poll::Ready(Ok(slices.iter().map(|slice| slice.len()).sum()));
-    assert!(outbox.poll_drain(&mut cx, all).is_ready());
+    assert!(outbox.poll_drain(&mut cx, take_all).is_ready());
     push(&outbox, b"c");
     assert_eq!(wakes.count(), 2);
+}
+
+#[test]
+fn a_sender_that_waits_for_acknowledgements_is_woken_by_them_alone() {
+    let outbox = queue_only(Bounds { unacknowledged: 20, ..ROOMY });
+    outbox.keep_unacknowledged(Encoding::Json);
+    let wakes = Arc::new(Wakes::default());
+    let waker = Waker::from(wakes.clone());
+    let mut cx = Context::from_waker(&waker);
+    for _ in 0..2 {
+        assert!(outbox.poll_room(&mut cx).is_ready());
+        push(&outbox, b"\x81\x0b{\"type\":1}\x1e");
+    }
+    assert!(outbox.poll_room(&mut cx).is_pending());
+    assert!(outbox.poll_drain(&mut Context::from_waker(Waker::noop()), take_all).is_ready());
+    assert_eq!(wakes.count(), 0, "what is written is not acknowledged");
+    outbox.acknowledge(2);
+    assert_eq!(wakes.count(), 1);
+    assert!(outbox.poll_room(&mut cx).is_ready());
 }
 
 #[test]
@@ -308,6 +325,10 @@ async fn drain(outbox: &Outbox) -> io::Result<()> {
 fn poll(outbox: &Outbox, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
     let mut io = crate::transport::Io::Socket(None);
     outbox.poll_drain(cx, |cx, slices| io.poll_write(outbox.socket(), cx, slices))
+}
+
+fn take_all(_: &mut Context<'_>, slices: &[io::IoSlice<'_>]) -> Poll<io::Result<usize>> {
+    Poll::Ready(Ok(slices.iter().map(|slice| slice.len()).sum()))
 }
 
 fn refuse(_: &mut Context<'_>, _: &[io::IoSlice<'_>]) -> Poll<io::Result<usize>> {

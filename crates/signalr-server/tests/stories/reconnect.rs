@@ -10,6 +10,7 @@ use crate::common::{Client, End, Server, Wire, on_every_wire, until, upgrade_req
 
 on_every_wire!(
     what_was_not_acknowledged_comes_again_and_what_comes_again_is_done_once,
+    an_acknowledgement_that_was_lost_comes_again,
     an_open_websocket_gives_way_to_another,
     a_connection_waits_only_so_long,
     a_goodbye_is_the_end,
@@ -46,6 +47,21 @@ async fn what_was_not_acknowledged_comes_again_and_what_comes_again_is_done_once
     assert_eq!(stage.noted(), [1, 2, 3, 4, 5, 6, 7]);
     assert_eq!(client.next().await, json!({"type": 8, "sequenceId": 7}), "within a second");
     assert_eq!(stage.left(), Vec::<Option<String>>::new());
+}
+
+async fn an_acknowledgement_that_was_lost_comes_again(wire: Wire) {
+    let stage = Stage::start(wire).await;
+    let mut client = stage.connect().await;
+    client.tell("Note", json!([1])).await;
+    let acknowledgement = json!({"type": 8, "sequenceId": 1});
+    assert_eq!(client.next().await, acknowledgement);
+    // As if it had not come: the client may send nothing new before it has.
+    let mut client = stage.reattach().await;
+    client.send(&json!({"type": 9, "sequenceId": 1})).await;
+    client.tell("Note", json!([1])).await;
+    assert_eq!(client.next().await, json!({"type": 9, "sequenceId": 1}));
+    assert_eq!(client.next().await, acknowledgement);
+    assert_eq!(stage.noted(), [1]);
 }
 
 async fn an_open_websocket_gives_way_to_another(wire: Wire) {
