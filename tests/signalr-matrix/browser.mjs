@@ -1,4 +1,4 @@
-// A cell in Chromium: a page of another origin, with the scripts a page would load, runs the same kinds.
+// A cell in Chromium: a page of another origin, with the scripts a page would load, runs the same story.
 
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { createServer } from "node:http";
@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { chromium } from "playwright-core";
 import { isLeftOver } from "./check.mjs";
 
+const MODULES = ["kinds", "calls", "lives", "hubs", "check", "exchange"];
 const FLAGS = [
   "--no-sandbox",
   "--disable-gpu",
@@ -17,24 +18,27 @@ const FLAGS = [
   "--disable-sync",
 ];
 
-const PAGE = `<!DOCTYPE html><meta charset="utf-8"><link rel="icon" href="data:,"><title>matrix</title>
+const page = ({ module, name }) => `<!DOCTYPE html><meta charset="utf-8"><link rel="icon" href="data:,"><title>matrix</title>
 <script src="/signalr.js"></script><script src="/msgpack.js"></script>
 <script type="module">
-  import { runKinds } from "/kinds.mjs";
+  import { ${name} as run } from "/${module}.mjs";
   const { MessagePackHubProtocol } = signalR.protocols.msgpack;
-  const network = { lose, back, loseForAMoment };
   const getText = async (address) => (await fetch(address)).text();
-  window.runCell = (cell) => runKinds({ ...cell, signalR, MessagePackHubProtocol, getText, network }, printLine);
+  window.runCell = ({ changes, ...cell }) => {
+    const network = Object.fromEntries(changes.map((name) => [name, window[name]]));
+    return run({ ...cell, signalR, MessagePackHubProtocol, getText, network }, printLine);
+  };
 </script>`;
 
-export async function inBrowser({ executablePath, network, ...cell }, print) {
+// `story`: the module and the name of what is run there.
+export async function inBrowser({ executablePath, story, network, ...cell }, print) {
   const here = (path) => readFile(new URL(path, import.meta.url));
   const script = (path) => ({ type: "text/javascript", body: here(path) });
   const files = {
-    "/": { type: "text/html", body: PAGE },
+    "/": { type: "text/html", body: page(story) },
     "/signalr.js": script(`node_modules/signalr-${cell.client}/dist/browser/signalr.js`),
     "/msgpack.js": script(`node_modules/msgpack-${cell.client}/dist/browser/signalr-protocol-msgpack.js`),
-    ...Object.fromEntries(["kinds", "calls", "lives", "hubs", "check"].map((name) => [`/${name}.mjs`, script(`${name}.mjs`)])),
+    ...Object.fromEntries(MODULES.map((name) => [`/${name}.mjs`, script(`${name}.mjs`)])),
   };
   const server = createServer(async (request, response) => {
     const file = files[request.url];
@@ -45,13 +49,13 @@ export async function inBrowser({ executablePath, network, ...cell }, print) {
   const profile = await mkdtemp(join(tmpdir(), "streamgate-matrix-"));
   const browser = await chromium.launchPersistentContext(profile, { executablePath, args: FLAGS, headless: true });
   try {
-    const page = await browser.newPage();
-    const thrown = new Promise((_, reject) => page.on("pageerror", (error) => isLeftOver(error) || reject(error)));
-    await page.exposeFunction("printLine", print);
-    for (const [name, change] of Object.entries(network)) await page.exposeFunction(name, change);
-    await page.goto(`http://127.0.0.1:${server.address().port}/`);
-    await page.waitForFunction(() => window.runCell);
-    await Promise.race([thrown, page.evaluate((cell) => window.runCell(cell), cell)]);
+    const tab = await browser.newPage();
+    const thrown = new Promise((_, reject) => tab.on("pageerror", (error) => isLeftOver(error) || reject(error)));
+    await tab.exposeFunction("printLine", print);
+    for (const [name, change] of Object.entries(network)) await tab.exposeFunction(name, change);
+    await tab.goto(`http://127.0.0.1:${server.address().port}/`);
+    await tab.waitForFunction(() => window.runCell);
+    await Promise.race([thrown, tab.evaluate((cell) => window.runCell(cell), { ...cell, changes: Object.keys(network) })]);
   } finally {
     await browser.close();
     server.close();

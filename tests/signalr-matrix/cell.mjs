@@ -32,7 +32,8 @@ try {
   const cell = { url, proxyUrl: proxy.url, client, transport, protocol, only };
   const print = (line) => process.stdout.write(`${JSON.stringify(line)}\n`);
   const network = { lose: () => proxy.lose(), back: () => proxy.back(), loseForAMoment: () => proxy.loseForAMoment() };
-  if (values.browser) await inBrowser({ ...cell, executablePath: values.chromium, network }, print);
+  const story = { module: "kinds", name: "runKinds" };
+  if (values.browser) await inBrowser({ ...cell, executablePath: values.chromium, story, network }, print);
   else await inNode({ ...cell, network }, print);
   clearTimeout(bound);
   end();

@@ -10,6 +10,7 @@ pub mod ports;
 pub mod program;
 pub mod python;
 pub mod report;
+pub mod seed;
 pub mod server;
 pub mod stage;
 pub mod wait;

@@ -1,4 +1,4 @@
-//! Scripts of `tests/signalr-js`, run by node against a server.
+//! Scripts of `tests/signalr-js`, and others by their paths from there, run by node against a server.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;

@@ -1,16 +1,13 @@
 //! Chance that repeats with its seed.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
-/// xorshift64*. The seed is printed; `STREAMGATE_TEST_SEED` gives it again.
+/// xorshift64*
 pub(crate) struct Dice(u64);
 
 impl Dice {
     pub(crate) fn new() -> Self {
-        let now = || SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_micros() as u64;
-        let seed = std::env::var("STREAMGATE_TEST_SEED").map_or_else(|_| now(), |seed| seed.parse().expect("a number"));
-        eprintln!("STREAMGATE_TEST_SEED={seed}");
-        Self(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1)
+        Self(e2e::seed::seed().wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1)
     }
 
     /// From 0 to one below this.

@@ -1,5 +1,6 @@
 //! `/checkhub`: the methods of our own tests. `check_hub/` has their larger families.
 
+mod notes;
 mod sends;
 mod streams;
 
@@ -18,7 +19,8 @@ type Disconnects = Arc<DashMap<ConnectionId, Vec<String>>>;
 pub(crate) fn hub() -> Hub {
     let disconnects = Disconnects::default();
     let hub = Hub::new().context(FirstRequest::keep).on_connected(connected);
-    sends::methods(streams::methods(calls(comings_and_goings(hub, disconnects))))
+    let hub = calls(comings_and_goings(hub, disconnects));
+    notes::methods(sends::methods(streams::methods(hub)))
 }
 
 /// Does what the query of the connection asks for.

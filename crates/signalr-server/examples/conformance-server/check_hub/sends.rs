@@ -10,7 +10,7 @@ pub(super) fn methods(hub: Hub) -> Hub {
         .method("Leave", |caller: Caller, (group,): (String,)| async move {
             caller.groups().remove(caller.connection_id(), &group)
         })
-        .method("Flood", flood);
+        .pipelined_method("Flood", flood);
     to_groups(to_connections(hub))
 }
 
@@ -57,11 +57,16 @@ fn known(ids: &[String]) -> Vec<ConnectionId> {
     ids.iter().filter_map(|id| ConnectionId::parse(id)).collect()
 }
 
-/// Sends as much as the caller takes.
-async fn flood(caller: Caller, (count, size): (i32, usize)) -> Result<i32, HubError> {
-    let text = "x".repeat(size);
-    for index in 0..count {
-        caller.itself().send_paced("Flood", &(index, &text)).await?;
-    }
-    Ok(count)
+/// Sends as much as the caller takes, which may call others meanwhile.
+async fn flood(
+    caller: Caller,
+    (count, size): (i32, usize),
+) -> Result<impl Future<Output = Result<i32, HubError>>, HubError> {
+    Ok(async move {
+        let text = "x".repeat(size);
+        for index in 0..count {
+            caller.itself().send_paced("Flood", &(index, &text)).await?;
+        }
+        Ok(count)
+    })
 }
