@@ -3,7 +3,7 @@
 import { measured } from "./check.mjs";
 import { calls, Hubs } from "./hubs.mjs";
 
-// `count` is even. `moments`: at which of the server's numbers the network is cut, in order; `network.cut()` resolves
+// `count`: a multiple of ten. `moments`: at which of the server's numbers the network is cut, in order; `network.cut()` resolves
 // when the client is back.
 export async function runExchange(cell, print) {
   const seen = {};
@@ -24,8 +24,8 @@ async function exchange(checks, hubs, seen) {
 
   const arrived = calls(checks, connection, "Flood");
   const progress = { sent: 0 };
-  const cuts = cutAt(moments, connection, network, progress);
-  const bothWays = Promise.all([connection.invoke("Flood", count, 40), send(connection, count, progress)]);
+  const { cuts, allCut } = cutAt(moments, connection, network, progress);
+  const bothWays = Promise.all([connection.invoke("Flood", count, 40), send(connection, count, progress, allCut)]);
   const [flood, answers] = await checks.within(bothWays, "numbers each way");
   checks.equal(flood, count, "the server's calls");
   const answered = await checks.within(Promise.all(answers), "answers");
@@ -42,10 +42,12 @@ async function exchange(checks, hubs, seen) {
   Object.assign(seen, { at: cuts.map(({ received }) => received), sentAgain, receivedAgain, acks });
 }
 
-// Every other with an answer; gives the promises of those. What is sent without waits for acknowledgements.
-async function send(connection, count, progress) {
+// Every other with an answer; gives the promises of those. What is sent without waits for acknowledgements, and the last
+// tenth for the last cut.
+async function send(connection, count, progress, allCut) {
   const answers = [];
   for (let number = 0; number < count; number += 1) {
+    if (number === count * 0.9) await allCut;
     const text = "x".repeat((number * 7) % 101);
     if (number % 2 === 0) await connection.send("Note", number, text);
     else {
@@ -62,6 +64,8 @@ async function send(connection, count, progress) {
 function cutAt(moments, connection, network, progress) {
   const cuts = [];
   let isWhole = true;
+  let finish;
+  const allCut = new Promise((resolve) => (finish = resolve));
   connection.on("Flood", (number) => {
     // A number that is new says that all that came again has come.
     if (!isWhole || !(number >= moments[cuts.length])) return;
@@ -70,9 +74,10 @@ function cutAt(moments, connection, network, progress) {
     network.cut().then(() => {
       cuts.push(cut);
       isWhole = true;
+      if (cuts.length === moments.length) finish();
     });
   });
-  return cuts;
+  return { cuts, allCut };
 }
 
 // An encoding that counts numbered messages, those that go out and come in again included.

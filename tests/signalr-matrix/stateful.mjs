@@ -18,7 +18,7 @@ const { values } = parseArgs({
     protocol: { type: "string", default: "json" },
     browser: { type: "boolean", default: false },
     chromium: { type: "string", default: "/usr/bin/chromium" },
-    count: { type: "string", default: "10000" }, // even
+    count: { type: "string", default: "10000" }, // a multiple of ten
     cuts: { type: "string", default: "20" },
   },
 });
@@ -29,7 +29,7 @@ const [count, cuts] = [Number(values.count), Number(values.cuts)];
 const dice = new Dice(Number(seed));
 const cutter = await Cutter.before(url, dice);
 // One in each part of the run, but for its end: a cut may be late.
-const part = Math.floor((count * 0.85) / cuts);
+const part = Math.floor((count * 0.7) / cuts);
 const moments = Array.from({ length: cuts }, (_, index) => index * part + dice.below(part));
 const network = { cut: () => cutter.cut() };
 const cell = { url, proxyUrl: cutter.url, client, transport: "WebSockets", protocol, count, moments, network };
