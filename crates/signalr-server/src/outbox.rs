@@ -158,16 +158,32 @@ impl Outbox {
     /// Sends a shared frame, or queues a reference to it. Never waits; any thread.
     pub(crate) fn push(&self, frame: &Frame, now: Instant) -> Pushed {
         let start = if self.is_framed() { 0 } else { frame.payload_start() };
-        self.push_with(&frame.bytes[start..], now, |written| frame.bytes.slice(start + written..))
+        self.push_with(self.lock(), &frame.bytes[start..], now, |written| frame.bytes.slice(start + written..))
     }
 
     /// Sends bytes that nobody shares, and copies only what must be queued.
     pub(crate) fn push_slice(&self, frame: &[u8], now: Instant) -> Pushed {
-        self.push_with(frame, now, |written| Bytes::copy_from_slice(&frame[written..]))
+        self.push_slice_with(self.lock(), frame, now)
     }
 
-    fn push_with(&self, frame: &[u8], now: Instant, rest: impl FnOnce(usize) -> Bytes) -> Pushed {
-        let mut state = self.lock();
+    /// Sends bytes of which whoever sees what `opens` does can only be behind: it runs while nobody else can push.
+    pub(crate) fn push_first(&self, frame: &[u8], now: Instant, opens: impl FnOnce()) -> Pushed {
+        let state = self.lock();
+        opens();
+        self.push_slice_with(state, frame, now)
+    }
+
+    fn push_slice_with(&self, state: MutexGuard<'_, State>, frame: &[u8], now: Instant) -> Pushed {
+        self.push_with(state, frame, now, |written| Bytes::copy_from_slice(&frame[written..]))
+    }
+
+    fn push_with(
+        &self,
+        mut state: MutexGuard<'_, State>,
+        frame: &[u8],
+        now: Instant,
+        rest: impl FnOnce(usize) -> Bytes,
+    ) -> Pushed {
         if !matches!(state.phase, Phase::Open) {
             return Pushed::Ended;
         }

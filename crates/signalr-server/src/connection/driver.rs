@@ -2,6 +2,8 @@
 //! connection to end, the socket takes more), each turn ending in the same pump.
 
 mod input;
+#[cfg(test)]
+mod tests;
 
 use std::future::poll_fn;
 use std::panic::AssertUnwindSafe;
@@ -247,19 +249,27 @@ impl Driver {
         }
     }
 
-    /// The handshake succeeded: answer it before anything else can be sent, then become a target and tell the hub.
+    /// The handshake succeeded: others find the connection before its client can know, and are heard behind the answer.
     fn open(&mut self, out: &mut Vec<u8>, now: Instant, cx: &mut Context<'_>) {
         let Some(encoding) = self.protocol.encoding() else {
             return;
         };
-        self.handle.opened(encoding);
-        self.settle(out, now);
         if let Some(reattach) = self.reattach.as_ref().filter(|_| self.protocol.is_stateful()) {
             self.handle.outbox().keep_unacknowledged(encoding);
             reattach.open();
         }
         self.server.store.insert(self.handle.clone());
         groups::enter_user(&self.server, &self.handle);
+        if let Some(Output::Send(answer)) = self.protocol.poll_output() {
+            out.extend_from_slice(&answer);
+        }
+        let start = self.frame(out);
+        if self.handle.open(encoding, &out[start..], now) == Pushed::Ended {
+            // Condemned already. The answer goes out with the goodbye, which alone would not be understood.
+            let reason = self.handle.outbox().condemned();
+            return reason.into_iter().for_each(|reason| self.protocol.close(reason));
+        }
+        out.truncate(HEAD_ROOM);
         if self.server.draining.load(Ordering::Relaxed) {
             // The stopping server may have said its goodbyes already.
             return self.protocol.close(CloseReason::Draining);
@@ -306,7 +316,8 @@ impl Driver {
             return HEAD_ROOM;
         }
         // A refused handshake is answered in JSON, whatever the client wanted to speak.
-        write_head(opcode(self.handle.encoding().unwrap_or(Encoding::Json)), out)
+        let encoding = self.handle.encoding().or_else(|| self.protocol.encoding());
+        write_head(opcode(encoding.unwrap_or(Encoding::Json)), out)
     }
 
     /// Says goodbye, tells the hub, and forgets the calls.

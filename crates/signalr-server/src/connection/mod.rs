@@ -132,8 +132,11 @@ impl ConnectionHandle {
         &self.0.outbox
     }
 
-    pub(crate) fn opened(&self, encoding: Encoding) {
-        let _ = self.0.encoding.set(encoding);
+    /// Answers the handshake. Whoever sees the encoding, and so may send, does so behind the answer.
+    pub(crate) fn open(&self, encoding: Encoding, answer: &[u8], now: Instant) -> Pushed {
+        self.0.outbox.push_first(answer, now, || {
+            let _ = self.0.encoding.set(encoding);
+        })
     }
 
     /// Notes a membership; `false` if it stood already, or the connection has ended.

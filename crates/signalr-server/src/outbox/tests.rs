@@ -353,7 +353,7 @@ async fn read_record(peer: &mut TcpStream) -> (usize, u32) {
 
 impl Outbox {
     fn push_bytes(&self, bytes: &Bytes, now: Instant) -> Pushed {
-        self.push_with(bytes, now, |written| bytes.slice(written..))
+        self.push_with(self.lock(), bytes, now, |written| bytes.slice(written..))
     }
 
     fn queued_bytes(&self) -> usize {
