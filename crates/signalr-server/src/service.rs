@@ -31,8 +31,9 @@ use crate::transport::websocket::Limits;
 /// A hub at a path. Cheap to clone; clones share the hub and its connections.
 ///
 /// As a [`Service`] it answers requests below its path and 404 to others; any hyper server that allows upgrades can host
-/// it. Connections over a plain `TcpStream` of `hyper::server::conn::http1` are written to directly by whoever sends;
-/// over anything else (TLS, other servers) their own task writes.
+/// it. It is a tower service as well: `axum::Router::fallback_service` takes it as it is, `nest_service` cuts off its own
+/// part of the path, so that a nested hub's is `/`. Connections over a plain `TcpStream` of `hyper::server::conn::http1`
+/// or `axum::serve` are written to directly by whoever sends; over anything else (TLS, other servers) their own task writes.
 #[derive(Debug, Clone)]
 pub struct HubServer {
     pub(crate) shared: Arc<Shared>,
