@@ -52,6 +52,7 @@ pub mod metrics;
 mod negotiate;
 mod options;
 mod outbox;
+mod rate;
 mod raw;
 mod refusal;
 mod routes;

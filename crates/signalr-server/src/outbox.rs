@@ -8,6 +8,7 @@
 //! The lock is a leaf: nothing else is locked under it, and no waker is called or dropped under it.
 
 mod replay;
+mod total;
 
 use std::collections::VecDeque;
 use std::io;
@@ -25,6 +26,7 @@ use crate::metrics::Metrics;
 use crate::transport::Transport;
 
 use self::replay::Replay;
+pub(crate) use self::total::Total;
 
 /// What became of a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,8 +44,8 @@ pub enum Pushed {
 pub(crate) struct Bounds {
     pub(crate) bytes: usize,
     pub(crate) frames: usize,
-    /// Bytes that may wait for all connections together.
-    pub(crate) total_bytes: usize,
+    /// Of what may wait for all connections together.
+    pub(crate) total: Total,
     /// Bytes without acknowledgement before producers wait.
     pub(crate) unacknowledged: usize,
     /// Longest wait of one frame.
@@ -77,6 +79,8 @@ pub(crate) struct Outbox {
 struct State {
     queue: VecDeque<Waiting>,
     queued_bytes: usize,
+    /// They do not count among those of all any more.
+    is_written_off: bool,
     /// A part of the first frame is out already: its rest must follow before anything else.
     front_started: bool,
     phase: Phase,
@@ -124,6 +128,7 @@ impl Outbox {
         let state = State {
             queue: VecDeque::new(),
             queued_bytes: 0,
+            is_written_off: false,
             front_started: false,
             phase: Phase::Open,
             waker: None,
@@ -202,12 +207,12 @@ impl Outbox {
             }
         }
         state.front_started |= written > 0;
-        if let Some(limit) = self.limit_met(&state, frame.len() - written, now) {
+        if self.is_full(&state, frame.len() - written, now) {
             if written > 0 {
                 // Without its rest the goodbye would cut into this frame.
                 self.enqueue(&mut state, rest(written), now);
             }
-            self.metrics.limit_hit(limit);
+            self.metrics.limit_hit("output_queue");
             return self.condemn_locked(state, CloseReason::TooSlow);
         }
         let rest = rest(written);
@@ -232,7 +237,7 @@ impl Outbox {
         for waker in [taker, waker].into_iter().flatten() {
             waker.wake();
         }
-        Pushed::Queued
+        if self.is_over_total() { self.make_room() } else { Pushed::Queued }
     }
 
     /// From here on what is sent is kept until the client acknowledges it. Only without a socket, whose part of a frame
@@ -460,9 +465,8 @@ impl Outbox {
             bytes += front.bytes.len();
             taken.extend(state.queue.pop_front().map(|front| front.bytes));
         }
-        state.queued_bytes -= bytes;
+        self.dequeued(&mut state, bytes);
         state.last_progress = clock::now();
-        self.metrics.output_dequeued(bytes);
         let has_room_again = state.awaits_room && self.has_room_for(&state, 2);
         state.awaits_room &= !has_room_again;
         let mut waker = if has_room_again { state.waker.clone() } else { None };
@@ -481,9 +485,8 @@ impl Outbox {
     /// Counts what went out; whether a producer that waits has room again.
     fn written(&self, count: usize) -> bool {
         let mut state = self.lock();
-        state.queued_bytes -= count;
+        self.dequeued(&mut state, count);
         state.last_progress = clock::now();
-        self.metrics.output_dequeued(count);
         take_written(&mut state, count);
         let has_room_again = state.awaits_room && self.has_room_for(&state, 2);
         state.awaits_room &= !has_room_again;
@@ -493,18 +496,14 @@ impl Outbox {
         has_room_again
     }
 
-    /// The limit that keeps so many bytes more from waiting, if one does.
-    fn limit_met(&self, state: &State, more: usize, now: Instant) -> Option<&'static str> {
+    /// Whether so many bytes more may not wait.
+    fn is_full(&self, state: &State, more: usize, now: Instant) -> bool {
         let bounds = &self.bounds;
         let is_old =
             |front: &Waiting| self.drain != Drain::Polls && now.saturating_duration_since(front.since) > bounds.age;
-        let is_full = state.queued_bytes + more > bounds.bytes
+        state.queued_bytes + more > bounds.bytes
             || state.queue.len() >= bounds.frames
-            || state.queue.front().is_some_and(is_old);
-        if is_full {
-            return Some("output_queue");
-        }
-        (self.metrics.output_waiting() + more > bounds.total_bytes).then_some("output_total")
+            || state.queue.front().is_some_and(is_old)
     }
 
     fn enqueue(&self, state: &mut State, bytes: Bytes, now: Instant) {
@@ -512,14 +511,22 @@ impl Outbox {
             state.last_progress = now;
         }
         state.queued_bytes += bytes.len();
-        self.metrics.output_queued(bytes.len());
+        if !state.is_written_off {
+            self.metrics.output_queued(bytes.len());
+        }
         state.queue.push_back(Waiting { bytes, since: now });
     }
 
     fn forget(&self, state: &mut State, keep: usize) {
         let dropped: usize = state.queue.drain(keep.min(state.queue.len())..).map(|frame| frame.bytes.len()).sum();
-        state.queued_bytes -= dropped;
-        self.metrics.output_dequeued(dropped);
+        self.dequeued(state, dropped);
+    }
+
+    fn dequeued(&self, state: &mut State, bytes: usize) {
+        state.queued_bytes -= bytes;
+        if !state.is_written_off {
+            self.metrics.output_dequeued(bytes);
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

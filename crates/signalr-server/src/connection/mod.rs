@@ -2,6 +2,7 @@
 
 mod buffers;
 mod calls;
+mod detached;
 mod driver;
 mod ending;
 mod input_share;
@@ -17,6 +18,7 @@ use std::time::Instant;
 
 use signalr_proto::{CloseReason, Encoding, Outcome};
 
+pub(crate) use detached::AllDetached;
 pub(crate) use driver::{Registration, run};
 pub(crate) use input_share::InputShares;
 pub(crate) use reattach::{MayReattach, Reattach};
