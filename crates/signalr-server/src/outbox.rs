@@ -8,19 +8,20 @@
 //! The lock is a leaf: nothing else is locked under it, and no waker is called or dropped under it.
 
 mod replay;
+mod room;
+mod take;
 mod total;
 
 use std::collections::VecDeque;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use signalr_proto::{CloseReason, Encoding};
 use tokio::net::TcpStream;
 
-use crate::clock;
 use crate::frame::Frame;
 use crate::metrics::Metrics;
 use crate::transport::Transport;
@@ -253,9 +254,7 @@ impl Outbox {
         if let Some(replay) = &mut state.replay {
             replay.acknowledge(number);
         }
-        let has_room_again = state.awaits_room && self.has_room_for(&state, 2);
-        state.awaits_room &= !has_room_again;
-        has_room_again
+        self.has_room_again(&mut state)
     }
 
     /// The websocket has broken off: what waits is only kept.
@@ -330,42 +329,6 @@ impl Outbox {
         taker.into_iter().chain(senders).for_each(Waker::wake);
     }
 
-    /// Whether so little waits that a producer at this connection's own pace may go on. If not, the connection's task is
-    /// woken once half of that has gone out.
-    pub(crate) fn has_room(&self) -> bool {
-        let mut state = self.lock();
-        state.awaits_room = !self.has_room_for(&state, 1);
-        !state.awaits_room
-    }
-
-    /// Waits for the same from anywhere, or for the end of the connection. Any number may wait.
-    pub(crate) fn poll_room(&self, cx: &mut Context<'_>) -> Poll<()> {
-        let mut state = self.lock();
-        if !matches!(state.phase, Phase::Open) || self.has_room_for(&state, 1) {
-            return Poll::Ready(());
-        }
-        if !state.senders.iter().any(|sender| sender.will_wake(cx.waker())) {
-            state.senders.push(cx.waker().clone());
-        }
-        Poll::Pending
-    }
-
-    /// Those who wait and may go on, to be woken without the lock.
-    fn senders_with_room(&self, state: &mut State) -> Vec<Waker> {
-        if self.has_room_for(state, 2) { std::mem::take(&mut state.senders) } else { Vec::new() }
-    }
-
-    /// Whether no more waits than one of so many parts of a producer's bound.
-    fn has_room_for(&self, state: &State, parts: usize) -> bool {
-        let bytes = ROOM_BYTES.min(self.bounds.bytes / 2);
-        let unacknowledged = state.replay.as_ref().map_or(0, |replay| replay.bytes());
-        if unacknowledged >= self.bounds.unacknowledged / parts {
-            return false;
-        }
-        state.queue.is_empty()
-            || (state.queued_bytes < bytes / parts && state.queue.len() < self.bounds.frames / 2 / parts)
-    }
-
     /// Moment of the last push of hub messages that was taken.
     pub(crate) fn last_push(&self) -> Instant {
         self.lock().last_push
@@ -381,62 +344,6 @@ impl Outbox {
         Some((front.since + self.bounds.age).min(state.last_progress + self.bounds.stall))
     }
 
-    /// Writes what waits until the queue is empty (`Ready`) or the socket full. Only for the connection's task, which is
-    /// woken when there is something to do again.
-    ///
-    /// Nobody else writes while the queue is not empty, so the lock is not held during the write.
-    pub(crate) fn poll_drain(
-        &self,
-        cx: &mut Context<'_>,
-        mut write: impl FnMut(&mut Context<'_>, &[io::IoSlice<'_>]) -> Poll<io::Result<usize>>,
-    ) -> Poll<io::Result<()>> {
-        loop {
-            let mut state = self.lock();
-            let old = match &state.waker {
-                Some(waker) if waker.will_wake(cx.waker()) => None,
-                _ => state.waker.replace(cx.waker().clone()),
-            };
-            // Whoever condemned it during this turn may have found no waker to wake.
-            let condemned = matches!(state.phase, Phase::Condemned(_));
-            let empty = state.queue.is_empty();
-            let waiting: Vec<Bytes> = state.queue.iter().take(MAX_SLICES).map(|frame| frame.bytes.clone()).collect();
-            drop(state);
-            drop(old);
-            if condemned {
-                cx.waker().wake_by_ref();
-                return Poll::Pending;
-            }
-            if empty {
-                return Poll::Ready(Ok(()));
-            }
-            let slices: Vec<io::IoSlice<'_>> = waiting.iter().map(|bytes| io::IoSlice::new(bytes)).collect();
-            match write(cx, &slices) {
-                Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
-                Poll::Ready(Ok(count)) => {
-                    if self.written(count) {
-                        cx.waker().wake_by_ref();
-                    }
-                }
-                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
-                Poll::Pending => return Poll::Pending,
-            }
-        }
-    }
-
-    /// For the connection's task where another takes what waits: `Ready` once nothing does. The task is woken when there
-    /// is something to do again.
-    pub(crate) fn poll_taken(&self, cx: &mut Context<'_>) -> Poll<()> {
-        let mut state = self.lock();
-        let old = state.waker.replace(cx.waker().clone());
-        let (condemned, empty) = (matches!(state.phase, Phase::Condemned(_)), state.queue.is_empty());
-        drop(state);
-        drop(old);
-        if condemned {
-            cx.waker().wake_by_ref();
-        }
-        if empty && !condemned { Poll::Ready(()) } else { Poll::Pending }
-    }
-
     /// Wakes the connection's task for something that is not in here.
     pub(crate) fn wake_task(&self) {
         // It stays: who is next may be heard in the same turn of the task, which gives its waker at the end.
@@ -444,56 +351,6 @@ impl Outbox {
         if let Some(waker) = waker {
             waker.wake();
         }
-    }
-
-    /// Takes what waits up to about so many bytes, or waits for some; `None`: nothing follows any more.
-    pub(crate) fn poll_take(&self, cx: &mut Context<'_>, most: usize) -> Poll<Option<Vec<Bytes>>> {
-        let mut state = self.lock();
-        if state.queue.is_empty() {
-            if matches!(state.phase, Phase::Closing | Phase::Ended) {
-                return Poll::Ready(None);
-            }
-            let old = state.taker.replace(cx.waker().clone());
-            drop(state);
-            drop(old);
-            return Poll::Pending;
-        }
-        let (mut taken, mut bytes) = (Vec::new(), 0);
-        while let Some(front) = state.queue.front()
-            && (bytes == 0 || bytes + front.bytes.len() <= most)
-        {
-            bytes += front.bytes.len();
-            taken.extend(state.queue.pop_front().map(|front| front.bytes));
-        }
-        self.dequeued(&mut state, bytes);
-        state.last_progress = clock::now();
-        let has_room_again = state.awaits_room && self.has_room_for(&state, 2);
-        state.awaits_room &= !has_room_again;
-        let mut waker = if has_room_again { state.waker.clone() } else { None };
-        if state.queue.is_empty() {
-            state.queue = VecDeque::new();
-            if let Phase::Closing = state.phase {
-                waker = state.waker.clone();
-            }
-        }
-        let senders = self.senders_with_room(&mut state);
-        drop(state);
-        waker.into_iter().chain(senders).for_each(Waker::wake);
-        Poll::Ready(Some(taken))
-    }
-
-    /// Counts what went out; whether a producer that waits has room again.
-    fn written(&self, count: usize) -> bool {
-        let mut state = self.lock();
-        self.dequeued(&mut state, count);
-        state.last_progress = clock::now();
-        take_written(&mut state, count);
-        let has_room_again = state.awaits_room && self.has_room_for(&state, 2);
-        state.awaits_room &= !has_room_again;
-        let senders = self.senders_with_room(&mut state);
-        drop(state);
-        senders.into_iter().for_each(Waker::wake);
-        has_room_again
     }
 
     /// Whether so many bytes more may not wait.
@@ -534,36 +391,14 @@ impl Outbox {
     }
 }
 
-fn take_written(state: &mut State, mut count: usize) {
-    while let Some(front) = state.queue.front_mut() {
-        if count < front.bytes.len() {
-            bytes::Buf::advance(&mut front.bytes, count);
-            state.front_started |= count > 0;
-            return;
-        }
-        count -= front.bytes.len();
-        state.queue.pop_front();
-        state.front_started = false;
-    }
-    // A burst may have grown it far beyond what an idle connection should hold.
-    state.queue = VecDeque::new();
-}
-
 impl Drop for Outbox {
     fn drop(&mut self) {
         self.end();
     }
 }
 
-/// What may wait for a connection before producers at its own pace wait as well.
-/// Source: the transport buffers of ASP.NET Core.
-const ROOM_BYTES: usize = 64 * 1024;
-
 /// Bit of the opcodes of control frames. Source: RFC 6455, section 5.5.
 const CONTROL: u8 = 0x08;
-
-/// Most pieces given to one `writev`.
-const MAX_SLICES: usize = 64;
 
 #[cfg(test)]
 mod tests;

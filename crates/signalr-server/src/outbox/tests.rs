@@ -1,7 +1,7 @@
 //! The outbox over real sockets: what it writes, in which order, and whom it wakes.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::Wake;
+use std::task::{Context, Poll, Wake};
 
 use tokio::io::AsyncReadExt;
 use tokio::net::{TcpListener, TcpSocket};
