@@ -254,7 +254,11 @@ impl Outbox {
         if let Some(replay) = &mut state.replay {
             replay.acknowledge(number);
         }
-        self.has_room_again(&mut state)
+        let has_room_again = self.has_room_again(&mut state);
+        let senders = self.senders_with_room(&mut state);
+        drop(state);
+        senders.into_iter().for_each(Waker::wake);
+        has_room_again
     }
 
     /// The websocket has broken off: what waits is only kept.

@@ -7,6 +7,7 @@ use tokio::io::AsyncReadExt;
 use tokio::net::{TcpListener, TcpSocket};
 
 use super::*;
+use crate::frame::FrameBuilder;
 
 fn roomy() -> Bounds {
     Bounds {
@@ -210,6 +211,26 @@ fn the_task_is_woken_once_per_episode() {
     assert!(outbox.poll_drain(&mut cx, all).is_ready());
     push(&outbox, b"c");
     assert_eq!(wakes.count(), 2);
+}
+
+/// Nothing may be written then for a long time, which would have woken it as well.
+#[test]
+fn a_sender_goes_on_when_enough_is_acknowledged() {
+    let outbox = queue_only(Bounds { unacknowledged: 100, ..roomy() });
+    outbox.keep_unacknowledged(Encoding::Json);
+    let mut builder = FrameBuilder::new(Encoding::Json);
+    builder.invocation("Said", &("x".repeat(100),)).unwrap();
+    assert_eq!(outbox.push(&builder.finish(), Instant::now()), Pushed::Queued);
+    outbox.written(outbox.queued_bytes());
+    let wakes = Arc::new(Wakes::default());
+    let waker = Waker::from(wakes.clone());
+    let mut cx = Context::from_waker(&waker);
+    assert!(outbox.poll_room(&mut cx).is_pending());
+    outbox.acknowledge(0);
+    assert_eq!(wakes.count(), 0);
+    outbox.acknowledge(1);
+    assert_eq!(wakes.count(), 1);
+    assert!(outbox.poll_room(&mut cx).is_ready());
 }
 
 #[test]
