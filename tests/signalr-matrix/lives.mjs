@@ -129,7 +129,8 @@ export async function reconnect(checks, hubs) {
 
   const oversize = connection.invoke("Echo", "x".repeat(40_000)).then(() => "an answer", () => "an error");
   const [error] = await lost.some(1, "onreconnecting, for the server's Close");
-  const limit = "Server returned an error on close: Connection closed with an error. InvalidDataException: The maximum message size of 32768B was exceeded.";
+  const limit =
+    "Server returned an error on close: Connection closed with an error. InvalidDataException: The maximum message size of 32768B was exceeded. The message size can be configured in AddHubOptions.";
   checks.says(error, limit, "the reason to reconnect");
   checks.equal(await checks.within(oversize, "the call to end"), "an error", "a call that the end cuts off");
   const [second] = await back.some(1, "onreconnected");

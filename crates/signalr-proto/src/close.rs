@@ -118,9 +118,14 @@ impl CloseReason {
     fn cause(&self) -> Option<(Option<&'static str>, Cow<'_, str>)> {
         Some(match self {
             Self::Protocol(text) => (Some(INVALID_DATA), text.into()),
-            Self::MessageTooLarge { limit } => {
-                (Some(INVALID_DATA), format!("The maximum message size of {limit}B was exceeded.").into())
-            }
+            Self::MessageTooLarge { limit } => (
+                Some(INVALID_DATA),
+                format!(
+                    "The maximum message size of {limit}B was exceeded. The message size can be configured in \
+                     AddHubOptions."
+                )
+                .into(),
+            ),
             Self::Gap => (
                 Some("InvalidOperationException"),
                 "Sequence ID greater than amount of messages we've received.".into(),
@@ -175,7 +180,7 @@ mod tests {
                 close(
                     Some(
                         "Connection closed with an error. InvalidDataException: The maximum message size of 8B was \
-                         exceeded.",
+                         exceeded. The message size can be configured in AddHubOptions.",
                     ),
                     true,
                 ),

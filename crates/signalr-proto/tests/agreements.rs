@@ -79,7 +79,11 @@ fn faults_end_the_connection_in_binary_too() {
         (b"\xff\xff\xff\xff\x08", "The length of a message is not readable.", CloseReason::Protocol(String::new())),
         (b"\x01\xc0", "Expected 'message' to be of type Array.", CloseReason::Protocol(String::new())),
         (b"\x02\x91\xc1", "Error reading MessagePack. 0xC1 is no value.", CloseReason::Protocol(String::new())),
-        (b"\xe5\x00", "The maximum message size of 100B was exceeded.", CloseReason::MessageTooLarge { limit: 100 }),
+        (
+            b"\xe5\x00",
+            "The maximum message size of 100B was exceeded. The message size can be configured in AddHubOptions.",
+            CloseReason::MessageTooLarge { limit: 100 },
+        ),
     ];
     for (bytes, text, reason) in rows {
         let options = Options { error_detail: ErrorDetail::ClientFaults, max_message_bytes: 100, ..Options::default() };

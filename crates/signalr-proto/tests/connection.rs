@@ -197,7 +197,10 @@ fn faults_of_the_peer_end_the_connection_with_their_reason() {
     let mut peer = Peer::open(options());
     peer.hear(&"x".repeat(100));
     peer.assert_outputs(
-        &[&told("InvalidDataException: The maximum message size of 100B was exceeded.")],
+        &[&told(
+            "InvalidDataException: The maximum message size of 100B was exceeded. The message size can be configured in \
+             AddHubOptions.",
+        )],
         Some(CloseReason::MessageTooLarge { limit: 100 }),
     );
 

@@ -53,14 +53,13 @@ impl Directory {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
     use std::sync::atomic::{AtomicBool, Ordering};
-    use std::time::{Duration, Instant};
+    use std::time::Instant;
 
     use super::*;
     use crate::connection::Who;
     use crate::groups::{enter_user, leave_all};
-    use crate::outbox::{Bounds, Drain, Outbox};
+    use crate::outbox::{Drain, Outbox};
     use crate::service::Shared;
     use crate::user::User;
     use crate::{Hub, HubServer, Options};
@@ -122,9 +121,7 @@ mod tests {
     }
 
     fn connect(shared: &Shared, user: Option<&str>) -> ConnectionHandle {
-        let second = Duration::from_secs(1);
-        let bounds = Bounds { bytes: 1, frames: 1, total_bytes: 1, unacknowledged: 1, age: second, stall: second };
-        let outbox = Outbox::new(None, Drain::Task, Arc::new(bounds), shared.metrics.clone(), Instant::now());
+        let outbox = Outbox::new(None, Drain::Task, shared.bounds.clone(), shared.metrics.clone(), Instant::now());
         let who = Who { user: user.map(User::new), context: None };
         let handle = ConnectionHandle::of(ConnectionId::random(), outbox, who);
         enter_user(shared, &handle);

@@ -1,6 +1,6 @@
 //! A SignalR hub server for any Rust program: clients of Microsoft's SignalR call methods here, and are called back.
 //!
-//! A [`Hub`] is a set of methods by name. A [`HubServer`] puts it at a path; it is a hyper service, and
+//! A [`Hub`] is a set of methods by name. A [`HubServer`] puts it at a path; it is a hyper and a tower service, and
 //! [`HubServer::serve`] runs it on a listener by itself. Inside methods, [`Caller`] reaches whoever called, and through
 //! [`Caller::clients`] everyone else.
 //!
@@ -19,6 +19,14 @@
 //! let running = tokio::spawn(server.clone().serve(listener));
 //! # running.abort();
 //! # Ok(()) }
+//! ```
+//!
+//! As a tower service it stands beside the routes of an axum application:
+//!
+//! ```
+//! # use signalr_server::{Hub, HubServer, Options};
+//! let chat = HubServer::new("/chat", Hub::new(), Options::default());
+//! let app: axum::Router = axum::Router::new().fallback_service(chat); // and `axum::serve(listener, app)`
 //! ```
 //!
 //! Methods may also answer with a stream ([`Hub::stream_method`]), read streams of their caller
@@ -44,6 +52,7 @@ pub mod metrics;
 mod negotiate;
 mod options;
 mod outbox;
+mod rate;
 mod raw;
 mod refusal;
 mod routes;
@@ -51,6 +60,7 @@ mod service;
 mod streams;
 #[cfg(feature = "tls")]
 pub mod tls;
+mod tower;
 mod transport;
 mod uploads;
 mod user;

@@ -35,8 +35,8 @@ pub struct Options {
     pub max_queued_bytes: usize,
     /// The same in frames. Default 8 192.
     pub max_queued_frames: usize,
-    /// Output waiting for all connections together, in bytes, shared frames counted for each. Past it a connection that
-    /// cannot take more ends as too slow, whatever its own queue. Default 256 MiB.
+    /// Output waiting for all connections together, in bytes, shared frames counted for each. Past it the connections for
+    /// which most waits end as too slow, until an eighth of it is free. Default 256 MiB.
     pub max_total_queued_bytes: usize,
     /// Unfinished input of all connections together, in bytes: messages whose end has not come, and calls that wait for a
     /// slot. Past it the connection ends that has held some for the longest time. Default 256 MiB.
@@ -72,8 +72,12 @@ pub struct Options {
     /// 100 000. Source: ASP.NET Core `StatefulReconnectBufferSize`.
     pub reconnect_buffer: usize,
     /// Connections that may wait for another websocket at once, for [`disconnect_timeout`](Self::disconnect_timeout) each;
-    /// past it a broken websocket ends its connection. Default 1 000.
+    /// past it the one ends that has waited longest. Default 1 000.
     pub max_detached: usize,
+    /// The same for those of one user; who belongs to nobody counts in all only. Default 10.
+    pub max_detached_per_user: usize,
+    /// Attempts per second to give one connection another websocket, on average and at once; past it 429. Default 5.
+    pub max_reattaches_per_second: u32,
     /// Lowest version of the negotiation that is served. Default 0.
     pub minimum_negotiate_version: u32,
     /// Who may connect. Default: anybody, as nobody in particular.
@@ -116,6 +120,8 @@ impl Default for Options {
             stateful_reconnect: false,
             reconnect_buffer: 100_000,
             max_detached: 1_000,
+            max_detached_per_user: 10,
+            max_reattaches_per_second: 5,
             minimum_negotiate_version: 0,
             authentication: None,
             allowed_origins: AllowedOrigins::default(),

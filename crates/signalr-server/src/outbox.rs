@@ -8,23 +8,26 @@
 //! The lock is a leaf: nothing else is locked under it, and no waker is called or dropped under it.
 
 mod replay;
+mod room;
+mod take;
+mod total;
 
 use std::collections::VecDeque;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use signalr_proto::{CloseReason, Encoding};
 use tokio::net::TcpStream;
 
-use crate::clock;
 use crate::frame::Frame;
 use crate::metrics::Metrics;
 use crate::transport::Transport;
 
 use self::replay::Replay;
+pub(crate) use self::total::Total;
 
 /// What became of a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,8 +45,8 @@ pub enum Pushed {
 pub(crate) struct Bounds {
     pub(crate) bytes: usize,
     pub(crate) frames: usize,
-    /// Bytes that may wait for all connections together.
-    pub(crate) total_bytes: usize,
+    /// Of what may wait for all connections together.
+    pub(crate) total: Total,
     /// Bytes without acknowledgement before producers wait.
     pub(crate) unacknowledged: usize,
     /// Longest wait of one frame.
@@ -77,6 +80,8 @@ pub(crate) struct Outbox {
 struct State {
     queue: VecDeque<Waiting>,
     queued_bytes: usize,
+    /// They do not count among those of all any more.
+    is_written_off: bool,
     /// A part of the first frame is out already: its rest must follow before anything else.
     front_started: bool,
     phase: Phase,
@@ -124,6 +129,7 @@ impl Outbox {
         let state = State {
             queue: VecDeque::new(),
             queued_bytes: 0,
+            is_written_off: false,
             front_started: false,
             phase: Phase::Open,
             waker: None,
@@ -158,16 +164,32 @@ impl Outbox {
     /// Sends a shared frame, or queues a reference to it. Never waits; any thread.
     pub(crate) fn push(&self, frame: &Frame, now: Instant) -> Pushed {
         let start = if self.is_framed() { 0 } else { frame.payload_start() };
-        self.push_with(&frame.bytes[start..], now, |written| frame.bytes.slice(start + written..))
+        self.push_with(self.lock(), &frame.bytes[start..], now, |written| frame.bytes.slice(start + written..))
     }
 
     /// Sends bytes that nobody shares, and copies only what must be queued.
     pub(crate) fn push_slice(&self, frame: &[u8], now: Instant) -> Pushed {
-        self.push_with(frame, now, |written| Bytes::copy_from_slice(&frame[written..]))
+        self.push_slice_with(self.lock(), frame, now)
     }
 
-    fn push_with(&self, frame: &[u8], now: Instant, rest: impl FnOnce(usize) -> Bytes) -> Pushed {
-        let mut state = self.lock();
+    /// Sends bytes of which whoever sees what `opens` does can only be behind: it runs while nobody else can push.
+    pub(crate) fn push_first(&self, frame: &[u8], now: Instant, opens: impl FnOnce()) -> Pushed {
+        let state = self.lock();
+        opens();
+        self.push_slice_with(state, frame, now)
+    }
+
+    fn push_slice_with(&self, state: MutexGuard<'_, State>, frame: &[u8], now: Instant) -> Pushed {
+        self.push_with(state, frame, now, |written| Bytes::copy_from_slice(&frame[written..]))
+    }
+
+    fn push_with(
+        &self,
+        mut state: MutexGuard<'_, State>,
+        frame: &[u8],
+        now: Instant,
+        rest: impl FnOnce(usize) -> Bytes,
+    ) -> Pushed {
         if !matches!(state.phase, Phase::Open) {
             return Pushed::Ended;
         }
@@ -186,12 +208,12 @@ impl Outbox {
             }
         }
         state.front_started |= written > 0;
-        if let Some(limit) = self.limit_met(&state, frame.len() - written, now) {
+        if self.is_full(&state, frame.len() - written, now) {
             if written > 0 {
                 // Without its rest the goodbye would cut into this frame.
                 self.enqueue(&mut state, rest(written), now);
             }
-            self.metrics.limit_hit(limit);
+            self.metrics.limit_hit("output_queue");
             return self.condemn_locked(state, CloseReason::TooSlow);
         }
         let rest = rest(written);
@@ -216,7 +238,7 @@ impl Outbox {
         for waker in [taker, waker].into_iter().flatten() {
             waker.wake();
         }
-        Pushed::Queued
+        if self.is_over_total() { self.make_room() } else { Pushed::Queued }
     }
 
     /// From here on what is sent is kept until the client acknowledges it. Only without a socket, whose part of a frame
@@ -233,8 +255,7 @@ impl Outbox {
         if let Some(replay) = &mut state.replay {
             replay.acknowledge(number);
         }
-        let has_room_again = state.awaits_room && self.has_room_for(&state, 2);
-        state.awaits_room &= !has_room_again;
+        let has_room_again = self.has_room_again(&mut state);
         let senders = self.senders_with_room(&mut state);
         drop(state);
         senders.into_iter().for_each(Waker::wake);
@@ -313,42 +334,6 @@ impl Outbox {
         taker.into_iter().chain(senders).for_each(Waker::wake);
     }
 
-    /// Whether so little waits that a producer at this connection's own pace may go on. If not, the connection's task is
-    /// woken once half of that has gone out.
-    pub(crate) fn has_room(&self) -> bool {
-        let mut state = self.lock();
-        state.awaits_room = !self.has_room_for(&state, 1);
-        !state.awaits_room
-    }
-
-    /// Waits for the same from anywhere, or for the end of the connection. Any number may wait.
-    pub(crate) fn poll_room(&self, cx: &mut Context<'_>) -> Poll<()> {
-        let mut state = self.lock();
-        if !matches!(state.phase, Phase::Open) || self.has_room_for(&state, 1) {
-            return Poll::Ready(());
-        }
-        if !state.senders.iter().any(|sender| sender.will_wake(cx.waker())) {
-            state.senders.push(cx.waker().clone());
-        }
-        Poll::Pending
-    }
-
-    /// Those who wait and may go on, to be woken without the lock.
-    fn senders_with_room(&self, state: &mut State) -> Vec<Waker> {
-        if self.has_room_for(state, 2) { std::mem::take(&mut state.senders) } else { Vec::new() }
-    }
-
-    /// Whether no more waits than one of so many parts of a producer's bound.
-    fn has_room_for(&self, state: &State, parts: usize) -> bool {
-        let bytes = ROOM_BYTES.min(self.bounds.bytes / 2);
-        let unacknowledged = state.replay.as_ref().map_or(0, |replay| replay.bytes());
-        if unacknowledged >= self.bounds.unacknowledged / parts {
-            return false;
-        }
-        state.queue.is_empty()
-            || (state.queued_bytes < bytes / parts && state.queue.len() < self.bounds.frames / 2 / parts)
-    }
-
     /// Moment of the last push of hub messages that was taken.
     pub(crate) fn last_push(&self) -> Instant {
         self.lock().last_push
@@ -364,62 +349,6 @@ impl Outbox {
         Some((front.since + self.bounds.age).min(state.last_progress + self.bounds.stall))
     }
 
-    /// Writes what waits until the queue is empty (`Ready`) or the socket full. Only for the connection's task, which is
-    /// woken when there is something to do again.
-    ///
-    /// Nobody else writes while the queue is not empty, so the lock is not held during the write.
-    pub(crate) fn poll_drain(
-        &self,
-        cx: &mut Context<'_>,
-        mut write: impl FnMut(&mut Context<'_>, &[io::IoSlice<'_>]) -> Poll<io::Result<usize>>,
-    ) -> Poll<io::Result<()>> {
-        loop {
-            let mut state = self.lock();
-            let old = match &state.waker {
-                Some(waker) if waker.will_wake(cx.waker()) => None,
-                _ => state.waker.replace(cx.waker().clone()),
-            };
-            // Whoever condemned it during this turn may have found no waker to wake.
-            let condemned = matches!(state.phase, Phase::Condemned(_));
-            let empty = state.queue.is_empty();
-            let waiting: Vec<Bytes> = state.queue.iter().take(MAX_SLICES).map(|frame| frame.bytes.clone()).collect();
-            drop(state);
-            drop(old);
-            if condemned {
-                cx.waker().wake_by_ref();
-                return Poll::Pending;
-            }
-            if empty {
-                return Poll::Ready(Ok(()));
-            }
-            let slices: Vec<io::IoSlice<'_>> = waiting.iter().map(|bytes| io::IoSlice::new(bytes)).collect();
-            match write(cx, &slices) {
-                Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
-                Poll::Ready(Ok(count)) => {
-                    if self.written(count) {
-                        cx.waker().wake_by_ref();
-                    }
-                }
-                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
-                Poll::Pending => return Poll::Pending,
-            }
-        }
-    }
-
-    /// For the connection's task where another takes what waits: `Ready` once nothing does. The task is woken when there
-    /// is something to do again.
-    pub(crate) fn poll_taken(&self, cx: &mut Context<'_>) -> Poll<()> {
-        let mut state = self.lock();
-        let old = state.waker.replace(cx.waker().clone());
-        let (condemned, empty) = (matches!(state.phase, Phase::Condemned(_)), state.queue.is_empty());
-        drop(state);
-        drop(old);
-        if condemned {
-            cx.waker().wake_by_ref();
-        }
-        if empty && !condemned { Poll::Ready(()) } else { Poll::Pending }
-    }
-
     /// Wakes the connection's task for something that is not in here.
     pub(crate) fn wake_task(&self) {
         // It stays: who is next may be heard in the same turn of the task, which gives its waker at the end.
@@ -429,70 +358,14 @@ impl Outbox {
         }
     }
 
-    /// Takes what waits up to about so many bytes, or waits for some; `None`: nothing follows any more.
-    pub(crate) fn poll_take(&self, cx: &mut Context<'_>, most: usize) -> Poll<Option<Vec<Bytes>>> {
-        let mut state = self.lock();
-        if state.queue.is_empty() {
-            if matches!(state.phase, Phase::Closing | Phase::Ended) {
-                return Poll::Ready(None);
-            }
-            let old = state.taker.replace(cx.waker().clone());
-            drop(state);
-            drop(old);
-            return Poll::Pending;
-        }
-        let (mut taken, mut bytes) = (Vec::new(), 0);
-        while let Some(front) = state.queue.front()
-            && (bytes == 0 || bytes + front.bytes.len() <= most)
-        {
-            bytes += front.bytes.len();
-            taken.extend(state.queue.pop_front().map(|front| front.bytes));
-        }
-        state.queued_bytes -= bytes;
-        state.last_progress = clock::now();
-        self.metrics.output_dequeued(bytes);
-        let has_room_again = state.awaits_room && self.has_room_for(&state, 2);
-        state.awaits_room &= !has_room_again;
-        let mut waker = if has_room_again { state.waker.clone() } else { None };
-        if state.queue.is_empty() {
-            state.queue = VecDeque::new();
-            if let Phase::Closing = state.phase {
-                waker = state.waker.clone();
-            }
-        }
-        let senders = self.senders_with_room(&mut state);
-        drop(state);
-        waker.into_iter().chain(senders).for_each(Waker::wake);
-        Poll::Ready(Some(taken))
-    }
-
-    /// Counts what went out; whether a producer that waits has room again.
-    fn written(&self, count: usize) -> bool {
-        let mut state = self.lock();
-        state.queued_bytes -= count;
-        state.last_progress = clock::now();
-        self.metrics.output_dequeued(count);
-        take_written(&mut state, count);
-        let has_room_again = state.awaits_room && self.has_room_for(&state, 2);
-        state.awaits_room &= !has_room_again;
-        let senders = self.senders_with_room(&mut state);
-        drop(state);
-        senders.into_iter().for_each(Waker::wake);
-        has_room_again
-    }
-
-    /// The limit that keeps so many bytes more from waiting, if one does.
-    fn limit_met(&self, state: &State, more: usize, now: Instant) -> Option<&'static str> {
+    /// Whether so many bytes more may not wait.
+    fn is_full(&self, state: &State, more: usize, now: Instant) -> bool {
         let bounds = &self.bounds;
         let is_old =
             |front: &Waiting| self.drain != Drain::Polls && now.saturating_duration_since(front.since) > bounds.age;
-        let is_full = state.queued_bytes + more > bounds.bytes
+        state.queued_bytes + more > bounds.bytes
             || state.queue.len() >= bounds.frames
-            || state.queue.front().is_some_and(is_old);
-        if is_full {
-            return Some("output_queue");
-        }
-        (self.metrics.output_waiting() + more > bounds.total_bytes).then_some("output_total")
+            || state.queue.front().is_some_and(is_old)
     }
 
     fn enqueue(&self, state: &mut State, bytes: Bytes, now: Instant) {
@@ -500,34 +373,27 @@ impl Outbox {
             state.last_progress = now;
         }
         state.queued_bytes += bytes.len();
-        self.metrics.output_queued(bytes.len());
+        if !state.is_written_off {
+            self.metrics.output_queued(bytes.len());
+        }
         state.queue.push_back(Waiting { bytes, since: now });
     }
 
     fn forget(&self, state: &mut State, keep: usize) {
         let dropped: usize = state.queue.drain(keep.min(state.queue.len())..).map(|frame| frame.bytes.len()).sum();
-        state.queued_bytes -= dropped;
-        self.metrics.output_dequeued(dropped);
+        self.dequeued(state, dropped);
+    }
+
+    fn dequeued(&self, state: &mut State, bytes: usize) {
+        state.queued_bytes -= bytes;
+        if !state.is_written_off {
+            self.metrics.output_dequeued(bytes);
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-fn take_written(state: &mut State, mut count: usize) {
-    while let Some(front) = state.queue.front_mut() {
-        if count < front.bytes.len() {
-            bytes::Buf::advance(&mut front.bytes, count);
-            state.front_started |= count > 0;
-            return;
-        }
-        count -= front.bytes.len();
-        state.queue.pop_front();
-        state.front_started = false;
-    }
-    // A burst may have grown it far beyond what an idle connection should hold.
-    state.queue = VecDeque::new();
 }
 
 impl Drop for Outbox {
@@ -536,15 +402,8 @@ impl Drop for Outbox {
     }
 }
 
-/// What may wait for a connection before producers at its own pace wait as well.
-/// Source: the transport buffers of ASP.NET Core.
-const ROOM_BYTES: usize = 64 * 1024;
-
 /// Bit of the opcodes of control frames. Source: RFC 6455, section 5.5.
 const CONTROL: u8 = 0x08;
-
-/// Most pieces given to one `writev`.
-const MAX_SLICES: usize = 64;
 
 #[cfg(test)]
 mod tests;

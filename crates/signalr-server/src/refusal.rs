@@ -19,7 +19,8 @@ pub(crate) struct Refusal {
 /// What a client is to do about it.
 #[derive(Debug)]
 enum Hint {
-    ComeBackLater,
+    /// After so many seconds.
+    ComeBack(&'static str),
     Authenticate,
     /// The version of the websocket protocol that is spoken.
     Version13,
@@ -40,7 +41,12 @@ impl Refusal {
 
     pub(crate) fn for_now() -> Self {
         let text = "The server cannot take this connection now.".into();
-        Self { status: StatusCode::SERVICE_UNAVAILABLE, text, hint: Some(Hint::ComeBackLater) }
+        Self { status: StatusCode::SERVICE_UNAVAILABLE, text, hint: Some(Hint::ComeBack("5")) }
+    }
+
+    pub(crate) fn too_many_attempts() -> Self {
+        let text = "This connection is reattached too often.".into();
+        Self { status: StatusCode::TOO_MANY_REQUESTS, text, hint: Some(Hint::ComeBack("1")) }
     }
 
     pub(crate) fn foreign_origin() -> Self {
@@ -93,7 +99,7 @@ impl From<Refusal> for Response<Body> {
             response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain"));
         }
         let hint = refusal.hint.map(|hint| match hint {
-            Hint::ComeBackLater => (header::RETRY_AFTER, HeaderValue::from_static("5")),
+            Hint::ComeBack(seconds) => (header::RETRY_AFTER, HeaderValue::from_static(seconds)),
             Hint::Version13 => (header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13")),
             Hint::Authenticate => (header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")),
         });

@@ -162,7 +162,7 @@ impl Shared {
             }
             let stateful = ConnectionHandle::of(negotiated.id, self.outbox(None, Drain::Task), who);
             handle = Some(Handle::Stateful(stateful.clone()));
-            Used::Stateful(Arc::new(Reattach::new(stateful)))
+            Used::Stateful(Arc::new(Reattach::new(stateful, clock::now())))
         });
         match (claim, handle) {
             (Claim::Granted(Used::Stateful(reattach)), Some(handle)) => Ok((handle, Some(reattach))),
@@ -190,6 +190,10 @@ impl Shared {
             MayReattach::Ended => return Err(Refusal::unknown_connection()),
             MayReattach::Yes if !is_of(user, &reattach.handle) => return Err(Denied::Forbidden.into()),
             MayReattach::Yes => {}
+        }
+        if !reattach.attempt(clock::now(), self.options.max_reattaches_per_second) {
+            self.metrics.limit_hit("reattach");
+            return Err(Refusal::too_many_attempts());
         }
         let upgrade = hyper::upgrade::on(Request::from_parts(head, ()));
         tokio::spawn(async move {

@@ -16,7 +16,7 @@ use tokio::net::TcpListener;
 use crate::body::{Body, RequestBody};
 use crate::clients::Clients;
 use crate::clock;
-use crate::connection::InputShares;
+use crate::connection::{AllDetached, InputShares};
 use crate::connection_store::ConnectionStore;
 use crate::directory::Directory;
 use crate::groups::Groups;
@@ -24,15 +24,16 @@ use crate::http;
 use crate::hub::Hub;
 use crate::metrics::Metrics;
 use crate::options::Options;
-use crate::outbox::Bounds;
+use crate::outbox::{Bounds, Total};
 use crate::raw;
 use crate::transport::websocket::Limits;
 
 /// A hub at a path. Cheap to clone; clones share the hub and its connections.
 ///
 /// As a [`Service`] it answers requests below its path and 404 to others; any hyper server that allows upgrades can host
-/// it. Connections over a plain `TcpStream` of `hyper::server::conn::http1` are written to directly by whoever sends;
-/// over anything else (TLS, other servers) their own task writes.
+/// it. It is a tower service as well: `axum::Router::fallback_service` takes it as it is, `nest_service` cuts off its own
+/// part of the path, so that a nested hub's is `/`. Connections over a plain `TcpStream` of `hyper::server::conn::http1`
+/// or `axum::serve` are written to directly by whoever sends; over anything else (TLS, other servers) their own task writes.
 #[derive(Debug, Clone)]
 pub struct HubServer {
     pub(crate) shared: Arc<Shared>,
@@ -50,7 +51,7 @@ pub(crate) struct Shared {
     pub(crate) bounds: Arc<Bounds>,
     pub(crate) frame_limits: Limits,
     pub(crate) metrics: Metrics,
-    pub(crate) store: ConnectionStore,
+    pub(crate) store: Arc<ConnectionStore>,
     pub(crate) groups: Directory,
     pub(crate) users: Directory,
     /// Connections that have begun, those before their handshake included.
@@ -59,6 +60,7 @@ pub(crate) struct Shared {
     pub(crate) calls_waiting: AtomicUsize,
     /// Unfinished input that connections hold.
     pub(crate) input: InputShares,
+    pub(crate) detached: AllDetached,
     pub(crate) draining: AtomicBool,
 }
 
@@ -75,6 +77,7 @@ impl HubServer {
 
     pub(crate) fn of(path: &str, mut hub: Hub, options: Options, metrics: Metrics, raw: Option<raw::Handler>) -> Self {
         hub.count_in(&metrics);
+        let store = Arc::new(ConnectionStore::default());
         let shared = Shared {
             path: path.trim_end_matches('/').to_ascii_lowercase().into(),
             hub,
@@ -83,7 +86,7 @@ impl HubServer {
             bounds: Arc::new(Bounds {
                 bytes: options.max_queued_bytes,
                 frames: options.max_queued_frames,
-                total_bytes: options.max_total_queued_bytes,
+                total: Total::new(options.max_total_queued_bytes, &store),
                 unacknowledged: options.reconnect_buffer,
                 age: options.max_queued_age,
                 stall: options.max_write_stall,
@@ -95,12 +98,13 @@ impl HubServer {
             },
             metrics,
             options,
-            store: ConnectionStore::default(),
+            store,
             groups: Directory::default(),
             users: Directory::default(),
             open: AtomicUsize::new(0),
             calls_waiting: AtomicUsize::new(0),
             input: InputShares::default(),
+            detached: AllDetached::default(),
             draining: AtomicBool::new(false),
         };
         Self { shared: Arc::new(shared) }

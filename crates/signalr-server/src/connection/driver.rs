@@ -2,6 +2,9 @@
 //! connection to end, the socket takes more), each turn ending in the same pump.
 
 mod input;
+mod reattach;
+#[cfg(test)]
+mod tests;
 
 use std::future::poll_fn;
 use std::panic::AssertUnwindSafe;
@@ -20,6 +23,7 @@ use tokio::time::Sleep;
 use super::ConnectionHandle;
 use super::buffers::Buffers;
 use super::calls::{Calls, ConnectRefused};
+use super::detached::Detached;
 use super::ending::{Stage, close_frame, keeps_output, shown};
 use super::input_share::InputShare;
 use super::raw;
@@ -30,10 +34,11 @@ use crate::groups;
 use crate::hub::Caller;
 use crate::ids::ConnectionToken;
 use crate::outbox::Pushed;
+use crate::rate::Bucket;
 use crate::service::Shared;
 use crate::transport::{Io, websocket::FrameReader};
 
-use self::input::{ControlFrames, Held};
+use self::input::Held;
 
 /// Runs a connection from its first byte to its last.
 pub(crate) async fn run(
@@ -101,8 +106,8 @@ struct Driver {
     protocol: Connection,
     frames: FrameReader,
     reattach: Option<Arc<Reattach>>,
-    /// Without a websocket since it broke off; until when another is waited for.
-    detached_until: Option<Instant>,
+    /// Without a websocket since it broke off.
+    detached: Option<Detached>,
     calls: Calls,
     held: Held,
     input: InputShare,
@@ -111,7 +116,7 @@ struct Driver {
     /// Bytes that came after the goodbye.
     discarded: usize,
     close_code: u16,
-    control_frames: ControlFrames,
+    control_frames: Bucket,
     timer: Pin<Box<Sleep>>,
     /// The disconnected handler, once the connection has ended.
     farewell: Option<BoxFuture<'static, ()>>,
@@ -132,14 +137,14 @@ impl Driver {
             protocol,
             frames: FrameReader::new(),
             reattach,
-            detached_until: None,
+            detached: None,
             calls: Calls::new(server.clone()),
             input: InputShare::new(server.clone(), registered.handle.clone()),
             held: Held::early(&early),
             end_of_stream: false,
             discarded: 0,
             close_code: NORMAL_CLOSURE,
-            control_frames: ControlFrames::new(now),
+            control_frames: Bucket::new(now),
             timer: Box::pin(tokio::time::sleep_until(tokio::time::Instant::from_std(now))),
             farewell: None,
             is_known_to_hub: false,
@@ -185,49 +190,6 @@ impl Driver {
         }
     }
 
-    /// Another websocket takes over, or did not come in time.
-    fn look_for_websocket(&mut self, now: Instant) {
-        let Some(reattach) = &self.reattach else { return };
-        if let Some((io, early)) = reattach.take() {
-            self.detach(now);
-            self.set_detached(None);
-            self.io = io;
-            self.held = Held::early(&early);
-            self.protocol.handle_reattached(now);
-            self.handle.outbox().reattach(now);
-        } else if self.detached_until.is_some_and(|until| until <= now) {
-            self.protocol.handle_end_of_input(false);
-        }
-    }
-
-    /// Whether a broken websocket is not the end.
-    fn may_detach(&self) -> bool {
-        let options = &self.server.options;
-        let has_room = self.server.metrics.detached.get() < options.max_detached as i64;
-        self.protocol.is_stateful() && self.reattach.is_some() && !self.end_of_stream && has_room
-    }
-
-    /// The websocket is gone. What had come of it and was not taken comes again, as it was not acknowledged.
-    fn detach(&mut self, now: Instant) {
-        self.io = Io::Detached;
-        self.frames = FrameReader::new();
-        self.held = Held::default();
-        self.handle.outbox().detach();
-        if self.detached_until.is_none() {
-            self.set_detached(Some(now + self.server.options.disconnect_timeout));
-            tracing::debug!(connection_id = %self.handle.id(), "its websocket has broken off; another may come");
-        }
-    }
-
-    fn set_detached(&mut self, until: Option<Instant>) {
-        match (self.detached_until.is_some(), until.is_some()) {
-            (false, true) => _ = self.server.metrics.detached.inc(),
-            (true, false) => _ = self.server.metrics.detached.dec(),
-            _ => {}
-        }
-        self.detached_until = until;
-    }
-
     /// When the credentials of its user end.
     fn expiry(&self) -> Option<Instant> {
         self.handle.user()?.expires
@@ -247,19 +209,27 @@ impl Driver {
         }
     }
 
-    /// The handshake succeeded: answer it before anything else can be sent, then become a target and tell the hub.
+    /// The handshake succeeded: others find the connection before its client can know, and are heard behind the answer.
     fn open(&mut self, out: &mut Vec<u8>, now: Instant, cx: &mut Context<'_>) {
         let Some(encoding) = self.protocol.encoding() else {
             return;
         };
-        self.handle.opened(encoding);
-        self.settle(out, now);
         if let Some(reattach) = self.reattach.as_ref().filter(|_| self.protocol.is_stateful()) {
             self.handle.outbox().keep_unacknowledged(encoding);
             reattach.open();
         }
         self.server.store.insert(self.handle.clone());
         groups::enter_user(&self.server, &self.handle);
+        if let Some(Output::Send(answer)) = self.protocol.poll_output() {
+            out.extend_from_slice(&answer);
+        }
+        let start = self.frame(out);
+        if self.handle.open(encoding, &out[start..], now) == Pushed::Ended {
+            // Condemned already. The answer goes out with the goodbye, which alone would not be understood.
+            let reason = self.handle.outbox().condemned();
+            return reason.into_iter().for_each(|reason| self.protocol.close(reason));
+        }
+        out.truncate(HEAD_ROOM);
         if self.server.draining.load(Ordering::Relaxed) {
             // The stopping server may have said its goodbyes already.
             return self.protocol.close(CloseReason::Draining);
@@ -306,7 +276,8 @@ impl Driver {
             return HEAD_ROOM;
         }
         // A refused handshake is answered in JSON, whatever the client wanted to speak.
-        write_head(opcode(self.handle.encoding().unwrap_or(Encoding::Json)), out)
+        let encoding = self.handle.encoding().or_else(|| self.protocol.encoding());
+        write_head(opcode(encoding.unwrap_or(Encoding::Json)), out)
     }
 
     /// Says goodbye, tells the hub, and forgets the calls.
@@ -314,8 +285,7 @@ impl Driver {
         tracing::info!(connection_id = %self.handle.id(), reason = reason.label(), error = reason.error().map(shown), "connection closed");
         self.server.metrics.closed(reason.label());
         self.calls.clear();
-        let was_detached = self.detached_until.is_some();
-        self.set_detached(None);
+        let was_detached = self.detached.take().is_some();
         if let Some(reattach) = &self.reattach {
             reattach.close();
         }
@@ -347,7 +317,7 @@ impl Driver {
 
     /// After a panic: nothing more is sent, and the hub is told, unless it was its farewell that panicked.
     fn fault(&mut self) -> Option<BoxFuture<'static, ()>> {
-        self.set_detached(None);
+        self.detached = None;
         self.handle.outbox().end();
         self.calls.clear();
         matches!(self.stage, Stage::Running).then(|| {
@@ -389,7 +359,7 @@ impl Driver {
             self.settle(out, now);
         }
         let is_running = matches!(self.stage, Stage::Running);
-        let while_running = [self.poll_deadline(), self.expiry(), self.detached_until]
+        let while_running = [self.poll_deadline(), self.expiry(), self.detached_until()]
             .into_iter()
             .flatten()
             .min()
@@ -410,7 +380,7 @@ impl Driver {
     /// Polls are signs of life in both directions: once the connection is open nothing else is due.
     fn protocol_deadline(&self) -> Option<Instant> {
         let polls_are_enough = self.io.polls().is_some() && self.protocol.encoding().is_some();
-        if polls_are_enough || self.detached_until.is_some() { None } else { self.protocol.poll_timeout() }
+        if polls_are_enough || self.detached.is_some() { None } else { self.protocol.poll_timeout() }
     }
 
     /// After the goodbye: whatever else the client sends is thrown away, up to the end of its stream.

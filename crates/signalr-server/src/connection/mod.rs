@@ -2,6 +2,7 @@
 
 mod buffers;
 mod calls;
+mod detached;
 mod driver;
 mod ending;
 mod input_share;
@@ -17,6 +18,7 @@ use std::time::Instant;
 
 use signalr_proto::{CloseReason, Encoding, Outcome};
 
+pub(crate) use detached::AllDetached;
 pub(crate) use driver::{Registration, run};
 pub(crate) use input_share::InputShares;
 pub(crate) use reattach::{MayReattach, Reattach};
@@ -132,8 +134,11 @@ impl ConnectionHandle {
         &self.0.outbox
     }
 
-    pub(crate) fn opened(&self, encoding: Encoding) {
-        let _ = self.0.encoding.set(encoding);
+    /// Answers the handshake. Whoever sees the encoding, and so may send, does so behind the answer.
+    pub(crate) fn open(&self, encoding: Encoding, answer: &[u8], now: Instant) -> Pushed {
+        self.0.outbox.push_first(answer, now, || {
+            let _ = self.0.encoding.set(encoding);
+        })
     }
 
     /// Notes a membership; `false` if it stood already, or the connection has ended.

@@ -1,16 +1,19 @@
 //! `Reattach`: by which another websocket takes over a connection whose own has broken off (stateful reconnect).
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use bytes::Bytes;
 
 use super::ConnectionHandle;
+use crate::rate::Bucket;
 use crate::transport::Io;
 
 /// What requests with the connection's token share with its task.
 pub(crate) struct Reattach {
     pub(crate) handle: ConnectionHandle,
     state: Mutex<State>,
+    attempts: Mutex<Bucket>,
 }
 
 #[derive(Default)]
@@ -33,8 +36,13 @@ pub(crate) enum MayReattach {
 }
 
 impl Reattach {
-    pub(crate) fn new(handle: ConnectionHandle) -> Self {
-        Self { handle, state: Mutex::default() }
+    pub(crate) fn new(handle: ConnectionHandle, now: Instant) -> Self {
+        Self { handle, state: Mutex::default(), attempts: Mutex::new(Bucket::new(now)) }
+    }
+
+    /// Counts an attempt to do so; `false`: it is one too many.
+    pub(crate) fn attempt(&self, now: Instant, per_second: u32) -> bool {
+        self.attempts.lock().unwrap_or_else(PoisonError::into_inner).take(now, per_second, per_second)
     }
 
     pub(crate) fn may(&self) -> MayReattach {

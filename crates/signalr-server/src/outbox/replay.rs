@@ -135,6 +135,9 @@ mod tests {
             }
         }
         assert_eq!(counted(Encoding::Json, b"\x8a\x02{}"), 0, "a pong");
+        for (encoding, answer) in [(Encoding::Json, b"\x81\x03{}\x1e"), (Encoding::MessagePack, b"\x82\x03{}\x1e")] {
+            assert_eq!(counted(encoding, answer), 0, "the answer to the handshake");
+        }
     }
 
     #[test]

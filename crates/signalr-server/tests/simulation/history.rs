@@ -79,6 +79,7 @@ impl History {
             max_queued_bytes: limits.queued_bytes,
             max_calls_in_flight: limits.calls,
             max_detached: limits.max_detached,
+            max_reattaches_per_second: u32::MAX,
             upload_stream_buffer: random.of(&[1, 10]),
             reconnect_buffer: random.of(&[300, 100_000]),
             ..Options::default()

@@ -59,6 +59,9 @@ async fn a_call_without_an_id_is_never_answered(wire: Wire) {
 #[tokio::test]
 async fn errors_read_as_those_of_the_original() {
     const PREFIX: &str = "An unexpected error occurred invoking";
+    let wrong_type = "InvalidDataException: Error binding arguments. Make sure that the types of the provided values \
+                      match the types of the hub method being invoked. Argument 2 does not fit: invalid type: string \
+                      \"two\", expected i64";
     let count = "InvalidDataException: Invocation provides 1 argument(s) but target expects 2.";
     let rows =
         [(ErrorDetail::Hidden, false, false), (ErrorDetail::ClientFaults, true, false), (ErrorDetail::All, true, true)];
@@ -82,17 +85,10 @@ async fn errors_read_as_those_of_the_original() {
             client.invoke("ADD", json!([1])).await,
             failed("Failed to invoke 'ADD' due to an error on the server.", tells_faults, count)
         );
-        let wrong_type = client.invoke("Add", json!([1, "two"])).await.unwrap_err();
-        let text = "Failed to invoke 'Add' due to an error on the server.";
-        if tells_faults {
-            let told = wrong_type.strip_prefix(text).unwrap();
-            assert!(told.starts_with(
-                " InvalidDataException: Error binding arguments. Make sure that the types of the provided values match \
-                 the types of the hub method being invoked."
-            ));
-        } else {
-            assert_eq!(wrong_type, text);
-        }
+        assert_eq!(
+            client.invoke("Add", json!([1, "two"])).await,
+            failed("Failed to invoke 'Add' due to an error on the server.", tells_faults, wrong_type)
+        );
         assert_eq!(
             client.invoke("Fail", json!([])).await,
             failed(&format!("{PREFIX} 'Fail' on the server."), true, "HubException: on purpose")

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use signalr_server::{Caller, ConnectionId, Hub, HubError, InvokeError, Options};
 use tokio::sync::Semaphore;
 
-use crate::common::{Client, Server, Wire, on_every_wire, soon, until};
+use crate::common::{Client, DETAILS, Server, Wire, on_every_wire, soon, until, with_details};
 
 on_every_wire!(
     a_client_is_asked_and_answers,
@@ -84,8 +84,7 @@ async fn failures_read_as_those_of_the_original(wire: Wire) {
         asker.call("1", "AskNumber", json!([id])).await;
         let question = asked.next().await;
         answer(&mut asked, &question, reply).await;
-        let told = asker.next().await["result"].as_str().unwrap().to_owned();
-        assert!(told.starts_with(&text), "{told}");
+        assert_eq!(asker.next().await["result"], text);
     }
     let nobody = "A".repeat(22);
     assert_eq!(asker.invoke("AskNumber", json!([nobody])).await, Ok(json!("NotFound")));
@@ -203,6 +202,34 @@ async fn the_connected_handler_cannot_ask() {
         ("Refused".into(), json!(["Client results inside the connected handler are not allowed."]))
     );
     assert_eq!(client.invoke("Plain", json!([])).await, Ok(Value::Null));
+}
+
+/// By a method that has no words of its own for it: what the client said is told, what the server knows only with details.
+#[tokio::test]
+async fn who_called_reads_why_a_client_gave_no_result() {
+    const PREFIX: &str = "An unexpected error occurred invoking";
+    for (detail, told) in DETAILS {
+        let server = Server::start_with(Wire::Own, Asking::default().hub(), with_details(detail)).await;
+        let mut client = server.connect().await;
+        let rows = [
+            (
+                json!({"result": "five"}),
+                "Error trying to deserialize result to Int32. invalid type: string \"five\", expected i32",
+            ),
+            (json!({"error": "not now"}), "not now"),
+            (json!({}), "The client completed the invocation without a result."),
+        ];
+        for (reply, text) in rows {
+            client.call("1", "AskMe", json!([])).await;
+            let question = client.next().await;
+            answer(&mut client, &question, reply).await;
+            assert_eq!(client.next().await["error"], format!("{PREFIX} 'AskMe' on the server. HubException: {text}"));
+        }
+        let nobody = "A".repeat(22);
+        let more = if told { format!(" IOException: Connection '{nobody}' does not exist.") } else { String::new() };
+        let error = client.invoke("Ask", json!([nobody, ""])).await.unwrap_err();
+        assert_eq!(error, format!("{PREFIX} 'Ask' on the server.{more}"));
+    }
 }
 
 #[tokio::test]

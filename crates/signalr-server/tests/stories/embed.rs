@@ -3,14 +3,21 @@
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Instant;
 
+use axum::Router;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
-use signalr_server::{Caller, Hub, HubServer, Options};
+use signalr_server::{Caller, Encoding, FrameBuilder, Hub, HubServer, Options, Pushed, RawConnection, RawServer};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf};
+use tokio::net::{TcpListener, TcpStream};
 
-use crate::common::{Answer, Client, Server, Wire, frame, on_every_wire, serve_http, until};
+use crate::common::{Answer, BoxedIo, Client, Http1, Lobby, Server, Wire, frame, on_every_wire, serve_http, until};
+
+#[path = "../../examples/axum.rs"]
+#[expect(dead_code, reason = "its own server")]
+mod example;
 
 on_every_wire!(what_follows_the_upgrade_request_at_once_is_read);
 
@@ -76,6 +83,80 @@ async fn a_hub_stands_beside_other_routes() {
     let mut client = Client::upgrade(io, "/chat").await;
     client.shake_hands().await;
     assert_eq!(client.invoke("Echo", json!([1])).await, Ok(json!(1)));
+}
+
+/// The application of the example, which tells all what is said by a call or by a request of its own route.
+#[tokio::test]
+async fn axum_serves_a_hub_beside_its_routes_over_every_transport() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let serving = tokio::spawn(axum::serve(listener, example::app()).into_future());
+    let dial = || async { Box::new(TcpStream::connect(address).await.unwrap()) as BoxedIo };
+    let ask = |request: &'static str, body: &'static str| async move {
+        Http1::new(dial().await).ask(request, &[], body).await
+    };
+    let negotiated = || async {
+        let negotiated = ask("POST /chat/negotiate?negotiateVersion=1", "").await.json();
+        format!("/chat?id={}", negotiated["connectionToken"].as_str().unwrap())
+    };
+    assert_eq!(ask("GET /", "").await.told(), (200, "The chat is at /chat."));
+    assert_eq!(ask("GET /chatter", "").await.status, 404, "the hub's answer to what is nobody's");
+    let mut clients = [
+        Client::upgrade(dial().await, "/chat").await,
+        Client::upgrade(dial().await, &negotiated().await).await,
+        Client::events(dial().await, dial().await, negotiated().await).await,
+        Client::polls(dial().await, dial().await, negotiated().await).await,
+    ];
+    for client in &mut clients {
+        client.shake_hands().await;
+    }
+    for speaker in 0..clients.len() {
+        clients[speaker].tell("Say", json!([speaker.to_string()])).await;
+        for client in &mut clients {
+            assert_eq!(client.next_call().await, ("said".into(), json!([speaker.to_string()])));
+        }
+    }
+    assert_eq!(ask("POST /say", "from a route").await.status, 200);
+    for client in &mut clients {
+        assert_eq!(client.next_call().await.1, json!(["from a route"]));
+    }
+    serving.abort();
+}
+
+/// There a websocket is a plain socket as well, which whoever sends writes to.
+#[tokio::test]
+async fn sends_under_axum_write_at_once() {
+    let lobby = Lobby::default();
+    let app = Router::new().route_service("/hub", HubServer::new("/hub", lobby.hub(), Options::default()));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let serving = tokio::spawn(axum::serve(listener, app).into_future());
+    let mut client = Client::upgrade(Box::new(TcpStream::connect(address).await.unwrap()), "/hub").await;
+    client.shake_hands().await;
+    until("the hub is told", || !lobby.handles().is_empty()).await;
+    let mut said = FrameBuilder::new(Encoding::Json);
+    said.invocation("Said", &(1,)).unwrap();
+    assert_eq!(lobby.handles()[0].push(&said.finish(), Instant::now()), Pushed::Sent);
+    assert_eq!(client.next_call().await.1, json!([1]));
+    serving.abort();
+}
+
+/// Of the path a hub is nested at, its own is what is left.
+#[tokio::test]
+async fn a_nested_hub_stands_at_the_root_of_what_is_left() {
+    let echo = RawServer::new("/", Options::default(), |mut connection: RawConnection| async move {
+        while let Some(bytes) = connection.receive().await {
+            connection.send(&bytes);
+        }
+    });
+    let hub = HubServer::new("/", self::echo(), Options::default());
+    let mut app = Router::new().nest_service("/hub", hub).nest_service("/echo", echo);
+    for (request, status) in [("POST /hub/negotiate", 200), ("POST /echo/negotiate", 200), ("GET /hub", 400)] {
+        let (method, path) = request.split_once(' ').unwrap();
+        let asked = hyper::Request::builder().method(method).uri(path).body(axum::body::Body::empty()).unwrap();
+        let answer = tower_service::Service::call(&mut app, asked).await.unwrap();
+        assert_eq!(answer.status(), status, "{request}");
+    }
 }
 
 #[tokio::test]

@@ -79,7 +79,10 @@ async fn what_breaks_the_protocol_ends_with_a_close_that_invites_back(wire: Wire
             "Expected 'invocationId' to be of type String.",
         ),
         ("", "Error reading JSON."),
-        (&too_long, "The maximum message size of 200B was exceeded."),
+        (
+            &too_long,
+            "The maximum message size of 200B was exceeded. The message size can be configured in AddHubOptions.",
+        ),
     ];
     for detail in [ErrorDetail::Hidden, ErrorDetail::ClientFaults] {
         let mut options = Options::default();

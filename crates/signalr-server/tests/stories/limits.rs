@@ -80,27 +80,39 @@ async fn values_may_nest_64_deep(wire: Wire) {
     assert!(client.next().await["result"].is_array());
     client.send_text(&nested(65)).await;
     let (close, end) = client.closed().await;
-    assert!(close.unwrap()["error"].as_str().unwrap().contains("64"), "it is told how deep");
+    let text = "Connection closed with an error. InvalidDataException: The message is nested deeper than 64 levels.";
+    assert_eq!(close.unwrap()["error"], text);
     assert_eq!(end, wire.end());
 }
 
 async fn who_shakes_hands_in_time_is_not_canceled(wire: Wire) {
+    let mut timeout = Duration::from_millis(400);
+    while !shakes_hands_in_time(wire, timeout).await {
+        timeout *= 2; // this machine has much else to do
+    }
+}
+
+/// Whether it was in time; then it has been checked what becomes of it, and of another that was not.
+async fn shakes_hands_in_time(wire: Wire, timeout: Duration) -> bool {
     let mut options = Options::default();
-    options.protocol.handshake_timeout = Duration::from_millis(400);
+    options.protocol.handshake_timeout = timeout;
     let server = start(wire, options).await;
     let (half, rest) = HANDSHAKE.split_at(10);
     let start = Instant::now();
-    let mut late = server.open().await;
-    late.send_text(half).await;
     let mut client = server.open().await;
     client.send_text(half).await;
     client.send_text(rest).await;
-    if start.elapsed() < Duration::from_millis(300) {
-        assert_eq!(client.next().await, json!({}));
-        assert_eq!(late.next().await, json!({"error": "Handshake was canceled."}));
-        assert!(start.elapsed() >= Duration::from_millis(400), "not before its time");
-        client.assert_silent().await;
+    if start.elapsed() > timeout * 3 / 4 {
+        return false;
     }
+    assert_eq!(client.next().await, json!({}));
+    let start = Instant::now();
+    let mut late = server.open().await;
+    late.send_text(half).await;
+    assert_eq!(late.next().await, json!({"error": "Handshake was canceled."}));
+    assert!(start.elapsed() >= timeout, "not before its time");
+    client.assert_silent().await; // whose time is up as well
+    true
 }
 
 async fn start(wire: Wire, mut options: Options) -> Server {

@@ -4,17 +4,18 @@ use std::sync::Arc;
 
 use serde_json::json;
 use signalr_server::value::AnyValue;
-use signalr_server::{Caller, Hub, HubError, Options};
+use signalr_server::{Caller, ErrorDetail, Hub, HubError, Options};
 use tokio::sync::Semaphore;
 use tokio_tungstenite::tungstenite::Message;
 
-use crate::common::{Client, Server, Wire, on_every_wire};
+use crate::common::{Client, End, Server, Wire, on_every_wire};
 
 on_every_wire!(
     calls_are_answered_in_binary_frames,
     input_held_back_keeps_its_order_in_binary,
     all_get_what_they_speak,
     members_of_a_group_get_what_they_speak,
+    values_may_nest_64_deep_in_binary,
 );
 
 const HANDSHAKE: &str = "{\"protocol\":\"messagepack\",\"version\":1}\x1e";
@@ -107,6 +108,28 @@ async fn members_of_a_group_get_what_they_speak(wire: Wire) {
             assert_eq!(binary.next_binary().await, b"\x0f\x96\x01\x80\xc0\xa4Told\x91\x92\x01\xa1x\x90");
         }
     }
+}
+
+/// The message and the list of its arguments are two of them.
+async fn values_may_nest_64_deep_in_binary(wire: Wire) {
+    let mut options = Options::default();
+    options.protocol.error_detail = ErrorDetail::ClientFaults;
+    let server = Server::start_with(wire, hub(), options).await;
+    let nested = |arrays: usize| [&[0x91].repeat(arrays - 1)[..], b"\x90"].concat();
+    let call = |depth: usize| {
+        let call = [b"\x96\x01\x80\xa1e\xa7EchoAny", &nested(depth - 1)[..], b"\x90"].concat();
+        [&[call.len() as u8], &call[..]].concat()
+    };
+    let mut client = connect(&server).await;
+    client.send_frame(Message::binary(call(64))).await;
+    let result = [b"\x95\x03\x80\xa1e\x03", &nested(62)[..]].concat();
+    assert_eq!(client.next_binary().await, [&[result.len() as u8], &result[..]].concat());
+    client.send_frame(Message::binary(call(65))).await;
+    let close = client.next_binary().await;
+    let text = "Connection closed with an error. InvalidDataException: The message is nested deeper than 64 levels.";
+    let told = [b"\x93\x07\xd9", &[text.len() as u8][..], text.as_bytes(), b"\xc3"].concat();
+    assert_eq!(String::from_utf8_lossy(&close[1..]), String::from_utf8_lossy(&told));
+    assert_eq!(client.closed().await, (None, End::Close(Some(1000))));
 }
 
 fn hub() -> Hub {

@@ -3,9 +3,11 @@
 use std::time::{Duration, Instant};
 
 use futures::{StreamExt, stream};
+use hyper::http::request::Parts;
 use serde_json::json;
+use signalr_server::auth::bearer_token;
 use signalr_server::{
-    Caller, CloseReason, ConnectionHandle, Encoding, ErrorDetail, FrameBuilder, HubError, Options, Pushed,
+    Authentication, Caller, ConnectionHandle, Encoding, ErrorDetail, FrameBuilder, HubError, Options, Pushed, User,
 };
 
 use crate::common::{Client, Lobby, Server, Wire, until, with_details};
@@ -37,26 +39,35 @@ async fn a_queue_takes_exactly_its_bytes_and_its_frames() {
     }
 }
 
+/// Who sends one frame too many to a client is not held to account for what waits for another.
 #[tokio::test]
-async fn what_waits_for_all_together_is_bounded() {
+async fn past_what_may_wait_for_all_together_the_fullest_queue_ends() {
     let lobby = Lobby::default();
-    let options = Options { max_total_queued_bytes: 500, ..with_details(ErrorDetail::All) };
+    let options = Options { max_total_queued_bytes: 800, ..with_details(ErrorDetail::All) };
     let server = Server::start_with(Wire::Polls, lobby.hub(), options).await;
-    let (mut one, mut other) = (server.connect().await, server.connect().await);
+    let [mut one, mut full, mut other] = [server.connect().await, server.connect().await, server.connect().await];
     let handles = lobby.handles();
-    for (index, number) in [(0, 0), (1, 0), (0, 1), (1, 1), (0, 2)] {
-        assert_eq!(push(&handles[index], number), Pushed::Queued);
+    let hits = || server.metric("limit_hits_total{limit=\"output_total\"}");
+    for index in [1, 0, 1, 2, 1, 0, 1, 2] {
+        assert_eq!(push(&handles[index], 0), Pushed::Queued);
     }
-    assert_eq!(server.metric("output_queued_bytes"), 500);
-    assert_eq!(server.metric("limit_hits_total{limit=\"output_total\"}"), 0);
-    assert_eq!(push(&handles[1], 2), Pushed::Ended, "it cannot take more");
-    assert_eq!(server.metric("limit_hits_total{limit=\"output_total\"}"), 1);
-    assert_eq!(other.closed().await.0.unwrap()["error"], TOO_SLOW);
-    assert_received(&mut one, 0..3).await;
+    assert_eq!((server.metric("output_queued_bytes"), hits()), (800, 0), "at the bound");
+    assert_eq!(push(&handles[2], 0), Pushed::Queued, "one above");
+    assert_eq!((server.metric("output_queued_bytes"), hits()), (500, 1), "there is room at once");
+    assert_eq!(push(&handles[1], 0), Pushed::Ended);
+    assert_eq!(full.closed().await.0.unwrap()["error"], TOO_SLOW);
+    until("it is gone", || lobby.left() == [Some("The subscriber is too slow.".to_owned())]).await;
+    for _ in 0..3 {
+        assert_eq!(push(&handles[0], 0), Pushed::Queued);
+    }
+    assert_eq!((server.metric("output_queued_bytes"), hits()), (800, 1), "what was counted off stays so");
+    assert_eq!(push(&handles[0], 0), Pushed::Ended, "now its own is the fullest");
+    assert_eq!(one.closed().await.0.unwrap()["error"], TOO_SLOW);
+    for _ in 0..3 {
+        assert_eq!(other.next_call().await.1[0], 0);
+    }
     until("nothing waits", || server.metric("output_queued_bytes") == 0).await;
-    assert_eq!(push(&handles[0], 3), Pushed::Queued, "there is room again");
-    assert_received(&mut one, 3..4).await;
-    assert_eq!(lobby.left(), [Some("The subscriber is too slow.".to_owned())]);
+    assert_eq!(hits(), 2);
 }
 
 #[tokio::test]
@@ -134,32 +145,66 @@ async fn what_is_not_acknowledged_holds_up_streams_and_ends_the_connection_in_th
     until("it is ended", || lobby.left() == [Some("The subscriber is too slow.".to_owned())]).await;
 }
 
+/// Past a bound the one ends that has waited longest: of its user's, or of all.
 #[tokio::test]
 async fn only_so_many_connections_wait_for_another_websocket() {
     let lobby = Lobby::default();
-    let options = Options { stateful_reconnect: true, max_detached: 1, ..Options::default() };
+    let options = Options {
+        stateful_reconnect: true,
+        authentication: Some(Authentication::new(|head: &Parts| Ok(bearer_token(head).map(User::new)))),
+        max_detached: 3,
+        max_detached_per_user: 2,
+        ..Options::default()
+    };
     let server = Server::start_with(Wire::Own, lobby.hub(), options).await;
-    let (one, other) = (stateful(&server).await, stateful(&server).await);
-    drop(one);
-    until("it waits", || server.metric("detached_connections") == 1).await;
-    assert!(lobby.left().is_empty());
-    drop(other);
-    until("there is no room to wait", || lobby.left().len() == 1).await;
-    assert_eq!(server.metric("detached_connections"), 1);
-    lobby.handles()[0].end(CloseReason::Draining);
-    until("nobody is left", || server.metric("connections") == 0).await;
+    let (mut clients, mut paths) = (Vec::new(), Vec::new());
+    for query in ["&access_token=ann", "&access_token=ann", "&access_token=ann", "", "", "", ""] {
+        let path = negotiated(&server).await + query;
+        clients.push(Some(stateful_at(&server, &path).await));
+        paths.push(path);
+    }
+    until("all are there", || lobby.handles().len() == clients.len()).await;
+    let handles = lobby.handles();
+    let ended = || (0..handles.len()).filter(|index| handles[*index].is_ended()).collect::<Vec<_>>();
+    let waiting = || server.metric("detached_connections");
+    let mut expected = Vec::new();
+    for (breaks_off, now_wait, ends) in [
+        (0, 1, None),
+        (1, 2, None),
+        (2, 2, Some(0)), // the third of ann
+        (3, 3, None),
+        (4, 3, Some(1)), // the fourth of all
+        (5, 3, Some(2)), // and now three are nobody's
+    ] {
+        drop(clients[breaks_off].take());
+        expected.extend(ends);
+        until("those end that must", || ended() == expected).await;
+        until("the others wait", || waiting() == now_wait).await;
+        assert_eq!(server.metric("limit_hits_total{limit=\"detached\"}"), expected.len() as u64);
+    }
+    let _back = Client::upgrade(server.dial().await, &paths[3]).await;
+    until("it is back", || waiting() == 2).await;
+    drop(clients[6].take());
+    until("there was room", || waiting() == 3).await;
+    assert_eq!(ended(), expected);
+    assert_eq!(lobby.left(), vec![Some("The transport ended without a close frame.".to_owned()); 3]);
 }
 
 /// A connection that acknowledges what it got.
 async fn stateful(server: &Server) -> Client {
+    stateful_at(server, &negotiated(server).await).await
+}
+
+async fn negotiated(server: &Server) -> String {
     let negotiate = "POST /hub/negotiate?negotiateVersion=1&useStatefulReconnect=true";
     let negotiated = server.http(negotiate, &[]).await.json();
-    let path = format!("/hub?id={}", negotiated["connectionToken"].as_str().unwrap());
-    let mut client = Client::upgrade(server.dial().await, &path).await;
-    let before = server.metric("connections_opened_total");
+    format!("/hub?id={}", negotiated["connectionToken"].as_str().unwrap())
+}
+
+async fn stateful_at(server: &Server, path: &str) -> Client {
+    let mut client = Client::upgrade(server.dial().await, path).await;
     client.send(&json!({"protocol": "json", "version": 2})).await;
     assert_eq!(client.next().await, json!({}));
-    until("it is a target", || server.metric("connections_opened_total") > before).await;
     client
 }
 

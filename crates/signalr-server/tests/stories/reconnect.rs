@@ -1,12 +1,12 @@
 //! Stateful reconnect: a connection outlives its websocket, and nothing is lost, doubled or reordered.
 
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use signalr_server::{Caller, Hub, Options};
 
-use crate::common::{Client, End, Server, Wire, on_every_wire, until, upgrade_request};
+use crate::common::{Answer, Client, End, Server, Wire, on_every_wire, until, upgrade_request};
 
 on_every_wire!(
     what_was_not_acknowledged_comes_again_and_what_comes_again_is_done_once,
@@ -64,8 +64,10 @@ async fn an_acknowledgement_that_was_lost_comes_again(wire: Wire) {
     assert_eq!(stage.noted(), [1]);
 }
 
+/// Which is no time without one.
 async fn an_open_websocket_gives_way_to_another(wire: Wire) {
-    let stage = Stage::start(wire).await;
+    let options = Options { max_detached: 0, max_reattaches_per_second: 1_000, ..Options::default() };
+    let stage = Stage::start_with(wire, options).await;
     let mut old = stage.connect().await;
     for round in 0..20 {
         stage.server.hub.clients().all().send("Said", &(round,)).await.unwrap();
@@ -87,7 +89,7 @@ async fn a_connection_waits_only_so_long(wire: Wire) {
     until("it is given up", || !stage.left().is_empty()).await;
     assert_eq!(stage.left(), [Some("The transport ended without a close frame.".to_owned())]);
     until("it is forgotten", || stage.server.metric("connections") == 0).await;
-    assert_eq!(stage.attempt().await, 404);
+    assert_eq!(stage.try_again().await.status, 404);
 }
 
 async fn a_goodbye_is_the_end(wire: Wire) {
@@ -95,8 +97,31 @@ async fn a_goodbye_is_the_end(wire: Wire) {
     let mut client = stage.connect().await;
     client.send(&json!({"type": 7})).await;
     assert_eq!(client.closed().await, (Some(json!({"type": 7})), End::Close(Some(1000))));
-    assert_eq!(stage.attempt().await, 404);
+    assert_eq!(stage.try_again().await.status, 404);
     assert_eq!(stage.left(), [None]);
+}
+
+#[tokio::test]
+async fn a_connection_is_given_another_websocket_only_so_often() {
+    let stage = Stage::start_with(Wire::Own, Options::default()).await;
+    let _first = stage.connect().await;
+    let start = Instant::now();
+    let mut granted = 0;
+    let refused = loop {
+        match stage.try_again().await {
+            answer if answer.status == 101 => granted += 1,
+            answer => break answer,
+        }
+        assert!(granted < 1_000, "it is granted for ever");
+    };
+    let most = 5 + start.elapsed().as_millis() / 200;
+    assert!((5..=most).contains(&granted), "{granted} are granted");
+    assert_eq!(refused.told(), (429, "This connection is reattached too often."));
+    assert_eq!(refused.header("retry-after"), Some("1"));
+    assert_eq!(stage.server.metric("limit_hits_total{limit=\"reattach\"}"), 1);
+    while stage.try_again().await.status != 101 {
+        assert!(start.elapsed() < Duration::from_secs(10), "it is never granted again");
+    }
 }
 
 #[tokio::test]
@@ -116,7 +141,7 @@ async fn it_must_be_allowed_asked_for_and_agreed_on() {
     assert!(unasked.get("useStatefulReconnect").is_none());
     let mut client = stage.open().await;
     client.shake_hands().await; // version 1
-    assert_eq!(stage.attempt().await, 409);
+    assert_eq!(stage.try_again().await.status, 409);
     client.send(&json!({"type": 9, "sequenceId": 50})).await;
     client.assert_silent().await;
 
@@ -134,6 +159,10 @@ struct Stage {
 
 impl Stage {
     async fn start(wire: Wire) -> Self {
+        Self::start_with(wire, Options { max_reattaches_per_second: 1_000, ..Options::default() }).await
+    }
+
+    async fn start_with(wire: Wire, options: Options) -> Self {
         let (noted, left) = (Arc::new(Mutex::new(Vec::new())), Arc::new(Mutex::new(Vec::new())));
         let (notes, leavers) = (noted.clone(), left.clone());
         let hub = Hub::new()
@@ -145,8 +174,7 @@ impl Stage {
                 leavers.lock().unwrap().push(error);
                 async {}
             });
-        let options =
-            Options { stateful_reconnect: true, disconnect_timeout: Duration::from_secs(2), ..Options::default() };
+        let options = Options { stateful_reconnect: true, disconnect_timeout: Duration::from_secs(2), ..options };
         let server = Server::start_with(wire, hub, options).await;
         let negotiate = "POST /hub/negotiate?negotiateVersion=1&useStatefulReconnect=true";
         let negotiated = server.http(negotiate, &[]).await.json();
@@ -165,7 +193,6 @@ impl Stage {
         let mut client = self.open().await;
         client.send(&json!({"protocol": "json", "version": 2})).await;
         assert_eq!(client.next().await, json!({}));
-        until("it is a target", || self.server.metric("connections_opened_total") == 1).await;
         client
     }
 
@@ -174,9 +201,9 @@ impl Stage {
         self.open().await
     }
 
-    /// The status of an attempt to do so.
-    async fn attempt(&self) -> u16 {
-        self.server.http(&format!("GET {}", self.path()), &upgrade_request()).await.status
+    /// What an attempt to do so is answered.
+    async fn try_again(&self) -> Answer {
+        self.server.http(&format!("GET {}", self.path()), &upgrade_request()).await
     }
 
     fn is_detached(&self) -> bool {

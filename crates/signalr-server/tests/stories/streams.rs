@@ -270,20 +270,22 @@ async fn errors_of_streams_read_as_those_of_the_original() {
 
 #[tokio::test]
 async fn the_id_of_a_running_stream_may_not_be_used_again() {
-    let alive = Arc::new(AtomicUsize::new(0));
-    let server = Server::start(endless(&alive)).await;
-    let mut client = server.connect().await;
-    client.stream("x", "Silent", json!([])).await;
-    client.stream("x", "Silent", json!([])).await;
-    assert_eq!(
-        client.next().await,
-        json!({"type": 3, "invocationId": "x", "error": "Invocation ID 'x' is already in use."})
-    );
-    assert_eq!(alive.load(Ordering::Relaxed), 1, "the first goes on");
-    client.call("x", "Alive", json!([])).await;
-    assert_eq!(client.next().await["result"], 1, "plain calls are apart");
-    client.send(&json!({"type": 5, "invocationId": "x"})).await;
-    assert_eq!(client.items_of("x").await, (vec![], None));
+    for (detail, _) in DETAILS {
+        let alive = Arc::new(AtomicUsize::new(0));
+        let server = Server::start_with(Wire::Own, endless(&alive), with_details(detail)).await;
+        let mut client = server.connect().await;
+        client.stream("x", "Silent", json!([])).await;
+        client.stream("x", "Silent", json!([])).await;
+        assert_eq!(
+            client.next().await,
+            json!({"type": 3, "invocationId": "x", "error": "Invocation ID 'x' is already in use."})
+        );
+        assert_eq!(alive.load(Ordering::Relaxed), 1, "the first goes on");
+        client.call("x", "Alive", json!([])).await;
+        assert_eq!(client.next().await["result"], 1, "plain calls are apart");
+        client.send(&json!({"type": 5, "invocationId": "x"})).await;
+        assert_eq!(client.items_of("x").await, (vec![], None));
+    }
 }
 
 #[tokio::test]

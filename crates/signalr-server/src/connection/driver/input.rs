@@ -24,12 +24,6 @@ pub(super) struct Held {
     pub(super) is_paused: bool,
 }
 
-/// Control frames that were taken and are not forgotten yet: a bucket that leaks at the rate allowed.
-pub(super) struct ControlFrames {
-    level: f64,
-    at: Instant,
-}
-
 impl Driver {
     /// Takes what was held back first, then reads until there is nothing more, no room for more, or others must have
     /// their turn.
@@ -180,7 +174,7 @@ impl Driver {
     fn count_control_frame(&mut self, now: Instant) {
         let options = &self.server.options;
         let (rate, burst) = (options.max_control_frames_per_second, options.max_control_frame_burst);
-        if !self.control_frames.count(now, f64::from(rate), f64::from(burst)) {
+        if !self.control_frames.take(now, rate, burst) {
             self.server.metrics.limit_hit("control_frames");
             self.violated(Violation { code: 1008, text: "too many control frames" });
         }
@@ -219,20 +213,6 @@ impl Held {
 
     fn is_empty(&self) -> bool {
         self.messages.is_empty() && self.raw.is_empty()
-    }
-}
-
-impl ControlFrames {
-    pub(super) fn new(now: Instant) -> Self {
-        Self { level: 0.0, at: now }
-    }
-
-    /// Takes one more; `false`: it is one too many.
-    fn count(&mut self, now: Instant, rate: f64, burst: f64) -> bool {
-        let leaked = now.saturating_duration_since(self.at).as_secs_f64() * rate;
-        self.level = (self.level - leaked).max(0.0) + 1.0;
-        self.at = now;
-        self.level <= burst
     }
 }
 

@@ -8,6 +8,7 @@ use hyper::http::request::Parts;
 use hyper::upgrade::Upgraded;
 use hyper::{Method, Response, StatusCode};
 use hyper_util::rt::TokioIo;
+use hyper_util::server::conn::auto;
 use sha1::{Digest, Sha1};
 use tokio::net::TcpStream;
 
@@ -72,7 +73,12 @@ fn has_token(headers: &HeaderMap, name: header::HeaderName, token: &str) -> bool
 
 /// Takes an upgraded connection apart; the bytes are what the client sent right behind its request.
 pub(crate) fn into_io(upgraded: Upgraded) -> (Io, Bytes) {
-    match upgraded.downcast::<TokioIo<TcpStream>>() {
+    let upgraded = match upgraded.downcast::<TokioIo<TcpStream>>() {
+        Ok(parts) => return (Io::Socket(Some(parts.io.into_inner())), parts.read_buf),
+        Err(upgraded) => upgraded,
+    };
+    // As it is where the version of HTTP was told from its first bytes, under `axum::serve` for one.
+    match auto::upgrade::downcast::<TokioIo<TcpStream>>(upgraded) {
         Ok(parts) => (Io::Socket(Some(parts.io.into_inner())), parts.read_buf),
         Err(upgraded) => (Io::Other { io: Box::pin(TokioIo::new(upgraded)), is_flushed: true }, Bytes::new()),
     }

@@ -121,19 +121,19 @@ impl Server {
         format!("/hub?id={}", self.negotiate().await.1)
     }
 
-    /// A connection that is a target of what is sent to all.
+    /// A connection that the hub has been told of.
     pub(crate) async fn connect(&self) -> Client {
         let mut client = self.open().await;
         self.shake_hands(&mut client).await;
         client
     }
 
-    /// The handshake of a client while no other connects, and what follows it: the client may have the answer earlier.
+    /// The handshake of a client while no other connects, and what follows it: the client has the answer earlier.
     pub(crate) async fn shake_hands(&self, client: &mut Client) {
         let opened = || self.metric("connections_opened_total");
         let before = opened();
         client.shake_hands().await;
-        until("the connection is a target", || opened() > before).await;
+        until("the hub is about to be told", || opened() > before).await;
     }
 
     /// One HTTP request: `GET /path`, then header lines.
