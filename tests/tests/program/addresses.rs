@@ -88,17 +88,6 @@ async fn an_address_that_comes_too_fast_is_refused_and_then_unread() {
     .await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn this_machine_has_as_many_as_it_likes_unless_that_is_set() {
-    let program = Program::serve(&["--memory"]).await;
-    // Past the default for other machines.
-    let flood = (0..500).map(|_| async {
-        let mut tcp = connect(&program, ELSEWHERE).await;
-        status(&ask(&mut tcp, "GET /topics", PLAIN).await)
-    });
-    assert_eq!(join_all(flood).await, [200; 500]);
-}
-
 async fn connect(program: &Program, from: &str) -> TcpStream {
     let socket = TcpSocket::new_v4().unwrap();
     socket.bind(format!("{from}:0").parse().unwrap()).unwrap();

@@ -153,10 +153,13 @@ async fn whoever_begins_it_and_asks_for_nothing_is_closed() {
         b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0",
     ] {
         let mut tcp = TcpStream::connect(program.address()).await.unwrap();
+        let connected = Instant::now();
         tcp.write_all(begun).await.unwrap();
         let mut answer = Vec::new();
         let _ = within("it is closed", tcp.read_to_end(&mut answer)).await;
         assert!(!String::from_utf8_lossy(&answer).contains("HTTP/1.1"), "{answer:?}");
+        // Pings without an answer would end it too, after 40 s.
+        assert!(connected.elapsed() < Duration::from_secs(20), "{:?}", connected.elapsed());
     }
     // That one has been silent for longer, but has asked before.
     assert_eq!(asked.told("GET /topics", "").await.0, 200);
