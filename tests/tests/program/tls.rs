@@ -37,7 +37,7 @@ async fn the_official_client_reads_and_writes_by_every_transport() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_browser_draws_over_it() {
     let program = serve(&TestCertificate::make(), &[]).await;
-    Script::start("browser.mjs", &program.url, &["--self-signed", "--only", "demo"]).to_end().await;
+    Script::start("browser.mjs", &program.url, &["--self-signed"]).to_end().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
