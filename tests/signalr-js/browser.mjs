@@ -1,6 +1,6 @@
 // A real browser on the demo pages: draw in one page, see it in the other; the combined page; a page of another origin.
 //
-// node browser.mjs --url URL [--screenshot FILE] [--scheme light|dark] [--width 1280 --height 800] [--only demo]
+// node browser.mjs --url URL [--screenshot FILE] [--scheme light|dark] [--width 1280 --height 800] [--only demo] [--self-signed]
 
 import assert from "node:assert/strict";
 import { mkdtemp, rm } from "node:fs/promises";
@@ -27,13 +27,15 @@ await run(story, {
   width: { type: "string", default: "1280" },
   height: { type: "string", default: "800" },
   only: { type: "string" }, // printed, demo or foreign
+  "self-signed": { type: "boolean", default: false }, // takes any certificate of an https URL
 });
 
-async function story({ url, chromium: executablePath, screenshot, scheme, width, height, only }) {
+async function story({ url, chromium: executablePath, screenshot, scheme, width, height, only, "self-signed": selfSigned }) {
   const profile = await mkdtemp(join(tmpdir(), "streamgate-browser-"));
   const browser = await chromium.launchPersistentContext(profile, {
     executablePath,
     args: FLAGS,
+    ignoreHTTPSErrors: selfSigned,
     headless: true,
     colorScheme: scheme,
     viewport: { width: Number(width), height: Number(height) },

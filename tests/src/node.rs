@@ -15,13 +15,7 @@ pub const CLIENTS: [&str; 2] = ["signalr-6", "signalr-newest"];
 /// # Panics
 /// If it fails; with what it had to say.
 pub async fn run(script: &str, url: &str, arguments: &[&str]) -> Value {
-    let mut script = Script::start(script, url, arguments);
-    let mut last = Value::Null;
-    while let Some(line) = script.next_line().await {
-        last = line;
-    }
-    script.finish().await;
-    last
+    Script::start(script, url, arguments).to_end().await
 }
 
 /// A running script: it prints one JSON object per line, and ends when its input does.
@@ -36,7 +30,13 @@ pub struct Script {
 impl Script {
     /// Starts a script; it is killed when dropped.
     pub fn start(name: &str, url: &str, arguments: &[&str]) -> Self {
+        Self::start_trusting(None, name, url, arguments)
+    }
+
+    /// The same for a server with a certificate of its own making, given by its file.
+    pub fn start_trusting(certificate: Option<&str>, name: &str, url: &str, arguments: &[&str]) -> Self {
         let mut child = Command::new("node")
+            .envs(certificate.map(|certificate| ("NODE_EXTRA_CA_CERTS", certificate)))
             .arg(folder().join(name))
             .args(["--url", url])
             .args(arguments)
@@ -65,6 +65,19 @@ impl Script {
         }
         let error = self.errors().await;
         panic!("{} ended without {member:?}: {error}", self.name)
+    }
+
+    /// Reads all its lines, waits for its end, and gives the last one.
+    ///
+    /// # Panics
+    /// If it failed.
+    pub async fn to_end(mut self) -> Value {
+        let mut last = Value::Null;
+        while let Some(line) = self.next_line().await {
+            last = line;
+        }
+        self.finish().await;
+        last
     }
 
     /// Tells it to end.

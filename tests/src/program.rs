@@ -16,7 +16,7 @@ pub struct Program {
     child: Child,
     /// What it printed when it was up.
     pub banner: String,
-    /// `http://127.0.0.1:PORT`
+    /// `http://127.0.0.1:PORT`, with TLS `https://…`
     pub url: String,
     log: Arc<Mutex<String>>,
     /// Its working directory, if it is its own: what it keeps where nothing else is said goes with it.
@@ -62,6 +62,7 @@ impl Program {
     /// # Panics
     /// As [`Program::serve`].
     pub async fn start(mut serve: Process) -> Self {
+        crate::trust();
         let mut child =
             serve.stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true).spawn().expect("the program runs");
         let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
@@ -102,7 +103,7 @@ impl Program {
 
     /// `127.0.0.1:PORT`
     pub fn address(&self) -> &str {
-        self.url.trim_start_matches("http://")
+        self.url.rsplit('/').next().expect("a URL")
     }
 
     /// Its log so far.
@@ -128,6 +129,11 @@ impl Program {
     /// Sends SIGINT, as Ctrl-C does.
     pub fn interrupt(&self) {
         signal(&self.child, "-INT");
+    }
+
+    /// Sends SIGHUP.
+    pub fn hang_up(&self) {
+        signal(&self.child, "-HUP");
     }
 
     /// Kills it, and waits until it is gone.

@@ -49,10 +49,11 @@ impl TestServer {
 
     /// Over any broker, with settings of one's own; addresses in them are not used.
     pub async fn configured(broker: Arc<dyn Broker>, config: Config) -> Self {
+        crate::trust();
         let public = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let management = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let choice = BrokerChoice { broker, metrics: Metrics::default(), log: None };
-        let sockets = Sockets { public, management: Some(management), kafka: None };
+        let sockets = Sockets { public, certificate: None, management: Some(management), kafka: None };
         let server = Server::start(&config, choice, sockets).expect("the server starts");
         Self { server, _folder: None }
     }

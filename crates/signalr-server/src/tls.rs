@@ -4,6 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
@@ -24,6 +25,9 @@ impl Tls {
     pub fn from_pem(certificates: &[u8], key: &[u8]) -> io::Result<Self> {
         let chain = CertificateDer::pem_slice_iter(certificates).collect::<Result<Vec<_>, _>>();
         let chain = chain.map_err(|error| invalid("the certificate is no PEM", error))?;
+        if chain.is_empty() {
+            return Err(invalid("the certificate is no PEM", "it holds no certificate"));
+        }
         let key = PrivateKeyDer::from_pem_slice(key).map_err(|error| invalid("the key is no PEM", error))?;
         let provider = Arc::new(tokio_rustls::rustls::crypto::ring::default_provider());
         let config = ServerConfig::builder_with_provider(provider)
@@ -37,9 +41,21 @@ impl Tls {
     /// Serves one TCP connection over TLS, in the version of HTTP that its client prefers.
     pub async fn serve(self, stream: TcpStream, service: impl ServesHttp) {
         let _ = stream.set_nodelay(true);
-        let Ok(Ok(io)) = tokio::time::timeout(HANDSHAKE_TIMEOUT, self.0.accept(stream)).await else { return };
-        let is_http2 = io.get_ref().1.alpn_protocol() == Some(b"h2");
+        let Ok(Ok((io, is_http2))) = tokio::time::timeout(HANDSHAKE_TIMEOUT, self.accept(stream)).await else { return };
         http::serve_as(io, is_http2, service).await;
+    }
+
+    /// Shakes hands over one TCP connection, for as long as the client takes: what is said then, and whether it is HTTP/2.
+    ///
+    /// # Errors
+    /// If the client speaks no TLS, or not with us.
+    pub async fn accept(
+        &self,
+        stream: TcpStream,
+    ) -> io::Result<(impl AsyncRead + AsyncWrite + Send + Unpin + use<>, bool)> {
+        let io = self.0.accept(stream).await?;
+        let is_http2 = io.get_ref().1.alpn_protocol() == Some(b"h2");
+        Ok((io, is_http2))
     }
 }
 

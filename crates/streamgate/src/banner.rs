@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use crate::args::DEFAULT_URL;
 use crate::config::{AllowedOrigin, Config, Storage, format_duration, format_size};
 
 pub(crate) struct Banner<'a> {
@@ -38,7 +39,7 @@ impl Banner<'_> {
     }
 
     fn places(&self) -> Vec<Row> {
-        let public = self.public;
+        let public = self.url();
         let topics = match self.config.storage() {
             Storage::Folder => Row("topics", format!("in {}", self.broker), self.retention()),
             Storage::Memory => {
@@ -65,9 +66,9 @@ impl Banner<'_> {
         };
         let rows = [
             Some(topics),
-            Some(Row("demo", format!("http://{public}/demo/"), "draw here, watch it there".into())),
-            Some(Row("hub", format!("http://{public}/hub"), "for SignalR clients".into())),
-            Some(Row("api", format!("http://{public}/topics"), "for curl, and the commands below".into())),
+            Some(Row("demo", format!("{public}/demo/"), "draw here, watch it there".into())),
+            Some(Row("hub", format!("{public}/hub"), "for SignalR clients".into())),
+            Some(Row("api", format!("{public}/topics"), "for curl, and the commands below".into())),
             kafka,
             Some(metrics),
         ];
@@ -111,8 +112,14 @@ impl Banner<'_> {
         risks.into_iter().map(row).collect()
     }
 
+    fn url(&self) -> String {
+        let scheme = if self.config.tls.certificate.is_some() { "https" } else { "http" };
+        format!("{scheme}://{}", self.public)
+    }
+
     fn next(&self) -> String {
-        let url = if self.public.port() == 8080 { String::new() } else { format!(" --url http://{}", self.public) };
+        let url = self.url();
+        let url = if url == DEFAULT_URL { String::new() } else { format!(" --url {url}") };
         if self.config.storage() != Storage::Kafka {
             format!("streamgate tail websocket-topic{url} · streamgate serve --kafka HOST:PORT")
         } else {

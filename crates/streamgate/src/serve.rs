@@ -12,9 +12,10 @@ use crate::banner::Banner;
 use crate::commands::{CommandError, folder};
 use crate::config::{Config, Loaded};
 use crate::descriptors;
-use crate::server::{ChoiceError, Server, Sockets, choose_broker};
+use crate::server::{Certificate, ChoiceError, Server, Sockets, choose_broker};
 
-/// Serves until SIGTERM or SIGINT, then drains; a second signal ends the process at once.
+/// Serves until SIGTERM or SIGINT, then drains; a second signal ends the process at once. With TLS, SIGHUP reads its files
+/// again.
 pub async fn run(args: &ServeArgs) -> Result<(), CommandError> {
     let mut loaded = args.flags.load()?;
     for warning in &loaded.warnings {
@@ -24,6 +25,10 @@ pub async fn run(args: &ServeArgs) -> Result<(), CommandError> {
     let descriptors = fit_connections(&mut loaded.config);
     let config = &loaded.config;
     let mut signals = Signals::new().map_err(CommandError::System)?;
+    let certificate = Certificate::load(&loaded)?;
+    if let Some(certificate) = certificate.clone() {
+        tokio::spawn(certificate.follow(signal(SignalKind::hangup()).map_err(CommandError::System)?));
+    }
     let public = bind("listen", config.listen).await?;
     let management = bind_management(&loaded).await?;
     let kafka = bind_kafka(&loaded).await?;
@@ -32,7 +37,8 @@ pub async fn run(args: &ServeArgs) -> Result<(), CommandError> {
         ChoiceError::Settings(error) => CommandError::Serve(error.to_string()),
     })?;
     let described = broker.broker.describe();
-    let server = Server::start(config, broker, Sockets { public, management, kafka }).map_err(CommandError::System)?;
+    let sockets = Sockets { public, certificate, management, kafka };
+    let server = Server::start(config, broker, sockets).map_err(CommandError::System)?;
     let (public, management, kafka) = (server.public, server.management, server.kafka());
     greet(&Banner { config, broker: &described, public, management, kafka });
     if let Some(descriptors) = descriptors.filter(|_| config.limits.connections < wanted_connections) {

@@ -189,7 +189,7 @@ async fn produce_says_what_is_durable_when_it_fails() {
 #[test]
 fn addresses_and_topics_are_checked_before_anything_is_sent() {
     for (arguments, problem) in [
-        (&["tail", "t", "--url", "https://a"][..], "https is not part of this version: give an http:// address"),
+        (&["tail", "t", "--url", "ftp://a"][..], "write it like http://127.0.0.1:8080"),
         (&["tail", "t", "--url", "localhost:8080"], "write it like http://127.0.0.1:8080"),
         (&["tail", "t", "--url", "a b"], "write it like http://127.0.0.1:8080"),
         (&["tail", ".."], "a topic has 1 to 249 letters, digits, '.', '_' or '-'"),

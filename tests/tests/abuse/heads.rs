@@ -92,7 +92,7 @@ async fn heads_that_are_too_large_or_mean_two_things_are_refused() {
         ("a folded header", get("/", "x: 1\r\n 2\r\n"), &[400]),
         ("a NUL in a header", get("/", "x: \0\r\n"), &[400]),
         ("a target with a space", get("/ x", ""), &[400]),
-        ("HTTP/2 without asking", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_owned(), &[0]),
+        ("HTTP/2, and then nothing", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_owned(), &[0]),
         ("a TLS hello", "\x16\x03\x01\x02\0\x01\0\x01\u{fc}\x03\x03".to_owned(), &[400]),
         ("a chunk of 2^68", post("transfer-encoding: chunked\r\n", "10000000000000000\r\nx"), &[400]),
         ("no number of bytes", post("transfer-encoding: chunked\r\n", "zz\r\nx"), &[400]),

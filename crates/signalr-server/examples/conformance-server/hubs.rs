@@ -79,7 +79,7 @@ fn options(detail: ErrorDetail) -> Options {
 }
 
 fn stateful(options: Options) -> Options {
-    Options { stateful_reconnect: true, ..options }
+    Options { stateful_reconnect: true, max_reattaches_per_second: 1_000, ..options }
 }
 
 fn uncreatable() -> Hub {

@@ -50,7 +50,7 @@ async fn serve(folder: &Path) -> Result<Server, CommandError> {
         ChoiceError::Folder(error) => folder::refused(&error, folder, folder::Busy::AskServer),
         ChoiceError::Settings(error) => CommandError::Serve(error.to_string()),
     })?;
-    let sockets = Sockets { public, management: None, kafka: None };
+    let sockets = Sockets { public, certificate: None, management: None, kafka: None };
     Server::start(&config, broker, sockets).map_err(CommandError::System)
 }
 

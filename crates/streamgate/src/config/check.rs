@@ -19,6 +19,7 @@ pub(super) fn check(loaded: &Loaded) -> Result<(), ConfigError> {
     loopback(loaded, "admin_listen", config.admin_listen)?;
     ports(loaded)?;
     storage(loaded)?;
+    tls(loaded)?;
     brokers(loaded)?;
     log(loaded)?;
     limits(loaded)
@@ -73,6 +74,15 @@ fn storage(loaded: &Loaded) -> Result<(), ConfigError> {
             Err(conflict(loaded, key, kept_elsewhere, problem))
         }
     }
+}
+
+fn tls(loaded: &Loaded) -> Result<(), ConfigError> {
+    let missing = match (&loaded.config.tls.certificate, &loaded.config.tls.key) {
+        (Some(_), None) => "the file of its key is missing; name it with --tls-key",
+        (None, Some(_)) => "the file of its certificate is missing; name it with --tls-certificate",
+        _ => return Ok(()),
+    };
+    Err(conflict(loaded, "tls.certificate", "tls.key", format!("go together: {missing}")))
 }
 
 /// Whether somebody asked for this value. What `config show` has printed into a file asks for no more than the default.
@@ -146,12 +156,13 @@ fn is_host_and_port(broker: &str) -> bool {
 fn limits(loaded: &Loaded) -> Result<(), ConfigError> {
     let limits = &loaded.config.limits;
     if let Some(Value::Table(table)) = to_table(&loaded.config).get("limits")
-        && let Some((name, _)) = table.iter().find(|(_, value)| is_zero(value))
+        && let Some((name, _)) =
+            table.iter().find(|(name, value)| is_zero(value) && !MAY_BE_OFF.contains(&name.as_str()))
     {
         return Err(invalid(
             loaded,
             &format!("limits.{name}"),
-            "must be more than 0: no limit can be switched off".to_owned(),
+            "must be more than 0: this limit cannot be switched off".to_owned(),
         ));
     }
     if limits.frame_size < limits.message_size {
@@ -188,6 +199,9 @@ fn conflict(loaded: &Loaded, first: &str, second: &str, problem: String) -> Conf
 fn placed(loaded: &Loaded, key: &str) -> Placed {
     Placed { key: key.to_owned(), origin: loaded.origin(key) }
 }
+
+/// Limits that 0 switches off.
+pub(super) const MAY_BE_OFF: [&str; 2] = ["connections_per_address", "new_connections_per_address"];
 
 const MIN_SEGMENT: usize = 1 << 20;
 const MAX_SEGMENT: usize = 1 << 30;

@@ -43,6 +43,13 @@ pub(super) fn parse(path: &Path, text: &str, schema: &Schema) -> Result<Vec<Sett
     Ok(reader.settings)
 }
 
+/// A warning if this is the file of a private key and others on this machine may read it.
+pub(super) fn readable_key(path: &Path) -> Option<String> {
+    let readable = others_may_read(path);
+    readable
+        .then(|| format!("{} holds the key of `tls.key` and can be read by other users: chmod 600 it", path.display()))
+}
+
 /// A warning if the file holds secrets and others on this machine may read it.
 pub(super) fn readable_secrets(path: &Path, settings: &[Setting]) -> Option<String> {
     let in_file =

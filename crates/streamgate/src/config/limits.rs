@@ -1,12 +1,14 @@
 //! `[limits]`: every bound of the server that can be set, its default, and what happens past it.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::units;
+use super::{units, values};
 
-/// Bounds that keep one client from taking the server away from the others. None can be switched off: 0 is refused.
+/// Bounds that keep one client from taking the server away from the others. None can be switched off, 0 is refused, but for
+/// those per address.
 ///
 /// Not settable because clients rely on it: JSON and MessagePack nest at most 64 deep. Every hit is counted in
 /// `streamgate_limit_hits_total`. Source of names and defaults: the project's reliability notes, section "Limits".
@@ -16,6 +18,17 @@ pub struct Limits {
     /// Connections of all kinds at once. Default 50 000; the server uses at most 80 % of its file descriptors whatever is
     /// set here. Past it: HTTP 503 with `Retry-After`.
     pub connections: u32,
+    /// Connections of one address at once; of IPv6, all addresses with the same first 64 bits are one. `None`, written
+    /// `"auto"`, is the default: 2 000, but any number from this machine, where one proxy or load test may speak for many.
+    /// A number holds for this machine too; 0 switches it off. Past it: HTTP 429 with `Retry-After`; over TLS, and an eighth
+    /// past it, the connection is closed unread.
+    #[serde(with = "values::auto_number")]
+    pub connections_per_address: Option<u32>,
+    /// New connections of one address per second, in the long run; twice as many may come at once. `None`, written `"auto"`,
+    /// is the default: 200, but any number from this machine. A number and 0 as in `connections_per_address`. Past it: HTTP
+    /// 429 with `Retry-After`; over TLS, and past twice the rate, the connection is closed unread.
+    #[serde(with = "values::auto_number")]
+    pub new_connections_per_address: Option<u32>,
     /// Connections negotiated but not yet opened, in all. Default 10 000. Past it: negotiate answers 503.
     pub negotiated: u32,
     /// Bytes of one hub message from a client. Default 4 MiB (ASP.NET Core: 32 KiB). Past it: the connection ends with
@@ -78,7 +91,10 @@ pub struct Limits {
     /// Time for finishing calls and closing connections after the signal to stop. Default 15 s. Past it: the process exits.
     #[serde(with = "units::duration")]
     pub drain_timeout: Duration,
-    /// Time for a request's complete head. Default 10 s. Past it: the connection is closed.
+    /// Time for the handshake of TLS. Default 10 s. Past it: the connection is closed.
+    #[serde(with = "units::duration")]
+    pub tls_handshake_timeout: Duration,
+    /// Time for a request's complete head; over HTTP/2 for that of the first. Default 10 s. Past it: the connection is closed.
     #[serde(with = "units::duration")]
     pub head_timeout: Duration,
     /// Time in which nothing comes of a request's body. Default 10 s. Past it, or slower than 1 KiB/s over 30 s: HTTP 408.
@@ -93,6 +109,8 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connections: 50_000,
+            connections_per_address: None,
+            new_connections_per_address: None,
             negotiated: 10_000,
             message_size: 4 * MIB,
             frame_size: 4 * MIB + 64 * KIB,
@@ -112,10 +130,30 @@ impl Default for Limits {
             write_backlog_bytes: 64 * MIB,
             delivery_timeout: Duration::from_secs(30),
             drain_timeout: Duration::from_secs(15),
+            tls_handshake_timeout: Duration::from_secs(10),
             head_timeout: Duration::from_secs(10),
             body_timeout: Duration::from_secs(10),
             body_size: 4 * MIB,
         }
+    }
+}
+
+impl Limits {
+    /// The bound of [`connections_per_address`](Self::connections_per_address) for this address, if there is one.
+    pub fn connections_of(&self, address: IpAddr) -> Option<u32> {
+        of(address, self.connections_per_address, 2_000)
+    }
+
+    /// The bound of [`new_connections_per_address`](Self::new_connections_per_address) for this address, if there is one.
+    pub fn new_connections_of(&self, address: IpAddr) -> Option<u32> {
+        of(address, self.new_connections_per_address, 200)
+    }
+}
+
+fn of(address: IpAddr, setting: Option<u32>, default: u32) -> Option<u32> {
+    match setting {
+        None => (!address.is_loopback()).then_some(default),
+        Some(number) => Some(number).filter(|number| *number > 0),
     }
 }
 

@@ -13,6 +13,7 @@ mod show;
 mod sources;
 #[cfg(test)]
 mod tests;
+mod tls;
 mod units;
 mod values;
 
@@ -31,6 +32,7 @@ pub use self::{
     origins::AllowedOrigin,
     show::show,
     sources::{DEFAULT_FILE, FileChoice, Loaded, Origin, Setting, Sources, load},
+    tls::TlsConfig,
     units::{UnitError, format_duration, format_size, parse_duration, parse_size},
 };
 
@@ -73,6 +75,8 @@ pub struct Config {
     /// Sends the texts of unexpected errors to clients, for development. Default off. Source: ASP.NET Core
     /// `EnableDetailedErrors`.
     pub detailed_errors: bool,
+    /// TLS of `listen`.
+    pub tls: TlsConfig,
     /// Kafka as the broker.
     pub kafka: KafkaConfig,
     /// The data folder as the broker.
@@ -94,6 +98,7 @@ impl Default for Config {
             workspace: "local".to_owned(),
             allowed_origins: vec![AllowedOrigin::Loopback],
             detailed_errors: false,
+            tls: TlsConfig::default(),
             kafka: KafkaConfig::default(),
             log: LogConfig::default(),
             limits: Limits::default(),

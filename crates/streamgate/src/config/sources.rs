@@ -133,7 +133,9 @@ pub(super) fn merge(
         problem: error.message().to_owned(),
     })?;
     let path = file.map(|(path, _)| path);
-    let warnings = path.as_deref().and_then(|path| file::readable_secrets(path, &settings)).into_iter().collect();
+    let secrets = path.as_deref().and_then(|path| file::readable_secrets(path, &settings));
+    let key = config.tls.key.as_deref().and_then(file::readable_key);
+    let warnings = secrets.into_iter().chain(key).collect();
     let origins = settings.into_iter().map(|setting| (setting.key, setting.origin)).collect();
     let loaded = Loaded { config, file: path, warnings, origins };
     check::check(&loaded)?;

@@ -53,8 +53,12 @@ fn every_kind_of_value_can_be_given_everywhere() {
         allowed_origins = [\"https://app.example.com\", \"null\"]
         kafka.brokers = [\"a:1\", \"[::1]:2\"]
         kafka.compression = \"zstd\"
+        tls.certificate = \"c.pem\"
+        tls.key = \"k.pem\"
         [limits]
         connections = 7
+        connections_per_address = 0
+        new_connections_per_address = 9
         message_size = 1024
         write_stall = \"500ms\"
     ";
@@ -66,7 +70,12 @@ fn every_kind_of_value_can_be_given_everywhere() {
     );
     assert_eq!(config.kafka.brokers, ["a:1", "[::1]:2"]);
     assert_eq!(config.kafka.compression, Compression::Zstd);
+    assert_eq!(
+        config.tls.certificate.as_deref().zip(config.tls.key.as_deref()),
+        Some(("c.pem".as_ref(), "k.pem".as_ref()))
+    );
     assert_eq!((config.limits.connections, config.limits.message_size), (7, 1024));
+    assert_eq!((config.limits.connections_per_address, config.limits.new_connections_per_address), (Some(0), Some(9)));
     assert_eq!(config.limits.write_stall, Duration::from_millis(500));
 
     let environment = &[
@@ -75,14 +84,26 @@ fn every_kind_of_value_can_be_given_everywhere() {
         ("STREAMGATE_ALLOWED_ORIGINS", "https://app.example.com, null"),
         ("STREAMGATE_KAFKA__BROKERS", "a:1,[::1]:2"),
         ("STREAMGATE_KAFKA__COMPRESSION", "zstd"),
+        ("STREAMGATE_TLS__CERTIFICATE", "c.pem"),
+        ("STREAMGATE_TLS__KEY", "k.pem"),
         ("STREAMGATE_LIMITS__CONNECTIONS", "7"),
+        ("STREAMGATE_LIMITS__CONNECTIONS_PER_ADDRESS", "0"),
+        ("STREAMGATE_LIMITS__NEW_CONNECTIONS_PER_ADDRESS", "9"),
         ("STREAMGATE_LIMITS__MESSAGE_SIZE", "1KiB"),
         ("STREAMGATE_LIMITS__WRITE_STALL", "500ms"),
     ];
     assert_eq!(Setup { environment, ..Setup::default() }.load().unwrap().config, config);
 
-    let flags = &["--kafka", "a:1", "--create-topics", "--listen", "localhost:0"];
+    let flags = &[
+        ["--kafka", "a:1", "--create-topics=true", "--listen", "localhost:0"].as_slice(),
+        &["--tls-certificate", "c.pem", "--tls-key", "k.pem"],
+    ]
+    .concat();
     let config = Setup { flags, ..Setup::default() }.load().unwrap().config;
+    assert_eq!(
+        config.tls.certificate.as_deref().zip(config.tls.key.as_deref()),
+        Some(("c.pem".as_ref(), "k.pem".as_ref()))
+    );
     assert_eq!((config.kafka.brokers, config.create_topics), (vec!["a:1".to_owned()], Some(true)));
     assert_eq!(config.listen, (Ipv4Addr::LOCALHOST, 0).into());
 }
@@ -258,6 +279,15 @@ fn bad_values_are_refused_in_one_sentence_that_names_them() {
             "kafka.properties.x = [\"hunter2\"]",
             "`kafka.properties.x` (streamgate.toml:1) must be a text, a number or true or false",
         ),
+        ("tls.key = \"\"", "`tls.key` (streamgate.toml:1) must be a file, or \"off\", not \"\""),
+        (
+            "limits.connections_per_address = -1",
+            "`limits.connections_per_address` (streamgate.toml:1) must be a whole number from 0 to 4294967295 or \"auto\", not -1",
+        ),
+        (
+            "limits.new_connections_per_address = \"many\"",
+            "`limits.new_connections_per_address` (streamgate.toml:1) must be a whole number from 0 to 4294967295 or \"auto\", not \"many\"",
+        ),
         ("data = \"\"", "`data` (streamgate.toml:1) must be a folder, not \"\""),
         (
             "kafka_listen = \"9092\"",
@@ -356,6 +386,16 @@ fn settings_that_do_not_go_together_are_refused() {
             format!("`admin_listen` (flag --admin-listen) is 192.168.0.1:9, {NO_AUTHENTICATION}"),
         ),
         (
+            &["--tls-certificate", "c.pem"],
+            "",
+            "`tls.certificate` (flag --tls-certificate) and `tls.key` (default) go together: the file of its key is missing; name it with --tls-key".to_owned(),
+        ),
+        (
+            &["--tls-certificate", "off"],
+            "tls.key = \"k.pem\"",
+            "`tls.certificate` (flag --tls-certificate) and `tls.key` (streamgate.toml:1) go together: the file of its certificate is missing; name it with --tls-certificate".to_owned(),
+        ),
+        (
             &["--listen", "127.0.0.1:9090"],
             "",
             "`listen` (flag --listen) and `admin_listen` (default) are both 127.0.0.1:9090: give each a port of its own".to_owned(),
@@ -406,11 +446,16 @@ fn hosts_and_ports_of_brokers() {
 }
 
 #[test]
-fn no_limit_can_be_zero() {
+fn no_limit_can_be_zero_but_those_per_address() {
     let schema = schema::Schema::new();
     let limits = schema.get("limits").unwrap().as_table().unwrap().clone();
     assert!(!limits.is_empty());
     for (name, default) in limits {
+        if check::MAY_BE_OFF.contains(&name.as_str()) {
+            let file = format!("limits.{name} = 0");
+            assert!(Setup { file: &file, ..Setup::default() }.load().is_ok(), "{name}");
+            continue;
+        }
         let zero = match default.as_str() {
             None => "0",
             Some(size) if size.ends_with('B') => "\"0KiB\"",
@@ -420,14 +465,14 @@ fn no_limit_can_be_zero() {
         let sentence = Setup { file: &file, ..Setup::default() }.refusal();
         assert_eq!(
             sentence,
-            format!("`limits.{name}` (streamgate.toml:1) must be more than 0: no limit can be switched off")
+            format!("`limits.{name}` (streamgate.toml:1) must be more than 0: this limit cannot be switched off")
         );
     }
 }
 
 #[test]
 fn what_is_shown_reads_back_as_what_is_in_force() {
-    let file = "create_topics = false\nkafka.brokers = \"a:1,b:2\"\nlog.reserve = 0\nlog.retention_age = \"36h\"\nlimits.body_size = 1000\nlimits.write_stall = \"1500ms\"";
+    let file = "create_topics = false\nkafka.brokers = \"a:1,b:2\"\nlog.reserve = 0\nlog.retention_age = \"36h\"\nlimits.body_size = 1000\nlimits.connections_per_address = 5\ntls.certificate = \"c\"\ntls.key = \"k\"\nlimits.write_stall = \"1500ms\"";
     let config = Setup { file, ..Setup::default() }.load().unwrap();
     for with_origin in [false, true] {
         let again = Setup { file: &show(&config, with_origin), ..Setup::default() }.load().unwrap();

@@ -111,6 +111,67 @@ pub(crate) mod address_or_off {
     }
 }
 
+/// For a file that may be `"off"`.
+pub(crate) mod file_or_off {
+    use super::{Deserialize, Deserializer, PathBuf, de};
+
+    pub(crate) fn serialize<S: serde::Serializer>(value: &Option<PathBuf>, serializer: S) -> Result<S::Ok, S::Error> {
+        match value {
+            Some(path) => serializer.collect_str(&path.display()),
+            None => serializer.serialize_str("off"),
+        }
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<PathBuf>, D::Error> {
+        match String::deserialize(deserializer)?.as_str() {
+            "" => Err(de::Error::custom("must be a file, or \"off\", not \"\"")),
+            "off" => Ok(None),
+            path => Ok(Some(path.into())),
+        }
+    }
+}
+
+/// For a number that may be `"auto"`.
+pub(crate) mod auto_number {
+    use super::{Deserializer, de, fmt};
+
+    pub(crate) fn serialize<S: serde::Serializer>(value: &Option<u32>, serializer: S) -> Result<S::Ok, S::Error> {
+        match value {
+            Some(number) => serializer.serialize_u32(*number),
+            None => serializer.serialize_str("auto"),
+        }
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u32>, D::Error> {
+        deserializer.deserialize_any(NumberOrAuto)
+    }
+
+    struct NumberOrAuto;
+
+    impl de::Visitor<'_> for NumberOrAuto {
+        type Value = Option<u32>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a whole number or \"auto\"")
+        }
+
+        fn visit_i64<E: de::Error>(self, number: i64) -> Result<Option<u32>, E> {
+            u32::try_from(number).map(Some).map_err(|_| wrong(&number))
+        }
+
+        fn visit_str<E: de::Error>(self, text: &str) -> Result<Option<u32>, E> {
+            match text {
+                "auto" => Ok(None),
+                _ => text.parse().map(Some).map_err(|_| wrong(&format_args!("{text:?}"))),
+            }
+        }
+    }
+
+    fn wrong<E: de::Error>(value: &dyn fmt::Display) -> E {
+        E::custom(format!("must be a whole number from 0 to {} or \"auto\", not {value}", u32::MAX))
+    }
+}
+
 /// For a text that may be `"auto"`.
 pub(crate) mod auto_text {
     use super::{Deserialize, Deserializer};

@@ -11,7 +11,7 @@ use axum::routing::get;
 use quix_gateway::Problem;
 use tokio::net::TcpListener;
 
-use super::{State, public};
+use super::{State, host};
 
 /// Serves until the task is dropped.
 pub(super) async fn serve(listener: TcpListener, state: Arc<State>) {
@@ -42,7 +42,7 @@ pub(super) fn is_health(path: &str) -> bool {
 
 /// What holds for the public listener holds here too.
 async fn guard(request: Request, next: Next) -> Response {
-    let mut response = match public::refuse_foreign_host(&request) {
+    let mut response = match host::refuse_foreign_host(&request) {
         Some(refused) => refused,
         None => next.run(request).await,
     };

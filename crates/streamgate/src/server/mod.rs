@@ -1,7 +1,11 @@
 //! `Server`: everything that listens, wired together. `run` of the binary and the tests start it the same way.
 
+mod addresses;
 mod broker;
+mod certificate;
+mod connection;
 mod demo;
+mod host;
 mod kafka_door;
 mod management;
 mod public;
@@ -25,7 +29,9 @@ use tokio::task::JoinHandle;
 
 use embedded_log::listener::Listener;
 
+use addresses::Addresses;
 pub use broker::{BrokerChoice, ChoiceError, choose_broker};
+pub use certificate::Certificate;
 use kafka_door::KafkaDoor;
 use public::Door;
 
@@ -51,6 +57,8 @@ pub struct Server {
 pub struct Sockets {
     /// Of the hubs and the HTTP API.
     pub public: TcpListener,
+    /// What that listener proves itself with; without, there is no TLS.
+    pub certificate: Option<Arc<Certificate>>,
     /// Of health and metrics.
     pub management: Option<TcpListener>,
     /// Of Kafka clients; not used but for an embedded broker.
@@ -70,7 +78,7 @@ struct State {
 impl Server {
     /// Serves `broker` on these sockets.
     pub fn start(config: &Config, broker: BrokerChoice, sockets: Sockets) -> io::Result<Self> {
-        let Sockets { public, management, kafka } = sockets;
+        let Sockets { public, certificate, management, kafka } = sockets;
         let BrokerChoice { broker, metrics: broker_metrics, log } = broker;
         let limit_hits = broker_metrics.limit_hits();
         let hub_metrics = signalr_server::metrics::Metrics::sharing(limit_hits.clone());
@@ -85,14 +93,20 @@ impl Server {
 
         let feeds = Feeds::with(broker.clone(), FeedSettings::default(), broker_metrics);
         let gateway = Gateway::new(broker.clone(), feeds, settings::gateway(config), gateway_metrics);
-        let hub = HubServer::with_metrics("/hub", gateway.hub(), settings::hub(config), hub_metrics);
+        let addresses = Addresses::new(&config.limits);
+        let hub = match addresses.counts_at(public.local_addr()?.ip()) {
+            true => gateway.hub().context(connection::kept_place),
+            false => gateway.hub(),
+        };
+        let hub = HubServer::with_metrics("/hub", hub, settings::hub(config), hub_metrics);
         let started = Instant::now();
         let state = Arc::new(State { hub, broker, registry, started, draining: AtomicBool::new(false) });
 
         let (address, management_address) = (public.local_addr()?, management.as_ref().map(TcpListener::local_addr));
         let api = quix_gateway::router(gateway.clone());
         let routes = demo::router().merge(management::health(state.clone())).fallback_service(api);
-        let door = Door::new(state.clone(), routes, public::Settings::new(config, limit_hits));
+        let settings = public::Settings::new(config, certificate, limit_hits);
+        let door = Door::new(state.clone(), routes, settings, addresses);
         let mut tasks = vec![tokio::spawn(door.clone().serve(public))];
         if let Some(listener) = management {
             tasks.push(tokio::spawn(management::serve(listener, state.clone())));

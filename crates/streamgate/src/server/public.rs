@@ -1,47 +1,38 @@
 //! The public listener: the hub, the HTTP API and the demo on one port, behind the checks that hold for all of them.
 
-use std::convert::Infallible;
-use std::pin::pin;
+use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::Body;
-use axum::response::IntoResponse;
 use hyper::body::Incoming;
-use hyper::header::{self, HeaderMap, HeaderValue};
-use hyper::service::service_fn;
-use hyper::{Method, Request, Response, StatusCode};
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper::header::{self, HeaderValue};
+use hyper::{Request, Response, StatusCode, Version};
 use kafka_bridge::metrics::LimitHits;
-use quix_gateway::Problem;
-use signalr_server::cors::{self, AllowedOrigins};
-use tokio::net::{TcpListener, TcpStream};
+use signalr_server::cors::AllowedOrigins;
+use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tower::ServiceExt;
 
-use super::{State, management, settings, throttle::Throttle};
-use crate::config::Config;
+use super::addresses::{Addresses, Admission};
+use super::connection::Visit;
+use super::host::{foreign_host, refuse, refuse_foreign_host};
+use super::{Certificate, State, management, settings, throttle::Throttle};
+use crate::config::{Config, Limits};
 
 /// What the listener itself is told.
 #[derive(Debug)]
 pub(super) struct Settings {
+    pub(super) certificate: Option<Arc<Certificate>>,
     origins: AllowedOrigins,
-    connections: usize,
-    head_timeout: Duration,
-    write_stall: Duration,
+    pub(super) limits: Limits,
     limit_hits: LimitHits,
 }
 
 impl Settings {
-    pub(super) fn new(config: &Config, limit_hits: LimitHits) -> Self {
-        Self {
-            origins: settings::origins(config),
-            connections: config.limits.connections as usize,
-            head_timeout: config.limits.head_timeout,
-            write_stall: config.limits.write_stall,
-            limit_hits,
-        }
+    pub(super) fn new(config: &Config, certificate: Option<Arc<Certificate>>, limit_hits: LimitHits) -> Self {
+        Self { certificate, origins: settings::origins(config), limits: config.limits.clone(), limit_hits }
     }
 }
 
@@ -50,17 +41,20 @@ impl Settings {
 pub(super) struct Door {
     state: Arc<State>,
     routes: Router,
-    settings: Settings,
+    pub(super) settings: Settings,
+    addresses: Addresses,
     /// Whether no further requests are taken. Each connection that is not (yet) a websocket holds a receiver.
     closing: watch::Sender<bool>,
     foreign_origins: Throttle,
     foreign_hosts: Throttle,
+    full_addresses: Throttle,
 }
 
 impl Door {
-    pub(super) fn new(state: Arc<State>, routes: Router, settings: Settings) -> Arc<Self> {
-        let (foreign_origins, foreign_hosts) = Default::default();
-        Arc::new(Self { state, routes, settings, closing: watch::Sender::new(false), foreign_origins, foreign_hosts })
+    pub(super) fn new(state: Arc<State>, routes: Router, settings: Settings, addresses: Addresses) -> Arc<Self> {
+        let (foreign_origins, foreign_hosts, full_addresses) = Default::default();
+        let closing = watch::Sender::new(false);
+        Arc::new(Self { state, routes, settings, addresses, closing, foreign_origins, foreign_hosts, full_addresses })
     }
 
     /// Accepts until the task is dropped or the door closes.
@@ -72,11 +66,12 @@ impl Door {
                 _ = closing.wait_for(|closing| *closing) => return,
             };
             match accepted {
-                Ok((stream, _)) if self.has_room() => {
-                    tokio::spawn(self.clone().serve_connection(stream, self.closing.subscribe()));
+                Ok((stream, client)) => {
+                    // Whoever is not let in is closed unread.
+                    if let Some(visit) = self.let_in(client.ip()) {
+                        tokio::spawn(self.clone().receive(stream, visit, self.closing.subscribe()));
+                    }
                 }
-                // Closed unread.
-                Ok(_) => drop(self.settings.limit_hits.get_or_create(&[("limit", "connections")]).inc()),
                 // Out of descriptors, or the client gave up: neither is a reason to stop.
                 Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
             }
@@ -89,43 +84,56 @@ impl Door {
         self.closing.closed().await;
     }
 
+    fn let_in(&self, client: IpAddr) -> Option<Visit> {
+        if !self.has_room() {
+            self.hit("connections");
+            return None;
+        }
+        let (limit, place) = match self.addresses.admit(client, Instant::now()) {
+            Admission::Served(place) => return Some(Visit { place, refused: false }),
+            Admission::Refused(limit, place) => (limit, Some(place)),
+            Admission::Unread(limit) => (limit, None),
+        };
+        self.hit(limit);
+        if let Some(unsaid) = self.full_addresses.may_speak() {
+            tracing::warn!(%client, unsaid, "connections of an address were refused; the setting limits.{limit} decides");
+        }
+        // An answer over TLS would cost more than it is worth.
+        place.filter(|_| self.settings.certificate.is_none()).map(|place| Visit { place: Some(place), refused: true })
+    }
+
     /// Websockets are counted by the hub, which refuses politely; there is a little more room for being told so.
     fn has_room(&self) -> bool {
-        let most = self.settings.connections + (self.settings.connections / 8).max(4);
-        self.closing.receiver_count() + self.state.hub.connections() < most
+        let most = self.settings.limits.connections as usize;
+        self.closing.receiver_count() + self.state.hub.connections() < most + (most / 8).max(4)
     }
 
-    async fn serve_connection(self: Arc<Self>, stream: TcpStream, mut closing: watch::Receiver<bool>) {
-        let _ = stream.set_nodelay(true);
-        // Websockets notice a stall by themselves and say so; this ends whatever else nobody reads, and dead peers.
-        let _ = socket2::SockRef::from(&stream).set_tcp_user_timeout(Some(self.settings.write_stall * 2));
-        let mut http = hyper::server::conn::http1::Builder::new();
-        http.timer(TokioTimer::new()).header_read_timeout(self.settings.head_timeout).max_buf_size(MAX_HEAD_BYTES);
-        let service = service_fn(move |request| {
-            let door = self.clone();
-            async move { Ok::<_, Infallible>(door.answer(request).await) }
-        });
-        let mut connection = pin!(http.serve_connection(TokioIo::new(stream), service).with_upgrades());
-        // An error here is the client's way of speaking HTTP, and has been answered as far as it can be.
-        tokio::select! {
-            _ = connection.as_mut() => return,
-            _ = closing.wait_for(|closing| *closing) => {}
-        }
-        connection.as_mut().graceful_shutdown();
-        let _ = connection.await;
+    pub(super) fn hit(&self, limit: &'static str) {
+        self.settings.limit_hits.get_or_create(&[("limit", limit)]).inc();
     }
 
-    async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
+    pub(super) async fn answer(&self, mut request: Request<Incoming>, visit: Visit) -> Response<Body> {
         self.note_foreign_origin(&request);
         let is_draining = self.state.is_draining();
-        let mut response = match self.refuse_foreign_host(&request) {
-            Some(refused) => refused,
-            None if self.state.hub.matches(request.uri().path()) => self.state.hub.answer(request).await.map(Body::new),
-            None => self.answer_other(request, is_draining).await,
+        // HTTP/2 has no such header: its connections are told by a frame.
+        let closes = request.version() < Version::HTTP_2 && (is_draining || visit.refused);
+        let mut response = if visit.refused {
+            let detail = "There are too many connections of this address; try again later.";
+            refuse(request.method(), StatusCode::TOO_MANY_REQUESTS, detail)
+        } else if let Some(refused) = self.refuse_foreign_host(&request) {
+            refused
+        } else if self.state.hub.matches(request.uri().path()) {
+            visit.stay(&mut request);
+            self.state.hub.answer(request).await.map(Body::new)
+        } else {
+            self.answer_other(request, is_draining).await
         };
         let headers = response.headers_mut();
         headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-        if is_draining {
+        if visit.refused {
+            headers.insert(header::RETRY_AFTER, RETRY_AFTER);
+        }
+        if closes {
             headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         response
@@ -156,7 +164,7 @@ impl Door {
             return;
         }
         if let Some(unsaid) = self.foreign_origins.may_speak() {
-            let origin = shown(request.headers().get(header::ORIGIN));
+            let origin = shown(request.headers().get(header::ORIGIN).map(HeaderValue::as_bytes));
             tracing::warn!(origin, unsaid, "a page of another origin was refused; the setting allowed_origins decides");
         }
     }
@@ -164,7 +172,7 @@ impl Door {
     fn refuse_foreign_host<B>(&self, request: &Request<B>) -> Option<Response<Body>> {
         let refused = refuse_foreign_host(request)?;
         if let Some(unsaid) = self.foreign_hosts.may_speak() {
-            let host = shown(request.headers().get(header::HOST));
+            let host = shown(foreign_host(request));
             tracing::warn!(
                 host,
                 unsaid,
@@ -175,58 +183,17 @@ impl Door {
     }
 }
 
-/// Without authentication a page of any site could reach this machine by a name of its own that leads here (DNS
-/// rebinding); such a request carries that name as its host.
-pub(super) fn refuse_foreign_host<B>(request: &Request<B>) -> Option<Response<Body>> {
-    let is_loopback = host(request.headers()).is_none_or(cors::is_loopback);
-    (!is_loopback).then(|| {
-        let detail = "Without authentication this server answers to the names of this machine only, such as localhost.";
-        refuse(request.method(), StatusCode::MISDIRECTED_REQUEST, detail)
-    })
-}
-
-/// The host without its port.
-fn host(headers: &HeaderMap) -> Option<&str> {
-    let host = headers.get(header::HOST)?.to_str().unwrap_or("?");
-    Some(match host.rsplit_once(':') {
-        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
-        _ => host,
-    })
-}
-
-/// Whatever the request would have written, it did not.
-fn refuse(method: &Method, status: StatusCode, detail: &'static str) -> Response<Body> {
-    let kind = (method == Method::POST).then_some("NotWritten");
-    Problem { kind, ..Problem::new(status, detail) }.into_response()
-}
-
 /// A client's text for the log, which escapes it.
-fn shown(value: Option<&HeaderValue>) -> String {
-    let text = String::from_utf8_lossy(value.map(HeaderValue::as_bytes).unwrap_or_default());
+fn shown(text: Option<&[u8]>) -> String {
+    let text = String::from_utf8_lossy(text.unwrap_or_default());
     text.chars().take(MAX_SHOWN).collect::<String>().escape_debug().to_string()
 }
-
-/// Largest request head, in bytes.
-const MAX_HEAD_BYTES: usize = 32 * 1024;
 
 /// Pause after a failed accept.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
+/// Seconds until an address that has too many connections may try again.
+const RETRY_AFTER: HeaderValue = HeaderValue::from_static("5");
+
 /// Characters of a client's text that a log line repeats.
 const MAX_SHOWN: usize = 100;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_names_of_this_machine_are_answered() {
-        let ask = |host: &str| refuse_foreign_host(&Request::get("/").header("host", host).body(()).unwrap());
-        for name in ["localhost", "localhost:8080", "writer-ws.localhost:80", "127.0.0.1:1", "[::1]:8080", "[::1]"] {
-            assert!(ask(name).is_none(), "{name}");
-        }
-        for name in ["evil.example", "evil.example:8080", "127.0.0.1.evil.example", "10.0.0.1", "localhost:x"] {
-            assert_eq!(ask(name).unwrap().status(), StatusCode::MISDIRECTED_REQUEST, "{name}");
-        }
-    }
-}

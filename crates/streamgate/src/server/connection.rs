@@ -1,0 +1,147 @@
+//! One connection of the public port: TLS where it is on, its version of HTTP, and its end.
+
+use std::convert::Infallible;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+
+use hyper::Request;
+use hyper::header;
+use hyper::http::request::Parts;
+use hyper::server::conn::http1::UpgradeableConnection;
+use hyper::server::conn::http2;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use signalr_server::http;
+use signalr_server::tls::Tls;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::sync::{Notify, watch};
+use tokio::time::timeout;
+
+use super::addresses::Place;
+use super::public::Door;
+
+/// How a connection was let in.
+#[derive(Debug, Clone)]
+pub(super) struct Visit {
+    /// Its place among those of its address, where these are counted.
+    pub(super) place: Option<Place>,
+    /// Whether it is only to be told that it is one too many.
+    pub(super) refused: bool,
+}
+
+impl Visit {
+    /// Keeps the place for a websocket that leaves its HTTP connection behind; see [`kept_place`].
+    pub(super) fn stay<B>(&self, request: &mut Request<B>) {
+        if let Some(place) = &self.place
+            && request.headers().contains_key(header::UPGRADE)
+        {
+            request.extensions_mut().insert(place.clone());
+        }
+    }
+}
+
+/// What the hub is to keep with a connection as long as it lives.
+pub(super) fn kept_place(request: &Parts) -> Option<Place> {
+    request.extensions.get().cloned()
+}
+
+impl Door {
+    /// Serves a connection to its end: that of the client, or a polite one when the door closes.
+    pub(super) async fn receive(self: Arc<Self>, stream: TcpStream, visit: Visit, mut closing: watch::Receiver<bool>) {
+        let limits = &self.settings.limits;
+        let _ = stream.set_nodelay(true);
+        // Websockets notice a stall by themselves and say so; this ends whatever else nobody reads, and dead peers.
+        let _ = socket2::SockRef::from(&stream).set_tcp_user_timeout(Some(limits.write_stall * 2));
+        if let Some(certificate) = &self.settings.certificate {
+            let tls = certificate.tls();
+            // Boxed, here and below, so that plain HTTP/1.1 needs no room for it.
+            return Box::pin(self.receive_tls(tls, stream, visit, closing)).await;
+        }
+        let begun = tokio::select! {
+            begun = timeout(limits.head_timeout, http::is_http2(&stream)) => begun,
+            _ = closing.wait_for(|closing| *closing) => return,
+        };
+        if let Ok(Ok(is_http2)) = begun {
+            self.serve_http(stream, is_http2, visit, closing).await;
+        }
+    }
+
+    async fn receive_tls(
+        self: Arc<Self>,
+        tls: Tls,
+        stream: TcpStream,
+        visit: Visit,
+        mut closing: watch::Receiver<bool>,
+    ) {
+        let accepted = tokio::select! {
+            accepted = timeout(self.settings.limits.tls_handshake_timeout, tls.accept(stream)) => accepted,
+            _ = closing.wait_for(|closing| *closing) => return,
+        };
+        match accepted {
+            Ok(Ok((io, is_http2))) => self.serve_http(io, is_http2, visit, closing).await,
+            // The client's way of speaking TLS; it has been told.
+            Ok(Err(_)) => {}
+            Err(_) => self.hit("tls_handshake_timeout"),
+        }
+    }
+
+    async fn serve_http<I>(self: Arc<Self>, io: I, is_http2: bool, visit: Visit, mut closing: watch::Receiver<bool>)
+    where
+        I: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        let head_timeout = self.settings.limits.head_timeout;
+        let (io, asked, is_refused) = (TokioIo::new(io), Arc::new(Notify::new()), visit.refused);
+        let asks = asked.clone();
+        let service = service_fn(move |request| {
+            asks.notify_one();
+            let (door, visit) = (self.clone(), visit.clone());
+            async move { Ok::<_, Infallible>(door.answer(request, visit).await) }
+        });
+        let mut closes = pin!(closing.wait_for(|closing| *closing));
+        if !is_http2 {
+            let mut http = http::http1();
+            let connection = http.header_read_timeout(head_timeout).serve_connection(io, service).with_upgrades();
+            let end = async {
+                let _ = closes.await;
+                End::Politely
+            };
+            return drive(connection, UpgradeableConnection::graceful_shutdown, end).await;
+        }
+        let end = async {
+            let asked = tokio::select! {
+                asked = timeout(head_timeout, asked.notified()) => asked.is_ok(),
+                _ = closes.as_mut() => false,
+            };
+            match (asked, is_refused) {
+                // HTTP/1.1 has a timeout of its own for that.
+                (false, _) => return End::AtOnce,
+                (true, true) => {}
+                (true, false) => drop(closes.await),
+            }
+            End::Politely
+        };
+        let connection = http::http2().serve_connection(io, service);
+        Box::pin(drive(connection, http2::Connection::graceful_shutdown, end)).await;
+    }
+}
+
+/// How a connection ends that does not end by itself.
+enum End {
+    /// With the answers under way.
+    Politely,
+    AtOnce,
+}
+
+async fn drive<C: Future>(connection: C, shut_down: impl FnOnce(Pin<&mut C>), end: impl Future<Output = End>) {
+    let mut connection = pin!(connection);
+    let end = tokio::select! {
+        // An error is the client's way of speaking HTTP, and has been answered as far as it can be.
+        _ = connection.as_mut() => return,
+        end = end => end,
+    };
+    if let End::Politely = end {
+        shut_down(connection.as_mut());
+        let _ = connection.await;
+    }
+}
