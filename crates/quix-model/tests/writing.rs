@@ -82,6 +82,18 @@ fn what_is_written_is_read_as_the_same_model() {
 }
 
 #[test]
+fn groups_of_one_name_in_two_places_are_two() {
+    let list =
+        parameters(r#"[{"id":"a","location":"/x/y"},{"id":"b","location":"/y/x"},{"id":"c","location":"/x"}]"#).0;
+    let record = one(Outgoing::ParameterDefinitions(&list));
+    let package = package(&record.value);
+    let Data::ParameterDefinitions(tree) = package.data().unwrap().data else { panic!() };
+    let read: Vec<_> = tree.located().into_iter().map(|at| (at.location, at.definition.id.clone().unwrap())).collect();
+    let expected = [("/x", "c"), ("/x/y", "a"), ("/y/x", "b")];
+    assert_eq!(read, expected.map(|(location, id)| (location.to_owned(), id.to_owned())));
+}
+
+#[test]
 fn properties_and_definitions_are_refused_in_words() {
     let properties = |json: &str| serde_json::from_str::<StreamProperties>(json).unwrap_err().to_string();
     let parameters =
