@@ -33,6 +33,7 @@ fuzz:
 	cd fuzz && RUSTC_BOOTSTRAP=1 cargo fuzz run hub_session -- -max_total_time=60 -timeout=10 -malloc_limit_mb=8
 	cd fuzz && RUSTC_BOOTSTRAP=1 cargo fuzz run jwt -- -max_total_time=60 -malloc_limit_mb=8
 	cd fuzz && RUSTC_BOOTSTRAP=1 cargo fuzz run http_request -- -max_total_time=60 -timeout=10 -malloc_limit_mb=8
+	cd fuzz && RUSTC_BOOTSTRAP=1 cargo fuzz run quix_package -- -max_total_time=60 -malloc_limit_mb=16
 
 # Server CPU per delivery and memory per connection, against a bare server in the same run.
 bench: build

@@ -1,54 +1,64 @@
-//! Quix data types and their bytes on Kafka: key, headers and value of a record ⇄ events and packages.
+//! Quix data types and their bytes on Kafka: key, headers and value of a record ⇄ models and packages.
 //!
 //! Pure: no IO, no clock, no randomness. Two directions:
 //!
-//! - **Writing**: [`Events`] come from a client's JSON, [`write_events`] makes the value of one Kafka record of them.
-//! - **Reading**: [`Package::read`] makes a [`Package`] of any record, whoever wrote it; [`PackageReceived`] is the form
-//!   in which subscribers get it.
+//! - **Writing**: [`Events`], [`ParameterData`], [`StreamProperties`] and [`LocatedDefinitions`] come from a client's
+//!   argument; [`WriteSettings::records`] makes the records of one call of them, in the form that the topic is set to.
+//! - **Reading**: [`Package::read`] makes a [`Package`] of any record, whoever wrote it, or a [`Segment`] for a [`Merger`].
+//!   The body is decoded when somebody asks: as JSON by [`Package::content`], as a model by [`Package::data`].
+//!   [`PackageReceived`], [`ParameterDataReceived`] and [`EventDataReceived`] are what subscribers get.
 //!
 //! ```
-//! use quix_model::{Events, Package, PackageReceived, Reading, write_events};
+//! use quix_model::{Outgoing, Package, PackageReceived, ParameterData, Reading, WriteSettings};
 //!
-//! // A client's argument of `SendEventData`, one event or many, members in any case …
-//! let events: Events = serde_json::from_str(r#"[{"timestamp":1697025689418406001,"id":"EventA","value":"val-a"}]"#)?;
-//! // … becomes the value of one record; its key is the stream id.
-//! let value = write_events(&events);
+//! // A client's argument of `SendParameterData`, members in any case …
+//! let data: ParameterData = serde_json::from_str(r#"{"timestamps":[1697025689418406001],"numericValues":{"speed":[7]}}"#)?;
+//! // … becomes a record; its key is the stream id.
+//! let records = WriteSettings::default().records(Outgoing::ParameterData(&data), "stream-1", 0)?;
 //!
-//! // Any record becomes a package, but for keep-alives and tombstones.
-//! let Reading::Package(package) = Package::read(Some(b"stream-1"), [], Some(&value)) else { panic!() };
-//! assert_eq!(package.type_name, "QuixStreams.Telemetry.Models.EventDataRaw[]");
-//! assert_eq!(package.value, r#"[{"Timestamp":1697025689418406001,"Tags":{},"Id":"EventA","Value":"val-a"}]"#);
-//! assert_eq!(package.problem, None);
+//! // Any record becomes a package, but for segments, keep-alives and tombstones.
+//! let Reading::Package(package) = Package::read(Some(b"stream-1"), [], Some(&records[0].value)) else { panic!() };
+//! let content = package.content();
+//! assert_eq!(content.type_name, "QuixStreams.Telemetry.Models.TimeseriesDataRaw");
+//! assert_eq!(content.problem, None);
 //!
 //! let argument = serde_json::to_string(&PackageReceived {
 //!     topic_id: "ws-f1-data",
 //!     topic_name: "f1-data",
-//!     stream_id: &package.stream_id,
-//!     type_name: &package.type_name,
-//!     value: &package.value,
+//!     stream_id: package.stream_id(),
+//!     type_name: &content.type_name,
+//!     value: &content.value,
 //!     date_time: "2023-10-11T10:32:54Z",
 //! })?;
-//! assert!(argument.starts_with(r#"{"topicId":"ws-f1-data","topicName":"f1-data","streamId":"stream-1","type":"#));
-//! # Ok::<(), serde_json::Error>(())
+//! assert!(argument.contains(r#""value":"{\"Epoch\":0,\"Timestamps\":[1697025689418406001],\"NumericValues\":{\"speed\":[7.0]}"#));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
 mod codec;
+mod data;
 mod envelope;
-mod event_data;
-mod integer;
+mod headers;
+mod hub;
 mod json;
 mod model;
 mod package;
-mod package_received;
 mod plain;
 mod problem;
-mod tags;
-mod text;
+mod spell;
+mod split;
 mod write;
 
-pub use event_data::{EventData, Events};
-pub use package::{Package, ReadLimits, Reading, Skip};
-pub use package_received::PackageReceived;
+pub use codec::Codec;
+pub use data::{Data, Decoded};
+pub use hub::{EventDataReceived, PackageReceived, ParameterDataReceived};
+pub use model::{
+    Blob, Column, Definitions, DefinitionsError, Event, EventData, EventDefinition, EventLevel, EventTags, Events,
+    Group, Located, LocatedDefinitions, Model, ParameterData, ParameterDefinition, StreamEnd, StreamProperties, Tags,
+    Timeseries,
+};
+pub use package::{Content, Package, ReadLimits, Reading, Skip};
 pub use problem::ReadProblem;
-pub use tags::Tags;
-pub use write::{write_events, write_events_into};
+pub use split::{Added, DropReason, Dropped, MergeLimits, Merged, Merger, Segment};
+pub use write::{
+    NewRecord, Outgoing, Splitting, WriteError, WriteForm, WriteSettings, write_events, write_events_into,
+};

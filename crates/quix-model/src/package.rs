@@ -1,31 +1,55 @@
 //! `Package`: any Kafka record as Quix readers see it. Here the order in which the forms are tried.
 
 use std::borrow::Cow;
+use std::sync::OnceLock;
 
-use crate::envelope::{Refusal, binary, header, legacy};
+use crate::data::Decoded;
+use crate::envelope::{Envelope, Refusal, Subject, binary, header, legacy};
+use crate::headers::QuixHeaders;
+use crate::model::Model;
 use crate::plain;
 use crate::problem::ReadProblem;
+use crate::split::Segment;
 
-/// A record read: whose stream, what type, and the JSON text that subscribers get.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A record whose form is known and whose body is decoded when asked for: as JSON by [`content`](Self::content), as a
+/// typed model by [`data`](Self::data).
+#[derive(Debug, Clone)]
 pub struct Package<'a> {
-    /// The record's key; empty without one, U+FFFD for what is not UTF-8 in it.
-    pub stream_id: Cow<'a, str>,
+    stream_id: Cow<'a, str>,
+    form: Form<'a>,
+    limits: ReadLimits,
+    value: &'a [u8],
+    headers: QuixHeaders<'a>,
+    /// Read again without trust in the ends of an envelope, should its body prove to be none.
+    reread: OnceLock<Box<Package<'a>>>,
+}
+
+#[derive(Debug, Clone)]
+enum Form<'a> {
+    Quix(Envelope<'a>),
+    Plain(Option<ReadProblem>),
+}
+
+/// What subscribers of packages get of one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Content<'a> {
     /// `QuixStreams.Telemetry.Models.EventDataRaw[]` and the like; `System.String` or `System.Byte[]` for records in no
     /// Quix form; the key of a model that we do not know.
     pub type_name: Cow<'a, str>,
-    /// Always exactly one JSON value. Events are an array of `{"Timestamp":…,"Tags":{…},"Id":…,"Value":…}`, all four
-    /// members present, even a single one. Other models stand as written.
+    /// Always exactly one JSON value: of a model with all members in PascalCase, nulls and defaults too, enums as numbers.
+    /// Events are always an array, even a single one. What is spelt so in the record already is not copied.
     pub value: Cow<'a, str>,
     /// What was wrong with the record, to be counted.
     pub problem: Option<ReadProblem>,
 }
 
 /// What a record is to a reader.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub enum Reading<'a> {
     /// To be delivered.
     Package(Package<'a>),
+    /// A piece of a record that was too large: for [`Merger::add`](crate::Merger::add).
+    Segment(Segment<'a>),
     /// Not to be delivered to anybody.
     Skip(Skip),
 }
@@ -52,7 +76,8 @@ impl Skip {
 /// Bounds on what one record may cost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ReadLimits {
-    /// Size to which a gzipped body may inflate; a larger one stays raw. Default 16 MiB.
+    /// Bytes that a body may come to beyond those in the record: by gzip, by the compact codec's runs and indices, by
+    /// columns filled with nulls. A larger one stays raw. Default 16 MiB.
     pub max_inflated_bytes: usize,
 }
 
@@ -63,34 +88,93 @@ impl Default for ReadLimits {
 }
 
 impl<'a> Package<'a> {
-    /// Reads a record within the default limits. Nothing fails: a damaged record is a package with its raw value and a
-    /// [`problem`](Self::problem).
+    /// Reads a record within the default limits, its body not yet. Nothing fails: a damaged record is a package too.
     ///
-    /// `headers` are only looked at if the value is not a whole JSON envelope.
+    /// `headers` are only looked at if the value is not a whole JSON envelope. The time of a record has no part in what it
+    /// is, so it stays with the caller.
     pub fn read<H>(key: Option<&'a [u8]>, headers: H, value: Option<&'a [u8]>) -> Reading<'a>
     where
         H: IntoIterator<Item = (&'a str, Option<&'a [u8]>)>,
     {
-        Self::read_within(ReadLimits::default(), key, headers, value)
+        let headers = QuixHeaders::among(headers);
+        match skip(key, value) {
+            Err(skip) => Reading::Skip(skip),
+            Ok(value) => match Segment::of(&headers, value) {
+                Some(segment) => Reading::Segment(segment),
+                None => Reading::Package(Self::new(ReadLimits::default(), key, headers, value)),
+            },
+        }
     }
 
-    /// As [`read`](Self::read), within given limits.
-    pub fn read_within<H>(limits: ReadLimits, key: Option<&'a [u8]>, headers: H, value: Option<&'a [u8]>) -> Reading<'a>
+    /// Reads a record that is no segment, whatever it looks like: one that was merged, or for readers that do not merge.
+    pub fn read_whole<H>(
+        limits: ReadLimits,
+        key: Option<&'a [u8]>,
+        headers: H,
+        value: Option<&'a [u8]>,
+    ) -> Result<Self, Skip>
     where
         H: IntoIterator<Item = (&'a str, Option<&'a [u8]>)>,
     {
-        if key == Some(KEEP_ALIVE_KEY) {
-            return Reading::Skip(Skip::KeepAlive);
-        }
-        let Some(value) = value else {
-            return Reading::Skip(Skip::Tombstone);
+        Ok(Self::new(limits, key, QuixHeaders::among(headers), skip(key, value)?))
+    }
+
+    fn new(limits: ReadLimits, key: Option<&'a [u8]>, headers: QuixHeaders<'a>, value: &'a [u8]) -> Self {
+        let form = match legacy::scan(value) {
+            Some(envelope) => Form::Quix(envelope),
+            None => form(&headers, value),
         };
-        let content = quix_content(limits, headers, value).unwrap_or_else(|problem| plain::content(value, problem));
-        Reading::Package(Package {
-            stream_id: key.map(String::from_utf8_lossy).unwrap_or_default(),
-            type_name: content.type_name,
-            value: content.value,
-            problem: content.problem,
+        let stream_id = key.map(String::from_utf8_lossy).unwrap_or_default();
+        Self { stream_id, form, limits, value, headers, reread: OnceLock::new() }
+    }
+
+    /// The same with other limits.
+    pub fn within(mut self, limits: ReadLimits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// The record's key; empty without one, U+FFFD for what is not UTF-8 in it.
+    pub fn stream_id(&self) -> &str {
+        &self.stream_id
+    }
+
+    /// What the record's envelope says that it holds, without a look at the body: so whether [`data`](Self::data) is worth
+    /// asking for. `None` for records in no Quix form and models that we do not know.
+    pub fn model(&self) -> Option<Model> {
+        match &self.form {
+            Form::Quix(Envelope { subject: Subject::Known(_, model), .. }) => Some(*model),
+            _ => None,
+        }
+    }
+
+    /// Type and JSON of the package. A body that cannot be decoded leaves the raw record, with a problem.
+    pub fn content(&self) -> Content<'_> {
+        let envelope = match &self.form {
+            Form::Quix(envelope) => envelope,
+            Form::Plain(problem) => return plain::content(self.value, *problem),
+        };
+        match envelope.content(self.limits.max_inflated_bytes) {
+            Ok(content) => content,
+            Err(_) if envelope.scanned => self.reread().content(),
+            Err(problem) => plain::content(self.value, Some(problem)),
+        }
+    }
+
+    /// The model, decoded. `None` where the package is the raw record, or a model that we do not know;
+    /// [`content`](Self::content) has it then, and the problem.
+    pub fn data(&self) -> Option<Decoded<'_>> {
+        let Form::Quix(envelope) = &self.form else { return None };
+        match envelope.decoded(self.limits.max_inflated_bytes) {
+            Ok(decoded) => Some(decoded),
+            Err(_) if envelope.scanned => self.reread().data(),
+            Err(_) => None,
+        }
+    }
+
+    fn reread(&self) -> &Package<'a> {
+        self.reread.get_or_init(|| {
+            Box::new(Self { form: form(&self.headers, self.value), reread: OnceLock::new(), ..self.clone() })
         })
     }
 }
@@ -98,54 +182,25 @@ impl<'a> Package<'a> {
 /// Key of the records that .NET clients pass over before looking at anything else.
 const KEEP_ALIVE_KEY: &[u8] = b"___KA___";
 
-/// What a record's value and headers say, without its key.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Content<'a> {
-    pub(crate) type_name: Cow<'a, str>,
-    pub(crate) value: Cow<'a, str>,
-    pub(crate) problem: Option<ReadProblem>,
-}
-
-impl Content<'_> {
-    pub(crate) fn into_owned(self) -> Content<'static> {
-        Content {
-            type_name: Cow::Owned(self.type_name.into_owned()),
-            value: Cow::Owned(self.value.into_owned()),
-            problem: self.problem,
-        }
+fn skip<'a>(key: Option<&[u8]>, value: Option<&'a [u8]>) -> Result<&'a [u8], Skip> {
+    if key == Some(KEEP_ALIVE_KEY) {
+        return Err(Skip::KeepAlive);
     }
+    value.ok_or(Skip::Tombstone)
 }
 
 /// Tries the Quix forms, a whole JSON envelope before headers: programs that read one form and write the other copy the
-/// headers onto an envelope. An error means plain, with what is to be counted.
-fn quix_content<'a, H>(limits: ReadLimits, headers: H, value: &'a [u8]) -> Result<Content<'a>, Option<ReadProblem>>
-where
-    H: IntoIterator<Item = (&'a str, Option<&'a [u8]>)>,
-{
+/// headers onto an envelope. What is none of them is plain, with what is to be counted.
+fn form<'a>(headers: &QuixHeaders<'a>, value: &'a [u8]) -> Form<'a> {
     let mut damage = None;
-    if let Some(decided) = decided(legacy::read(value), &mut damage) {
-        return decided;
-    }
-    if let Some(decided) = decided(header::read(limits, headers, value), &mut damage) {
-        return decided;
-    }
-    if let Some(decided) = decided(binary::read(value), &mut damage) {
-        return decided;
-    }
-    Err(damage)
-}
-
-/// `None` if another form may still fit.
-fn decided<'a>(
-    outcome: Result<Content<'a>, Refusal>,
-    damage: &mut Option<ReadProblem>,
-) -> Option<Result<Content<'a>, Option<ReadProblem>>> {
-    match outcome {
-        Ok(content) => Some(Ok(content)),
-        Err(Refusal::Undecodable(problem)) => Some(Err(Some(problem))),
-        Err(Refusal::OtherForm(seen)) => {
-            *damage = damage.or(seen);
-            None
+    let tries: [&dyn Fn() -> Result<Envelope<'a>, Refusal>; 3] =
+        [&|| legacy::parse(value), &|| header::read(headers, value), &|| binary::read(value)];
+    for read in tries {
+        match read() {
+            Ok(envelope) => return Form::Quix(envelope),
+            Err(Refusal::Undecodable(problem)) => return Form::Plain(Some(problem)),
+            Err(Refusal::OtherForm(seen)) => damage = damage.or(seen),
         }
     }
+    Form::Plain(damage)
 }

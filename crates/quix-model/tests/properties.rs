@@ -5,7 +5,7 @@
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
-use quix_model::{EventData, Events, Package, Reading, write_events};
+use quix_model::{EventData, Events, Package, ReadLimits, write_events};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
@@ -16,6 +16,7 @@ proptest! {
     fn what_is_written_is_read_as_the_same_events(events in vec(event(), 0..4)) {
         let bytes = write_events(&events);
         let package = package(b"s", &[], &bytes);
+        let package = package.content();
         prop_assert_eq!(package.problem, None);
         let read: Events = serde_json::from_str(&package.value).unwrap();
         prop_assert_eq!(read.0, events);
@@ -32,8 +33,8 @@ proptest! {
         let respelt = String::from_utf8(respelt).unwrap().replace("\"Timestamp\": ", "\"timestamp\": ");
         // An id or value that holds the quoted name would be changed too; such texts are escaped, so they do not match.
         let package_of_respelt = package(b"s", &[], respelt.as_bytes());
-        let read: Vec<Value> = serde_json::from_str(&package_of_respelt.value).unwrap();
-        let expected: Vec<Value> = serde_json::from_str(&package(b"s", &[], &bytes).value).unwrap();
+        let read: Vec<Value> = serde_json::from_str(&package_of_respelt.content().value).unwrap();
+        let expected: Vec<Value> = serde_json::from_str(&package(b"s", &[], &bytes).content().value).unwrap();
         prop_assert_eq!(read, expected);
     }
 
@@ -102,6 +103,7 @@ fn holds_json(
     value: &[u8],
 ) -> Result<(), TestCaseError> {
     let package = package(key, headers, value);
+    let package = package.content();
     prop_assert!(serde_json::from_str::<&RawValue>(&package.value).is_ok(), "{}", package.value);
     if &*package.type_name == "QuixStreams.Telemetry.Models.EventDataRaw[]" {
         let events: Vec<Value> = serde_json::from_str(&package.value).unwrap();
@@ -116,10 +118,7 @@ fn holds_json(
 }
 
 fn package<'a>(key: &'a [u8], headers: &[(&'a str, Option<&'a [u8]>)], value: &'a [u8]) -> Package<'a> {
-    match Package::read(Some(key), headers.iter().copied(), Some(value)) {
-        Reading::Package(package) => package,
-        Reading::Skip(skip) => panic!("skipped: {skip:?}"),
-    }
+    Package::read_whole(ReadLimits::default(), Some(key), headers.iter().copied(), Some(value)).unwrap()
 }
 
 fn event() -> impl Strategy<Value = EventData> {

@@ -8,17 +8,21 @@ use std::io::Write;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use quix_model::ReadProblem::{self, *};
-use quix_model::{Package, ReadLimits, Reading, Skip};
+use quix_model::{Content, Model, Package, ReadLimits, Reading, Skip};
 
 const EVENTS: &str = "QuixStreams.Telemetry.Models.EventDataRaw[]";
 const ONE: &str = r#"[{"Timestamp":1,"Tags":{},"Id":"a","Value":"v"}]"#;
 
 #[test]
 fn keep_alives_and_tombstones_are_nobodys() {
-    let read = |key, value| Package::read(key, [], value);
-    assert_eq!(read(Some(&b"___KA___"[..]), Some(&b"x"[..])), Reading::Skip(Skip::KeepAlive));
-    assert_eq!(read(Some(b"___KA___"), None), Reading::Skip(Skip::KeepAlive));
-    assert_eq!(read(Some(b"s"), None), Reading::Skip(Skip::Tombstone));
+    for (key, value, skip) in [
+        (&b"___KA___"[..], Some(&b"x"[..]), Skip::KeepAlive),
+        (b"___KA___", None, Skip::KeepAlive),
+        (b"s", None, Skip::Tombstone),
+    ] {
+        assert!(matches!(Package::read(Some(key), [], value), Reading::Skip(reason) if reason == skip));
+        assert_eq!(Package::read_whole(ReadLimits::default(), Some(key), [], value).unwrap_err(), skip);
+    }
     assert_eq!((Skip::KeepAlive.label(), Skip::Tombstone.label()), ("keep_alive", "tombstone"));
 }
 
@@ -28,16 +32,17 @@ fn the_key_is_the_stream_id() {
         [(None, ""), (Some(&b""[..]), ""), (Some("a/b\\č".as_bytes()), "a/b\\č"), (Some(b"\xffa"), "\u{FFFD}a")]
     {
         let Reading::Package(package) = Package::read(key, [], Some(b"1")) else { panic!() };
-        assert_eq!(package.stream_id, stream_id);
+        assert_eq!(package.stream_id(), stream_id);
     }
 }
 
 #[test]
 fn canonical_events_are_passed_on_without_a_copy() {
     for value in [envelope(ONE), format!("{} \r\n\t", envelope(ONE))] {
-        let package = read(&value);
-        assert!(matches!(package.value, Cow::Borrowed(ONE)));
-        assert!(matches!(package.type_name, Cow::Borrowed(_)));
+        let Reading::Package(package) = Package::read(None, [], Some(value.as_bytes())) else { panic!() };
+        let content = package.content();
+        assert!(matches!(content.value, Cow::Borrowed(ONE)));
+        assert!(matches!(content.type_name, Cow::Borrowed(_)));
     }
 }
 
@@ -81,8 +86,11 @@ fn damaged_envelopes_are_raw_and_counted_by_reason() {
         (r#"{"C":"JT","K":"EventData[]","V":[{"Timestamp":true}]}"#, Some(BadTimestamp)),
         (r#"{"C":"JT","K":"EventData[]","V":[{"Timestamp":1.5}]}"#, Some(BadTimestamp)),
         (r#"{"C":"JT","K":"ParameterData","V":[{}],"S":34,"E":38}"#, Some(BadModel)),
+        (r#"{"C":"JT","K":"ParameterData","V":{"Timestamps":[1e40]},"S":34,"E":55}"#, Some(BadTimestamp)),
         (r#"{"C":"JT","K":"StreamEnd","V":{NaN},"S":30,"E":35}"#, Some(BrokenEnvelope)),
-        (r#"{"C":"PB-Pd","K":"ParameterData","V":"CAE="}"#, Some(UnknownCodec)),
+        (r#"{"C":"PB-Pd","K":"ParameterData","V":"CAE"}"#, Some(BadModel)),
+        (r#"{"C":"PB-Pd","K":"EventData","V":"CAE="}"#, Some(UnknownCodec)),
+        (r#"{"C":"PB-Pd","K":"x","V":"CAE="}"#, None),
         (r#"{"C":"red","K":"#, Some(CutShort)),
         // Never meant as an envelope.
         (r#"{"x":"#, None),
@@ -142,13 +150,31 @@ fn events_of_all_kinds_become_canonical() {
 }
 
 #[test]
-fn other_models_stand_as_written() {
-    let body = r#"{"timestamps": [1], "NumericValues":{"n":[1e400,"NaN","\ud800"]}}"#;
+fn other_models_show_every_member() {
+    let body =
+        r#"{"timestamps": [1], "NumericValues":{"n":[1e400],"n":["NaN"]},"StringValues":{"s":["\ud800"]},"x":[{}]}"#;
     let value = format!(r#"{{"C":"J","K":"ParameterData","V":{body}}}"#);
-    let package = read(&value);
-    assert_eq!(package.type_name, "QuixStreams.Telemetry.Models.TimeseriesDataRaw");
-    assert_eq!(package.value, body);
-    assert_eq!(package.problem, None);
+    let content = read(&value);
+    assert_eq!(content.type_name, "QuixStreams.Telemetry.Models.TimeseriesDataRaw");
+    assert_eq!(
+        content.value,
+        "{\"Epoch\":0,\"Timestamps\":[1],\"NumericValues\":{\"n\":[\"NaN\"]},\"StringValues\":{\"s\":[\"\u{FFFD}\"]},\"BinaryValues\":{},\"TagValues\":{}}"
+    );
+    assert_eq!(content.problem, None);
+}
+
+#[test]
+fn the_body_is_looked_at_only_when_asked_for() {
+    // Broken inside, but its ends are those of an envelope.
+    let value = br#"{"C":"JT","K":"StreamEnd","V":{NaN},"S":30,"E":35}"#;
+    let Reading::Package(package) = Package::read(Some(b"s"), [], Some(value)) else { panic!() };
+    assert_eq!(package.model(), Some(Model::StreamEnd));
+    assert!(package.data().is_none());
+    assert_eq!(package.content().type_name, "System.String");
+    // So the headers count after all.
+    let headers = [("__Q_ModelKey", Some(&b"StreamEnd"[..])), ("__Q_CodecId", Some(&b"JT"[..]))];
+    let Reading::Package(package) = Package::read(Some(b"s"), headers, Some(value)) else { panic!() };
+    assert_eq!(package.content().problem, Some(BadModel));
 }
 
 #[test]
@@ -186,8 +212,8 @@ fn gzip_is_inflated_up_to_the_limit() {
         [(ONE.len(), None), (ONE.len() - 1, Some(InflatedTooLarge)), (0, Some(InflatedTooLarge)), (usize::MAX, None)]
     {
         let limits = ReadLimits { max_inflated_bytes };
-        let Reading::Package(package) = Package::read_within(limits, None, headers, Some(&body)) else { panic!() };
-        assert_eq!(package.problem, problem);
+        let package = Package::read_whole(limits, None, headers, Some(&body)).unwrap();
+        assert_eq!(package.content().problem, problem);
     }
 
     let bomb = gzip(&vec![b' '; ReadLimits::default().max_inflated_bytes + 1]);
@@ -244,13 +270,17 @@ fn envelope(body: &str) -> String {
     format!(r#"{{"C":"JT","K":"EventData[]","V":{body},"S":32,"E":{}}}"#, 32 + body.len())
 }
 
-fn read(value: &str) -> Package<'_> {
+fn read(value: &str) -> Content<'static> {
     read_bytes(value.as_bytes(), [])
 }
 
-fn read_bytes<'a>(value: &'a [u8], headers: impl IntoIterator<Item = (&'a str, Option<&'a [u8]>)>) -> Package<'a> {
+fn read_bytes<'a>(value: &'a [u8], headers: impl IntoIterator<Item = (&'a str, Option<&'a [u8]>)>) -> Content<'static> {
     match Package::read(Some(b"s"), headers, Some(value)) {
-        Reading::Package(package) => package,
+        Reading::Package(package) => {
+            let Content { type_name, value, problem } = package.content();
+            Content { type_name: type_name.into_owned().into(), value: value.into_owned().into(), problem }
+        }
+        Reading::Segment(segment) => panic!("a segment: {segment:?}"),
         Reading::Skip(skip) => panic!("skipped: {skip:?}"),
     }
 }

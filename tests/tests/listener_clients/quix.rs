@@ -70,8 +70,10 @@ async fn streams_of_quixstreams_0_5_are_read_back_by_itself_and_by_the_reader_hu
 
 /// Type and value of each package, by stream; as `tests/clients/quix-0.5/streams.py` writes them.
 fn expected_packages() -> BTreeMap<String, Vec<Value>> {
-    let no_properties = json!(["StreamProperties", { "Metadata": {}, "Parents": [] }]);
-    let end = json!(["StreamEnd", {}]);
+    let no_properties = json!(["StreamProperties", {
+        "Name": null, "Location": null, "Metadata": {}, "Parents": [], "TimeOfRecording": null,
+    }]);
+    let end = json!(["StreamEnd", { "StreamEndType": 0 }]);
     let event = |time: i64, id: &str, value: &str, tags: Value| {
         let event = json!({ "Timestamp": time, "Tags": tags, "Id": id, "Value": value });
         json!(["EventDataRaw[]", [event]])
@@ -81,26 +83,33 @@ fn expected_packages() -> BTreeMap<String, Vec<Value>> {
         "Location": "/cars/ai/carA/",
         "Metadata": { "engine": "V8" },
         "Parents": ["parent-1"],
-        "TimeOfRecording": "2024-02-29T12:30:15",
+        "TimeOfRecording": "2024-02-29T12:30:15Z",
     }]);
     let parameter_definitions = json!(["ParameterDefinitions", {
         "ParameterGroups": [{
-            "Name": "chassis",
+            "Name": "chassis", "Description": null, "CustomProperties": null,
             "ChildGroups": [{
-                "Name": "front", "ChildGroups": [], "Parameters": [{ "Id": "speed", "Name": "Speed" }],
+                "Name": "front", "Description": null, "CustomProperties": null, "ChildGroups": [],
+                "Parameters": [{
+                    "Id": "speed", "Name": "Speed", "Description": null, "MinimumValue": null, "MaximumValue": null,
+                    "Unit": null, "Format": null, "CustomProperties": null,
+                }],
             }],
             "Parameters": [],
         }],
         "Parameters": [{
             "Id": "gear", "Name": "Gear", "Description": "Selected gear",
-            "MinimumValue": -1.0, "MaximumValue": 8.0, "Unit": "no", "Format": "{0}",
+            "MinimumValue": -1.0, "MaximumValue": 8.0, "Unit": "no", "Format": "{0}", "CustomProperties": null,
         }],
     }]);
     let event_definitions = json!(["EventDefinitions", {
         "EventGroups": [],
-        "Events": [{ "Id": "lap", "Name": "Lap", "Description": "A lap was finished", "Level": "Critical" }],
+        "Events": [{
+            "Id": "lap", "Name": "Lap", "Description": "A lap was finished", "CustomProperties": null, "Level": 5,
+        }],
     }]);
     let parameters = json!(["TimeseriesDataRaw", {
+        "Epoch": 0,
         "Timestamps": [TIME, TIME + 1_000_000, TIME + 2_000_000],
         "NumericValues": { "speed": [10.5, 11.5, 12.5] },
         "StringValues": { "driver": ["d0", "d1", "d2"] },
@@ -120,7 +129,7 @@ fn expected_packages() -> BTreeMap<String, Vec<Value>> {
                 end.clone(),
             ],
         ),
-        ("parameters", vec![no_properties.clone(), parameters, json!(["StreamEnd", { "StreamEndType": "Aborted" }])]),
+        ("parameters", vec![no_properties.clone(), parameters, json!(["StreamEnd", { "StreamEndType": 1 }])]),
         ("burst", std::iter::once(no_properties).chain(burst).chain([end]).collect()),
     ];
     streams.into_iter().map(|(stream, packages)| (stream.to_owned(), packages)).collect()

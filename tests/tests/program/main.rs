@@ -11,5 +11,5 @@ mod listener;
 mod metrics;
 mod start;
 mod support;
-mod transports;
 mod tls;
+mod transports;

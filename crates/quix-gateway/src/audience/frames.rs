@@ -1,7 +1,7 @@
 //! `Frames`: records made into frames of `PackageReceived` calls, as many to a frame as fit well.
 
 use kafka_bridge::record::Record;
-use quix_model::{Package, PackageReceived, Reading};
+use quix_model::{Content, Package, PackageReceived, ReadLimits};
 use signalr_server::{Encoding, Frame, FrameBuilder};
 
 use crate::metrics::Metrics;
@@ -49,14 +49,16 @@ impl<'a> Frames<'a> {
     /// Adds one record; `false` for those that are nobody's.
     fn add(&self, record: &Record, frames: &mut [FrameBuilder]) -> bool {
         let headers = record.headers.iter().map(|header| (&*header.name, header.value.as_deref()));
-        let package = match Package::read(record.key.as_deref(), headers, record.value.as_deref()) {
-            Reading::Package(package) => package,
-            Reading::Skip(reason) => {
+        let (key, value) = (record.key.as_deref(), record.value.as_deref());
+        let package = match Package::read_whole(ReadLimits::default(), key, headers, value) {
+            Ok(package) => package,
+            Err(reason) => {
                 self.metrics.odd_record(reason.label());
                 return false;
             }
         };
-        if let Some(problem) = package.problem {
+        let content = package.content();
+        if let Some(problem) = content.problem {
             self.metrics.odd_record(problem.label());
             tracing::debug!(
                 topic = self.topic.name,
@@ -66,9 +68,10 @@ impl<'a> Frames<'a> {
                 "a record with a fault"
             );
         }
-        let received = package_received(self.topic, &package, &date_time(record.timestamp_ms), |received| {
-            frames.iter_mut().try_for_each(|frame| frame.invocation("PackageReceived", &(&received,)))
-        });
+        let received =
+            package_received(self.topic, package.stream_id(), &content, &date_time(record.timestamp_ms), |received| {
+                frames.iter_mut().try_for_each(|frame| frame.invocation("PackageReceived", &(&received,)))
+            });
         // Texts always serialise; should one ever not, the others are not held up.
         received.is_ok()
     }
@@ -88,16 +91,17 @@ impl Chunk {
 /// A package as subscribers get it, lent to `with`.
 pub(crate) fn package_received<R>(
     topic: &Topic,
-    package: &Package<'_>,
+    stream_id: &str,
+    content: &Content<'_>,
     date_time: &str,
     with: impl FnOnce(PackageReceived<'_>) -> R,
 ) -> R {
     with(PackageReceived {
         topic_id: &topic.id,
         topic_name: &topic.name,
-        stream_id: &package.stream_id,
-        type_name: &package.type_name,
-        value: &package.value,
+        stream_id,
+        type_name: &content.type_name,
+        value: &content.value,
         date_time,
     })
 }

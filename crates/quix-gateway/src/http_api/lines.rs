@@ -1,7 +1,7 @@
 //! The lines of an NDJSON answer: packages with their places, gaps, and the error that ends one.
 
 use kafka_bridge::record::Record;
-use quix_model::{Package, PackageReceived, Reading};
+use quix_model::{Package, PackageReceived, ReadLimits};
 use serde::Serialize;
 
 use crate::audience::package_received;
@@ -42,10 +42,11 @@ pub(super) fn package_lines(topic: &Topic, records: &[Record]) -> Vec<u8> {
     let mut lines = Vec::new();
     for record in records {
         let headers = record.headers.iter().map(|header| (&*header.name, header.value.as_deref()));
-        if let Reading::Package(package) = Package::read(record.key.as_deref(), headers, record.value.as_deref()) {
+        let (key, value) = (record.key.as_deref(), record.value.as_deref());
+        if let Ok(package) = Package::read_whole(ReadLimits::default(), key, headers, value) {
             let (partition, offset) = (record.partition, record.offset);
             let date_time = date_time(record.timestamp_ms);
-            package_received(topic, &package, &date_time, |package| {
+            package_received(topic, package.stream_id(), &package.content(), &date_time, |package| {
                 lines.extend(line(&PackageLine { package, partition, offset }));
             });
         }

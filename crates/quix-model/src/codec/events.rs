@@ -1,4 +1,4 @@
-//! Events in JSON as any client writes them, to the one form that packages show.
+//! Events in JSON as any client writes them.
 //!
 //! Lenient where Quix Streams' .NET client is and wider: what can be understood is an event. One that cannot spoils the
 //! array, which then stays raw, since a package mirrors one call.
@@ -9,61 +9,37 @@ use std::fmt;
 use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
-use serde::ser::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
-use super::canonical::is_canonical;
-use crate::event_data::Member;
-use crate::integer::parse_integral;
-use crate::json::{self, EventJson};
+use crate::json::{TextSeed, parse_integral, unquote};
+use crate::model::{Event, EventMember as Member, EventTags, keep_last};
 use crate::problem::ReadProblem;
-use crate::text::{TextSeed, unquote};
 
-/// An array of events, all four members present in PascalCase; one object becomes an array of one.
-pub(super) fn package_json(text: Cow<'_, str>) -> Result<Cow<'_, str>, ReadProblem> {
-    if is_canonical(&text) {
-        return Ok(text);
-    }
-    let list: EventList<'_> = serde_json::from_str(&text).map_err(|_| ReadProblem::BadModel)?;
-    let events: Vec<Event<'_>> = list.0.iter().map(Event::understood).collect::<Result<_, _>>()?;
-    Ok(Cow::Owned(json::text(&events)))
+/// An array of events, or one object, which is an array of one.
+pub(crate) fn read(text: &str) -> Result<Vec<Event<'_>>, ReadProblem> {
+    let list: EventList<'_> = serde_json::from_str(text).map_err(|_| ReadProblem::BadModel)?;
+    list.0
 }
 
-/// Events by their members, values still undecoded.
-struct EventList<'a>(Vec<RawEvent<'a>>);
+fn understood(raw: RawEvent<'_>) -> Result<Event<'_>, ReadProblem> {
+    Ok(Event {
+        timestamp: timestamp(raw.timestamp).ok_or(ReadProblem::BadTimestamp)?,
+        tags: tags(raw.tags).ok_or(ReadProblem::BadModel)?,
+        id: raw.id.and_then(as_text),
+        value: raw.value.and_then(as_text),
+    })
+}
 
+/// Valid JSON, and the events in it or what is wrong with the first bad one.
+struct EventList<'a>(Result<Vec<Event<'a>>, ReadProblem>);
+
+/// An event by its members, their values undecoded.
 #[derive(Default)]
 struct RawEvent<'a> {
     timestamp: Option<&'a RawValue>,
     tags: Option<&'a RawValue>,
     id: Option<&'a RawValue>,
     value: Option<&'a RawValue>,
-}
-
-/// An event understood.
-struct Event<'a> {
-    timestamp: i64,
-    tags: TextMap<'a>,
-    id: Option<Cow<'a, str>>,
-    value: Option<Cow<'a, str>>,
-}
-
-impl<'a> Event<'a> {
-    fn understood(raw: &RawEvent<'a>) -> Result<Self, ReadProblem> {
-        Ok(Self {
-            timestamp: timestamp(raw.timestamp).ok_or(ReadProblem::BadTimestamp)?,
-            tags: tags(raw.tags).ok_or(ReadProblem::BadModel)?,
-            id: raw.id.and_then(as_text),
-            value: raw.value.and_then(as_text),
-        })
-    }
-}
-
-impl Serialize for Event<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        EventJson { timestamp: self.timestamp, tags: &self.tags, id: self.id.as_deref(), value: self.value.as_deref() }
-            .serialize(serializer)
-    }
 }
 
 /// Missing or null is 0, as .NET leaves a default out; integers may be texts.
@@ -76,10 +52,10 @@ fn timestamp(raw: Option<&RawValue>) -> Option<i64> {
 }
 
 /// Missing or null is empty.
-fn tags(raw: Option<&RawValue>) -> Option<TextMap<'_>> {
+fn tags(raw: Option<&RawValue>) -> Option<EventTags<'_>> {
     match raw.map(RawValue::get) {
-        None | Some("null") => Some(TextMap(Vec::new())),
-        Some(object) => serde_json::from_str(object).ok(),
+        None | Some("null") => Some(EventTags::default()),
+        Some(object) => serde_json::from_str::<TextMap<'_>>(object).ok().map(|map| map.0),
     }
 }
 
@@ -92,14 +68,8 @@ fn as_text(raw: &RawValue) -> Option<Cow<'_, str>> {
     }
 }
 
-/// Tags in the order written. A name given twice is written twice, and JSON readers take the last.
-struct TextMap<'a>(Vec<(Cow<'a, str>, Option<Cow<'a, str>>)>);
-
-impl Serialize for TextMap<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(self.0.iter().map(|(name, value)| (name, value)))
-    }
-}
+/// Tags in the order written, each name once.
+struct TextMap<'a>(EventTags<'a>);
 
 impl<'de: 'a, 'a> Deserialize<'de> for TextMap<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -121,7 +91,8 @@ impl<'de> Visitor<'de> for TextMapVisitor {
         while let Some(name) = members.next_key_seed(TextSeed("a name"))? {
             pairs.push((name, as_text(members.next_value()?)));
         }
-        Ok(TextMap(pairs))
+        keep_last(&mut pairs, |(name, _)| name);
+        Ok(TextMap(EventTags(pairs)))
     }
 }
 
@@ -142,16 +113,21 @@ impl<'de> Visitor<'de> for EventListVisitor {
 
     /// Null elements are left out.
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<EventList<'de>, A::Error> {
-        let mut events = Vec::new();
+        let mut events = Ok(Vec::new());
         while let Some(item) = items.next_element::<Option<RawEvent<'de>>>()? {
-            events.extend(item);
+            let Some(raw) = item else { continue };
+            match (&mut events, understood(raw)) {
+                (Ok(events), Ok(event)) => events.push(event),
+                (Ok(_), Err(problem)) => events = Err(problem),
+                (Err(_), _) => {}
+            }
         }
         Ok(EventList(events))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<EventList<'de>, A::Error> {
         let event = RawEvent::deserialize(MapAccessDeserializer::new(members))?;
-        Ok(EventList(vec![event]))
+        Ok(EventList(understood(event).map(|event| vec![event])))
     }
 }
 

@@ -9,11 +9,10 @@
 use std::borrow::Cow;
 
 use super::{Body, Envelope, Refusal};
-use crate::package::Content;
 use crate::problem::ReadProblem;
 
-/// Reads the value of a record if the whole layout fits it exactly.
-pub(crate) fn read(value: &[u8]) -> Result<Content<'_>, Refusal> {
+/// Takes apart the value of a record if the whole layout fits it exactly.
+pub(crate) fn read(value: &[u8]) -> Result<Envelope<'_>, Refusal> {
     let mut cursor = Cursor(value);
     let head = cursor.head().ok_or(Refusal::OtherForm(None))?;
     let body = cursor.0;
@@ -21,13 +20,7 @@ pub(crate) fn read(value: &[u8]) -> Result<Content<'_>, Refusal> {
         let cut_short = body.len() < head.body_bytes;
         return Err(Refusal::OtherForm(cut_short.then_some(ReadProblem::CutShort)));
     }
-    Envelope {
-        codec: Cow::Borrowed(head.codec),
-        model_key: Cow::Borrowed(head.model_key),
-        body: Body::Bytes(Cow::Borrowed(body)),
-        problem: None,
-    }
-    .content()
+    Envelope::new(head.codec, Cow::Borrowed(head.model_key), Body::Bytes(body), None)
 }
 
 struct Head<'a> {

@@ -12,36 +12,15 @@ use serde_json::value::RawValue;
 
 use super::{Body, Envelope, Refusal};
 use crate::codec::Codec;
+use crate::json::{TextSeed, unquote};
 use crate::model::Model;
-use crate::package::Content;
 use crate::problem::ReadProblem;
-use crate::text::{TextSeed, unquote};
 
-/// Reads the value of a record if it is a whole envelope.
-pub(crate) fn read(value: &[u8]) -> Result<Content<'_>, Refusal> {
-    if let Ok(text) = str::from_utf8(value) {
-        return read_text(text);
-    }
-    if !value.trim_ascii_start().starts_with(b"{") {
-        return Err(Refusal::OtherForm(None));
-    }
-    let mut content = read_text(&String::from_utf8_lossy(value))?.into_owned();
-    // The offsets count bytes as they were sent, so they say nothing about the repaired text.
-    content.problem = content.problem.filter(|problem| *problem != ReadProblem::BadOffsets);
-    Ok(content)
-}
-
-fn read_text(text: &str) -> Result<Content<'_>, Refusal> {
-    let text = text.strip_prefix('\u{FEFF}').unwrap_or(text);
-    // What is scanned but cannot be decoded may owe it to what the scan assumes, so the parser has the last word.
-    match scan(text).map(Envelope::content) {
-        Some(Ok(content)) => Ok(content),
-        _ => parse(text)?.content(),
-    }
-}
-
-/// The usual spelling, from both ends. `V` is not looked at: if it is one JSON value, so is the whole.
-fn scan(text: &str) -> Option<Envelope<'_>> {
+/// Takes apart the value of a record if it is an envelope of the usual spelling, looking at nothing but its ends.
+///
+/// If `V` is not one JSON value after all, neither is the whole: then [`parse`] has the last word.
+pub(crate) fn scan(value: &[u8]) -> Option<Envelope<'_>> {
+    let text = without_bom(str::from_utf8(value).ok()?);
     let (codec, rest) = text.strip_prefix(r#"{"C":""#)?.split_once('"')?;
     let (model_key, rest) = rest.strip_prefix(r#","K":""#)?.split_once('"')?;
     let rest = rest.strip_prefix(r#","V":"#)?;
@@ -55,13 +34,32 @@ fn scan(text: &str) -> Option<Envelope<'_>> {
     let (rest, start_digits) = split_digits(rest.strip_suffix(r#","E":"#)?);
     let body = rest.strip_suffix(r#","S":"#)?;
     let offsets_hold = start_digits.parse() == Ok(start) && end_digits.parse() == Ok(start + body.len());
-    let bracketed = (body.starts_with('[') && body.ends_with(']')) || (body.starts_with('{') && body.ends_with('}'));
-    (offsets_hold && bracketed).then_some(Envelope {
-        codec: Cow::Borrowed(codec),
-        model_key: Cow::Borrowed(model_key),
-        body: Body::Json(body),
-        problem: None,
-    })
+    let bracketed = body.len() >= 2
+        && matches!((body.as_bytes()[0], body.as_bytes()[body.len() - 1]), (b'[', b']') | (b'{', b'}') | (b'"', b'"'));
+    if !(offsets_hold && bracketed) {
+        return None;
+    }
+    let envelope = Envelope::new(codec, Cow::Borrowed(model_key), Body::Json(Cow::Borrowed(body)), None).ok()?;
+    Some(Envelope { scanned: true, ..envelope })
+}
+
+/// Takes apart the value of a record if it is a whole envelope in any spelling.
+pub(crate) fn parse(value: &[u8]) -> Result<Envelope<'_>, Refusal> {
+    if let Ok(text) = str::from_utf8(value) {
+        let Parts { codec, model_key, body, problem } = parse_text(without_bom(text))?;
+        return Envelope::new(&codec, model_key, Body::Json(Cow::Borrowed(body)), problem);
+    }
+    if !value.trim_ascii_start().starts_with(b"{") {
+        return Err(Refusal::OtherForm(None));
+    }
+    let text = String::from_utf8_lossy(value);
+    let Parts { codec, model_key, body, .. } = parse_text(without_bom(&text))?;
+    // The offsets count bytes as they were sent, so they say nothing about the repaired text.
+    Envelope::new(&codec, model_key.into_owned().into(), Body::Json(body.to_owned().into()), None)
+}
+
+fn without_bom(text: &str) -> &str {
+    text.strip_prefix('\u{FEFF}').unwrap_or(text)
 }
 
 const JSON_BLANKS: [char; 4] = [' ', '\t', '\n', '\r'];
@@ -72,8 +70,15 @@ fn split_digits(text: &str) -> (&str, &str) {
     text.split_at(text.len() - digits)
 }
 
-/// Any spelling: an object with texts `C` and `K` and a `V`, to the end of the record.
-fn parse(text: &str) -> Result<Envelope<'_>, Refusal> {
+struct Parts<'a> {
+    codec: Cow<'a, str>,
+    model_key: Cow<'a, str>,
+    body: &'a str,
+    problem: Option<ReadProblem>,
+}
+
+/// An object with texts `C` and `K` and a `V`, to the end of the record.
+fn parse_text(text: &str) -> Result<Parts<'_>, Refusal> {
     const NOT_ONE: Refusal = Refusal::OtherForm(None);
     if !text.trim_start_matches(JSON_BLANKS).starts_with('{') || !text.contains(r#""K""#) {
         return Err(NOT_ONE);
@@ -85,12 +90,10 @@ fn parse(text: &str) -> Result<Envelope<'_>, Refusal> {
         // Missing or texts: they claim nothing that could be wrong.
         _ => true,
     };
-    Ok(Envelope {
-        codec: members.c.and_then(|c| unquote(c.get())).ok_or(NOT_ONE)?,
-        model_key: members.k.and_then(|k| unquote(k.get())).ok_or(NOT_ONE)?,
-        body: Body::Json(body),
-        problem: (!offsets_hold).then_some(ReadProblem::BadOffsets),
-    })
+    let codec = members.c.and_then(|c| unquote(c.get())).ok_or(NOT_ONE)?;
+    let model_key = members.k.and_then(|k| unquote(k.get())).ok_or(NOT_ONE)?;
+    let problem = (!offsets_hold).then_some(ReadProblem::BadOffsets);
+    Ok(Parts { codec, model_key, body, problem })
 }
 
 /// Text that broke off the parser is counted only if it began as envelopes do; else it was never meant to be one.

@@ -1,24 +1,26 @@
 //! The three forms in which a record says that it is Quix: JSON envelope, headers, binary envelope.
 //!
-//! Each form's `read` takes it apart; what is common, from codec, model key and body to a package's content, is here.
+//! Each form's `read` takes it apart and leaves the body as it is; taking that out and decoding it is here, and happens
+//! only when somebody asks for it.
 
 pub(crate) mod binary;
 pub(crate) mod header;
 pub(crate) mod legacy;
 
 use std::borrow::Cow;
+use std::sync::OnceLock;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::codec::Codec;
-use crate::json;
+use crate::codec::{self, Codec, Opened};
+use crate::data::Decoded;
+use crate::json::{self, unquote};
 use crate::model::Model;
 use crate::package::Content;
 use crate::problem::ReadProblem;
-use crate::text::unquote;
 
-/// Why a form has no content for a record.
+/// Why a record is not read in a form.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Refusal {
     /// The record is not of this form, perhaps a damaged one: the next form is tried.
@@ -28,77 +30,131 @@ pub(crate) enum Refusal {
 }
 
 /// A record taken apart, its body still encoded.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Envelope<'a> {
-    codec: Cow<'a, str>,
-    model_key: Cow<'a, str>,
+    pub(crate) subject: Subject<'a>,
+    pub(crate) problem: Option<ReadProblem>,
+    /// Only the ends were looked at, so the middle may yet turn out not to be the body.
+    pub(crate) scanned: bool,
     body: Body<'a>,
-    problem: Option<ReadProblem>,
+    /// What had to be made of the body to read it.
+    opened: OnceLock<Result<Owned, ReadProblem>>,
 }
 
-#[derive(Debug)]
-enum Body<'a> {
+/// What the envelope says that it holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Subject<'a> {
+    Known(Codec, Model),
+    /// JSON of a model by this key.
+    Unknown(Cow<'a, str>),
+}
+
+#[derive(Debug, Clone)]
+pub(crate) enum Body<'a> {
     /// A value inside a JSON envelope: the model itself, or a string of base64 around its bytes.
-    Json(&'a str),
+    Json(Cow<'a, str>),
     /// The bytes that the codec wrote.
-    Bytes(Cow<'a, [u8]>),
+    Bytes(&'a [u8]),
+    /// The same, gzipped.
+    Gzip(&'a [u8]),
+}
+
+#[derive(Debug, Clone)]
+enum Owned {
+    Text(String),
+    Bytes(Vec<u8>),
 }
 
 impl<'a> Envelope<'a> {
     /// A name nobody knows beside a codec nobody knows is no envelope at all: plain JSON may have such members too.
-    fn content(self) -> Result<Content<'a>, Refusal> {
-        match (Codec::of_id(&self.codec), Model::of_key(&self.model_key)) {
-            (Some(codec), Some(model)) => {
-                let text = self.body.into_text().map_err(Refusal::Undecodable)?;
-                Ok(Content {
-                    type_name: Cow::Borrowed(model.type_name()),
-                    value: codec.decode(model, text).map_err(Refusal::Undecodable)?,
-                    problem: self.problem,
-                })
-            }
-            (Some(_), None) => self.content_of_unknown_model(),
-            (None, Some(_)) => Err(Refusal::Undecodable(ReadProblem::UnknownCodec)),
-            (None, None) => Err(Refusal::OtherForm(None)),
-        }
-    }
-
-    /// The model's key is the type, its JSON is the value as it stands.
-    fn content_of_unknown_model(self) -> Result<Content<'a>, Refusal> {
-        let text = match self.body {
-            Body::Json(text) => Cow::Borrowed(text),
-            Body::Bytes(bytes) => lossy_text(bytes),
+    pub(crate) fn new(
+        codec: &str,
+        model_key: Cow<'a, str>,
+        body: Body<'a>,
+        problem: Option<ReadProblem>,
+    ) -> Result<Self, Refusal> {
+        let subject = match (Codec::of_id(codec), Model::of_key(&model_key)) {
+            (Some(codec), Some(model)) if codec.carries(model) => Subject::Known(codec, model),
+            (_, Some(_)) => return Err(Refusal::Undecodable(ReadProblem::UnknownCodec)),
+            (Some(codec), None) if codec.is_text() => Subject::Unknown(model_key),
+            (_, None) => return Err(Refusal::OtherForm(None)),
         };
-        if !json::is_json(&text) {
-            return Err(Refusal::Undecodable(ReadProblem::BadModel));
-        }
-        Ok(Content {
-            type_name: self.model_key,
-            value: text,
-            problem: self.problem.or(Some(ReadProblem::UnknownModel)),
-        })
+        Ok(Self { subject, problem, scanned: false, body, opened: OnceLock::new() })
     }
-}
 
-impl<'a> Body<'a> {
-    fn into_text(self) -> Result<Cow<'a, str>, ReadProblem> {
-        match self {
-            Self::Json(text) if text.starts_with('"') => {
-                let base64 = unquote(text).ok_or(ReadProblem::BadModel)?;
-                let bytes = STANDARD.decode(&*base64).map_err(|_| ReadProblem::BadModel)?;
-                Ok(lossy_text(Cow::Owned(bytes)))
+    /// Type, JSON and problem of the package.
+    pub(crate) fn content(&self, max_bytes: usize) -> Result<Content<'_>, ReadProblem> {
+        match &self.subject {
+            Subject::Known(codec, model) => {
+                let body = self.open(*codec, max_bytes)?;
+                let (value, problem) = match codec::canonical(*codec, *model, body) {
+                    Some(json) => (json, None),
+                    None => {
+                        let decoded = codec::decode(*codec, *model, body, max_bytes)?;
+                        (Cow::Owned(decoded.data.to_package_json()), decoded.problem)
+                    }
+                };
+                let type_name = Cow::Borrowed(model.type_name());
+                Ok(Content { type_name, value, problem: self.problem.or(problem) })
             }
-            Self::Json(text) => Ok(Cow::Borrowed(text)),
-            Self::Bytes(bytes) => Ok(lossy_text(bytes)),
+            Subject::Unknown(key) => {
+                let json = match &self.body {
+                    Body::Json(json) => Opened::Text(json),
+                    _ => self.open(Codec::Json, max_bytes)?,
+                };
+                let value = match json {
+                    Opened::Text(text) if json::is_json(text) => Cow::Borrowed(text),
+                    _ => return Err(ReadProblem::BadModel),
+                };
+                let problem = self.problem.or(Some(ReadProblem::UnknownModel));
+                Ok(Content { type_name: Cow::Borrowed(key), value, problem })
+            }
+        }
+    }
+
+    /// The model, if we know it.
+    pub(crate) fn decoded(&self, max_bytes: usize) -> Result<Decoded<'_>, ReadProblem> {
+        let Subject::Known(codec, model) = self.subject else { return Err(ReadProblem::UnknownModel) };
+        let mut decoded = codec::decode(codec, model, self.open(codec, max_bytes)?, max_bytes)?;
+        decoded.problem = self.problem.or(decoded.problem);
+        Ok(decoded)
+    }
+
+    /// The codec's own bytes, made once if they are not in the record as such.
+    fn open(&self, codec: Codec, max_bytes: usize) -> Result<Opened<'_>, ReadProblem> {
+        match &self.body {
+            Body::Json(json) if !json.starts_with('"') => return Ok(Opened::Text(json)),
+            Body::Bytes(bytes) if !codec.is_text() => return Ok(Opened::Bytes(bytes)),
+            Body::Bytes(bytes) => {
+                if let Ok(text) = str::from_utf8(bytes) {
+                    return Ok(Opened::Text(text));
+                }
+            }
+            Body::Json(_) | Body::Gzip(_) => {}
+        }
+        match self.opened.get_or_init(|| self.body.unpack(codec, max_bytes)) {
+            Ok(Owned::Text(text)) => Ok(Opened::Text(text)),
+            Ok(Owned::Bytes(bytes)) => Ok(Opened::Bytes(bytes)),
+            Err(problem) => Err(*problem),
         }
     }
 }
 
-/// Text with U+FFFD for what is not UTF-8, as .NET decodes it.
-fn lossy_text(bytes: Cow<'_, [u8]>) -> Cow<'_, str> {
-    match bytes {
-        Cow::Borrowed(bytes) => String::from_utf8_lossy(bytes),
-        Cow::Owned(bytes) => Cow::Owned(
-            String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()),
-        ),
+impl Body<'_> {
+    /// Text with U+FFFD for what is not UTF-8, as .NET decodes it.
+    fn unpack(&self, codec: Codec, max_bytes: usize) -> Result<Owned, ReadProblem> {
+        let bytes = match self {
+            Self::Json(text) => {
+                let base64 = unquote(text).ok_or(ReadProblem::BadModel)?;
+                STANDARD.decode(&*base64).map_err(|_| ReadProblem::BadModel)?
+            }
+            Self::Bytes(bytes) => bytes.to_vec(),
+            Self::Gzip(bytes) => codec::inflate(bytes, max_bytes)?,
+        };
+        if !codec.is_text() {
+            return Ok(Owned::Bytes(bytes));
+        }
+        let lossy = |error: std::string::FromUtf8Error| String::from_utf8_lossy(error.as_bytes()).into_owned();
+        Ok(Owned::Text(String::from_utf8(bytes).unwrap_or_else(lossy)))
     }
 }

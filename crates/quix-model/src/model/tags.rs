@@ -1,12 +1,12 @@
 //! `Tags`: texts by name, in the order in which they were given.
 
-use std::collections::HashMap;
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, Visitor};
 use serde::ser::{Serialize, Serializer};
 
-use crate::text::{OptionalTextSeed, TextSeed};
+use super::repeated::keep_last;
+use crate::json::{OptionalTextSeed, TextSeed};
 
 /// Tags of an event: each name once, in the order of first mention, with a text or null.
 ///
@@ -39,7 +39,7 @@ impl Tags {
 impl FromIterator<(String, Option<String>)> for Tags {
     fn from_iter<I: IntoIterator<Item = (String, Option<String>)>>(pairs: I) -> Self {
         let mut pairs: Vec<_> = pairs.into_iter().collect();
-        merge_repeated(&mut pairs);
+        keep_last(&mut pairs, |(name, _)| name);
         Self(pairs)
     }
 }
@@ -48,30 +48,6 @@ impl Serialize for Tags {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_map(self.iter())
     }
-}
-
-/// Leaves each name once. Few pairs are compared with each other; many go through a hash map, so that a hostile object
-/// of a hundred thousand tags costs no quadratic time.
-fn merge_repeated(pairs: &mut Vec<(String, Option<String>)>) {
-    const FEW: usize = 8;
-    if pairs.len() <= FEW && all_different(pairs) {
-        return;
-    }
-    let mut places: HashMap<String, usize> = HashMap::with_capacity(pairs.len());
-    let mut merged: Vec<(String, Option<String>)> = Vec::with_capacity(pairs.len());
-    for (name, value) in pairs.drain(..) {
-        if let Some(&place) = places.get(&name) {
-            merged[place].1 = value;
-        } else {
-            places.insert(name.clone(), merged.len());
-            merged.push((name, value));
-        }
-    }
-    *pairs = merged;
-}
-
-fn all_different(pairs: &[(String, Option<String>)]) -> bool {
-    (1..pairs.len()).all(|index| pairs[..index].iter().all(|(name, _)| *name != pairs[index].0))
 }
 
 /// Reads the `tags` of a client's event; null is empty.

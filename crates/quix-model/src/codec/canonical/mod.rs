@@ -1,4 +1,4 @@
-//! Whether the JSON of events is already what packages show, proven in one pass without building anything.
+//! Whether JSON is already what packages show, proven in one pass without building anything.
 //!
 //! ```text
 //! [{"Timestamp":integer,"Tags":{string:string or null,…},"Id":string or null,"Value":string or null},…]
@@ -6,8 +6,12 @@
 //!
 //! That is what .NET clients and we ourselves write, so most records are passed on as they came.
 
+mod timeseries;
+
+pub(super) use timeseries::canonical_timeseries;
+
 /// True only for valid JSON of exactly this spelling, without blanks and without escaped surrogates, which might be lone.
-pub(super) fn is_canonical(json: &str) -> bool {
+pub(super) fn are_canonical_events(json: &str) -> bool {
     Scanner(json.as_bytes()).events().is_some()
 }
 
@@ -135,7 +139,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_clients_write_is_canonical() {
+    fn what_clients_write_are_canonical_events() {
         for json in [
             "[]",
             r#"[{"Timestamp":0,"Tags":{},"Id":"","Value":""}]"#,
@@ -143,14 +147,14 @@ mod tests {
             r#"[{"Timestamp":9223372036854775807,"Tags":{},"Id":"čau 🚀","Value":"\" \\ \/ \b\f\n\r\t \u2028 \u0001"}]"#,
             r#"[{"Timestamp":-9223372036854775808,"Tags":{},"Id":"a","Value":"1"},{"Timestamp":1,"Tags":{},"Id":"b","Value":"2"}]"#,
         ] {
-            assert!(is_canonical(json), "{json}");
+            assert!(are_canonical_events(json), "{json}");
         }
     }
 
     #[test]
     fn everything_else_is_not() {
         const GOOD: &str = r#"[{"Timestamp":10,"Tags":{"t":"1"},"Id":"ev","Value":"v"}]"#;
-        assert!(is_canonical(GOOD));
+        assert!(are_canonical_events(GOOD));
         for (part, other) in [
             ("[", "[ "),
             ("]", "] "),
@@ -192,7 +196,7 @@ mod tests {
             ("\"t\":", "\"t\","),
         ] {
             let json = GOOD.replacen(part, other, 1);
-            assert!(!is_canonical(&json), "{json}");
+            assert!(!are_canonical_events(&json), "{json}");
         }
     }
 }

@@ -1,16 +1,20 @@
-//! Writing JSON into memory, and the PascalCase form that events have on Kafka and in packages.
+//! JSON: writing it into memory, and the pieces that read it more leniently than serde_json does.
+
+mod double;
+mod integer;
+mod node;
+mod reader;
+mod spelled;
+mod text;
 
 use serde::Serialize;
 
-/// An event with the members and the order of Quix Streams' `EventDataRaw`; all four always written.
-#[derive(Serialize)]
-#[serde(rename_all = "PascalCase")]
-pub(crate) struct EventJson<'a, T> {
-    pub(crate) timestamp: i64,
-    pub(crate) tags: &'a T,
-    pub(crate) id: Option<&'a str>,
-    pub(crate) value: Option<&'a str>,
-}
+pub(crate) use double::append_double;
+pub(crate) use integer::{TimestampSeed, parse_integral};
+pub(crate) use node::Node;
+pub(crate) use reader::{Broken, Reader, Value};
+pub(crate) use spelled::Spelled;
+pub(crate) use text::{OptionalTextSeed, TextSeed, unquote};
 
 /// Appends JSON text.
 pub(crate) fn append<T: Serialize + ?Sized>(out: &mut Vec<u8>, value: &T) {
@@ -20,6 +24,11 @@ pub(crate) fn append<T: Serialize + ?Sized>(out: &mut Vec<u8>, value: &T) {
 /// JSON text as a string.
 pub(crate) fn text<T: Serialize + ?Sized>(value: &T) -> String {
     serde_json::to_string(value).expect(INFALLIBLE)
+}
+
+/// What was appended as JSON is UTF-8.
+pub(crate) fn into_text(json: Vec<u8>) -> String {
+    String::from_utf8(json).expect("JSON that we write is UTF-8")
 }
 
 /// Whether the text is exactly one JSON value.

@@ -14,10 +14,10 @@ pub struct PackageReceived<'a> {
     pub topic_name: &'a str,
     /// Stream the package belongs to; may be empty.
     pub stream_id: &'a str,
-    /// [`Package::type_name`](crate::Package::type_name); called `type` on the wire.
+    /// [`Content::type_name`](crate::Content::type_name); called `type` on the wire.
     #[serde(rename = "type")]
     pub type_name: &'a str,
-    /// [`Package::value`](crate::Package::value): JSON text, sent as a string that clients parse once more.
+    /// [`Content::value`](crate::Content::value): JSON text, sent as a string that clients parse once more.
     pub value: &'a str,
     /// The broker's time of the record, as ISO 8601 text in UTC with `Z`.
     pub date_time: &'a str,

@@ -7,9 +7,8 @@ use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use crate::integer::TimestampSeed;
-use crate::tags::{Tags, TagsSeed};
-use crate::text::{OptionalTextSeed, TextSeed};
+use super::tags::{Tags, TagsSeed};
+use crate::json::{OptionalTextSeed, TextSeed, TimestampSeed};
 
 /// One event of a stream.
 ///

@@ -1,17 +1,12 @@
-//! Writing events: the value of one Kafka record, in Quix Streams' legacy JSON envelope.
-//!
-//! ```text
-//! {"C":"JT","K":"EventData[]","V":[{"Timestamp":1700000000123456700,"Tags":{},"Id":"tick","Value":"0"}],"S":32,"E":101}
-//!      codec      model           ^ byte 32                                                           ^ byte 101
-//! ```
-//!
-//! It is the one form that every Quix Streams client reads, the .NET family and the Python rewrite alike.
+//! Writing events in the default form: one record in the JSON envelope, `EventData[]` always, even for a single one.
 
 use serde::Serialize;
 use serde::ser::Serializer;
 
-use crate::event_data::EventData;
-use crate::json::{self, EventJson};
+use super::envelope::append_envelope;
+use crate::json;
+use crate::model::{EventData, Model, Tags};
+use crate::spell::EventJson;
 
 /// Value of the record that carries these events; its key is the stream id, and it has no headers.
 ///
@@ -25,20 +20,21 @@ pub fn write_events(events: &[EventData]) -> Vec<u8> {
 
 /// As [`write_events`], appended to a buffer.
 pub fn write_events_into(out: &mut Vec<u8>, events: &[EventData]) {
-    let start = out.len();
-    out.extend_from_slice(HEAD);
-    json::append(out, &EventList(events));
-    let end = out.len() - start;
-    out.extend_from_slice(b",\"S\":32,\"E\":");
-    json::append(out, &end);
-    out.push(b'}');
+    append_envelope(out, Model::Events, |out| append_events(out, events));
 }
 
-/// Everything before the model, whose first byte is therefore at offset 32.
-const HEAD: &[u8; 32] = br#"{"C":"JT","K":"EventData[]","V":"#;
+/// The bare array.
+pub(super) fn append_events(out: &mut Vec<u8>, events: &[EventData]) {
+    json::append(out, &EventList(events));
+}
+
+/// The bare object.
+pub(super) fn append_event(out: &mut Vec<u8>, event: &EventData) {
+    json::append(out, &event_json(event));
+}
 
 /// Room for what surrounds the events.
-const FRAME_BYTES: usize = HEAD.len() + 32;
+const FRAME_BYTES: usize = 64;
 
 /// A guess: members, a timestamp, and one escape in eight characters of the value, which is often JSON.
 fn estimated_bytes(event: &EventData) -> usize {
@@ -51,11 +47,10 @@ struct EventList<'a>(&'a [EventData]);
 
 impl Serialize for EventList<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(self.0.iter().map(|event| EventJson {
-            timestamp: event.timestamp,
-            tags: &event.tags,
-            id: Some(&event.id),
-            value: event.value.as_deref(),
-        }))
+        serializer.collect_seq(self.0.iter().map(event_json))
     }
+}
+
+fn event_json(event: &EventData) -> EventJson<'_, Tags> {
+    EventJson { timestamp: event.timestamp, tags: &event.tags, id: Some(&event.id), value: event.value.as_deref() }
 }

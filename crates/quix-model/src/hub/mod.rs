@@ -1,0 +1,9 @@
+//! Arguments of the Reader hub's callbacks, made of packages. Source: Quix Streaming Reader API.
+
+mod event_data_received;
+mod package_received;
+mod parameter_data_received;
+
+pub use event_data_received::EventDataReceived;
+pub use package_received::PackageReceived;
+pub use parameter_data_received::ParameterDataReceived;
