@@ -39,8 +39,8 @@ impl Mark {
     pub(crate) fn of_record(record: &BorrowedMessage<'_>) -> Self {
         let headers = record.headers().into_iter().flat_map(Headers::iter).map(|header| (header.key, header.value));
         match Package::read(record.key(), headers, record.payload()) {
-            Reading::Package(package) => Self::of_package(&package.stream_id, &package.value),
-            Reading::Skip(reason) => panic!("a record that nobody wrote: {reason:?}"),
+            Reading::Package(package) => Self::of_package(package.stream_id(), &package.content().value),
+            other => panic!("a record that nobody wrote: {other:?}"),
         }
     }
 
