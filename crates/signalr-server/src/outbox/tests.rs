@@ -309,11 +309,12 @@ async fn no_wake_up_is_lost_and_no_frame_torn_under_many_threads() {
     }
 }
 
-/// An outbox over a socket whose buffers are as small as the system allows, and the other end of it.
+/// An outbox over a socket that is soon full, and the other end of it. Its buffer to send from is as small as the system
+/// allows; the one to receive into is not: once it had no room for a segment, the system would ask every 200 ms only.
 async fn pair(bounds: Bounds) -> (Outbox, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let client = TcpSocket::new_v4().unwrap();
-    client.set_recv_buffer_size(4_096).unwrap();
+    client.set_recv_buffer_size(128 * 1024).unwrap();
     let (client, accepted) = tokio::join!(client.connect(listener.local_addr().unwrap()), listener.accept());
     let server = accepted.unwrap().0;
     server.set_nodelay(true).unwrap();

@@ -65,8 +65,8 @@ pub struct Limits {
     /// Age of the oldest frame waiting to be written to one connection. Default 10 s. Past it: as `output_queue_bytes`.
     #[serde(with = "units::duration")]
     pub output_queue_age: Duration,
-    /// Bytes waiting to be written to all connections together, shared ones counted for each. Default 256 MiB. Past it: a
-    /// connection that cannot take more ends, as with `output_queue_bytes`.
+    /// Bytes waiting to be written to all connections together, shared ones counted for each. Default 256 MiB. Past it: the
+    /// connections with the fullest queues end, as with `output_queue_bytes`.
     #[serde(with = "units::size")]
     pub output_total: usize,
     /// Bytes of unfinished messages and waiting calls of all connections together; HTTP request bodies are counted by
