@@ -52,6 +52,29 @@ async fn records_that_wait_together_share_a_batch() {
     assert_eq!(read_all(&log, &partition).len(), 1000);
 }
 
+/// The first uses of a topic often come together.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn who_is_told_that_a_topic_exists_finds_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = Arc::new(Log::open(folder.path(), Options::default()).unwrap());
+    for round in 0..50 {
+        let name = format!("t{round}");
+        let tries = (0..8).map(|_| {
+            let (log, name) = (log.clone(), name.clone());
+            tokio::spawn(async move {
+                let made = log.create_topic(&name, 1, Vec::new()).await;
+                assert!(log.topic(&name).is_some(), "round {round}: {made:?}");
+                made.is_ok()
+            })
+        });
+        let mut made = 0;
+        for one in tries.collect::<Vec<_>>() {
+            made += usize::from(one.await.unwrap());
+        }
+        assert_eq!(made, 1, "round {round}");
+    }
+}
+
 #[tokio::test]
 async fn topics_come_grow_and_go() {
     let folder = tempfile::tempdir().unwrap();

@@ -133,7 +133,7 @@ impl Shared {
             None => (Handle::Plain(ConnectionId::random(), who), None),
             Some(token) => self.claim_websocket(token, who)?,
         };
-        self.connection_began();
+        self.connection_began(Transport::WebSockets);
         let upgrade = hyper::upgrade::on(Request::from_parts(head, ()));
         // Nothing of the request may live on in this task: a single kept header would pin the whole head's buffer.
         tokio::spawn(async move {
@@ -144,7 +144,7 @@ impl Shared {
                     tokio::spawn(connection::run(self, handle, io, early, Registration { token, reattach }));
                 }
                 Err(_) => {
-                    self.connection_ended();
+                    self.connection_ended(Transport::WebSockets);
                     token.inspect(|token| self.store.forget_token(*token));
                 }
             }
@@ -282,7 +282,7 @@ impl Shared {
         });
         match claim {
             Claim::Granted(Used::Http(connection)) => {
-                self.connection_began();
+                self.connection_began(transport);
                 let (handle, io) = (connection.handle.clone(), Io::Http(connection.clone()));
                 tokio::spawn(connection::run(
                     self,

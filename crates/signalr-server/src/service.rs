@@ -26,6 +26,7 @@ use crate::metrics::Metrics;
 use crate::options::Options;
 use crate::outbox::{Bounds, Total};
 use crate::raw;
+use crate::transport::Transport;
 use crate::transport::websocket::Limits;
 
 /// A hub at a path. Cheap to clone; clones share the hub and its connections.
@@ -56,6 +57,8 @@ pub(crate) struct Shared {
     pub(crate) users: Directory,
     /// Connections that have begun, those before their handshake included.
     pub(crate) open: AtomicUsize,
+    /// Those of them that are websockets.
+    pub(crate) websockets: AtomicUsize,
     /// Calls that have begun and wait.
     pub(crate) calls_waiting: AtomicUsize,
     /// Unfinished input that connections hold.
@@ -102,6 +105,7 @@ impl HubServer {
             groups: Directory::default(),
             users: Directory::default(),
             open: AtomicUsize::new(0),
+            websockets: AtomicUsize::new(0),
             calls_waiting: AtomicUsize::new(0),
             input: InputShares::default(),
             detached: AllDetached::default(),
@@ -133,6 +137,12 @@ impl HubServer {
     /// Connections that are open, those before their handshake and those saying goodbye included.
     pub fn connections(&self) -> usize {
         self.shared.open.load(Ordering::Relaxed)
+    }
+
+    /// Those of [`connections`](Self::connections) that are websockets. Over HTTP/1.1 their sockets have left the HTTP server,
+    /// whose own count they are missing from; what carries the others is counted there.
+    pub fn websockets(&self) -> usize {
+        self.shared.websockets.load(Ordering::Relaxed)
     }
 
     /// Accepts connections of `listener` and serves nothing but this hub, until the future is dropped.
@@ -182,13 +192,15 @@ where
 }
 
 impl Shared {
-    pub(crate) fn connection_began(&self) {
+    pub(crate) fn connection_began(&self, transport: Transport) {
         self.open.fetch_add(1, Ordering::Relaxed);
+        self.websockets.fetch_add(usize::from(transport == Transport::WebSockets), Ordering::Relaxed);
         self.metrics.connections.inc();
     }
 
-    pub(crate) fn connection_ended(&self) {
+    pub(crate) fn connection_ended(&self, transport: Transport) {
         self.open.fetch_sub(1, Ordering::Relaxed);
+        self.websockets.fetch_sub(usize::from(transport == Transport::WebSockets), Ordering::Relaxed);
         self.metrics.connections.dec();
     }
 }

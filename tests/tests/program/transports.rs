@@ -10,10 +10,23 @@ use loadtest::load::target::{Dialect, Target};
 async fn idle_subscribers_stay_over_each_transport() {
     let program = Program::serve(&[]).await;
     for carrier in [Carrier::Websockets, Carrier::Events, Carrier::Polling] {
-        let target = Target::new(&format!("{}/hub", program.url), Dialect::SignalR, "idle", None).unwrap();
-        let (hold, pid) = (Duration::from_millis(200), Some(program.pid()));
-        let held = tokio::task::spawn_blocking(move || idle::run(&target, carrier, 100, hold, pid));
-        let report = held.await.unwrap().unwrap();
-        assert_eq!((report.connections, report.disconnects), (100, 0), "{report:?}");
+        hold(&program, carrier, 100).await;
     }
+}
+
+/// Neither its requests nor its hub connection make one client two.
+#[tokio::test(flavor = "multi_thread")]
+async fn as_many_clients_fit_as_there_may_be_connections() {
+    let program = Program::serve_with_settings("[limits]\nconnections = 40", &[]).await;
+    for carrier in [Carrier::Websockets, Carrier::Polling] {
+        hold(&program, carrier, 40).await;
+    }
+}
+
+async fn hold(program: &Program, carrier: Carrier, connections: usize) {
+    let target = Target::new(&format!("{}/hub", program.url), Dialect::SignalR, "idle", None).unwrap();
+    let (time, pid) = (Duration::from_millis(200), Some(program.pid()));
+    let held = tokio::task::spawn_blocking(move || idle::run(&target, carrier, connections, time, pid));
+    let report = held.await.unwrap().unwrap();
+    assert_eq!((report.connections, report.disconnects), (connections, 0), "{report:?}");
 }

@@ -21,7 +21,7 @@ impl Writer {
                             };
                             plan.then(|fate| _ = answer.send(fate.and_then(made).map_err(Into::into)));
                         }
-                        Err(error) => _ = answer.send(Err(error)),
+                        Err(error) => refuse(plan, error, answer),
                     }
                 }
                 Request::DeleteTopic { name, answer } => {
@@ -59,7 +59,7 @@ impl Writer {
                 self.change(plan, change);
                 plan.then(|fate| _ = answer.send(fate.map(|_| ()).map_err(Into::into)));
             }
-            Err(error) => _ = answer.send(Err(error)), // nobody may wait any more
+            Err(error) => refuse(plan, error, answer),
         }
     }
 
@@ -133,6 +133,12 @@ impl Writer {
         let found = self.catalog.topics.iter().find(|(_, topic)| topic.name == name);
         found.map(|(id, _)| *id).ok_or_else(|| WriteError::UnknownTopic(name.to_owned()))
     }
+}
+
+/// Together with the group, as what is in the way may be a change of it: who is told that a topic exists finds it.
+fn refuse<T: Send + 'static, E: From<WriteError> + Send + 'static>(plan: &mut Plan, error: E, answer: Answer<T, E>) {
+    // Nobody may wait any more.
+    plan.then(move |fate| _ = answer.send(fate.map_err(E::from).and(Err(error))));
 }
 
 /// Source: Apache Kafka, `org.apache.kafka.common.internals.Topic.validate`.

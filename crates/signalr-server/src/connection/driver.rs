@@ -94,7 +94,7 @@ impl Drop for Registered {
         if let Some(token) = self.registration.token {
             self.server.store.forget_token(token);
         }
-        self.server.connection_ended();
+        self.server.connection_ended(self.handle.transport());
     }
 }
 

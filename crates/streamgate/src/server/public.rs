@@ -102,10 +102,11 @@ impl Door {
         place.filter(|_| self.settings.certificate.is_none()).map(|place| Visit { place: Some(place), refused: true })
     }
 
-    /// Websockets are counted by the hub, which refuses politely; there is a little more room for being told so.
+    /// Websockets are counted by the hub, which refuses politely; there is a little more room for being told so. Its other
+    /// connections are among those that have not closed.
     fn has_room(&self) -> bool {
         let most = self.settings.limits.connections as usize;
-        self.closing.receiver_count() + self.state.hub.connections() < most + (most / 8).max(4)
+        self.closing.receiver_count() + self.state.hub.websockets() < most + (most / 8).max(4)
     }
 
     pub(super) fn hit(&self, limit: &'static str) {
