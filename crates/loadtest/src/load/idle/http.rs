@@ -56,7 +56,7 @@ impl Held {
 
     /// Lets `time` pass; returns how many connections ended.
     pub(super) fn wait(&mut self, time: Duration) -> u64 {
-        self.runtime.block_on(tokio::time::sleep(time));
+        self.runtime.block_on(async { tokio::time::sleep(time).await });
         let open = self.tasks.len();
         self.tasks.retain(|task| !task.is_finished());
         (open - self.tasks.len()) as u64
