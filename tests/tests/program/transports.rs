@@ -18,9 +18,7 @@ async fn idle_subscribers_stay_over_each_transport() {
 #[tokio::test(flavor = "multi_thread")]
 async fn as_many_clients_fit_as_there_may_be_connections() {
     let program = Program::serve_with_settings("[limits]\nconnections = 40", &[]).await;
-    for carrier in [Carrier::Websockets, Carrier::Polling] {
-        hold(&program, carrier, 40).await;
-    }
+    hold(&program, Carrier::Polling, 40).await;
 }
 
 async fn hold(program: &Program, carrier: Carrier, connections: usize) {
