@@ -1,9 +1,10 @@
 //! How hubs are best served over HTTP/1.1 and HTTP/2: hyper's settings for a listener of one's own.
 //!
-//! Over TLS the two are told apart by ALPN; over plain TCP by the first bytes ([`is_http2`]), as clients that speak HTTP/2
+//! Over TLS the two are told apart by ALPN; over plain TCP by the first bytes ([`Begun`]), as clients that speak HTTP/2
 //! there know so beforehand. `Upgrade: h2c` is not offered.
 
-use std::io;
+mod begun;
+
 use std::time::Duration;
 
 use hyper::body::Incoming;
@@ -12,6 +13,8 @@ use hyper::service::HttpService;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
+
+pub use begun::Begun;
 
 /// HTTP/1.1: 10 s and 32 KiB for the head of a request. Serve it with upgrades, for websockets.
 pub fn http1() -> http1::Builder {
@@ -64,8 +67,9 @@ type Failure = Box<dyn std::error::Error + Send + Sync>;
 /// Serves one TCP connection in whichever version its client speaks.
 pub async fn serve(stream: TcpStream, service: impl ServesHttp) {
     let _ = stream.set_nodelay(true);
-    let is_http2 = tokio::time::timeout(HEAD_TIMEOUT, is_http2(&stream)).await;
-    serve_as(stream, matches!(is_http2, Ok(Ok(true))), service).await;
+    if let Ok(Ok((begun, is_http2))) = tokio::time::timeout(HEAD_TIMEOUT, Begun::of(stream)).await {
+        serve_as(begun, is_http2, service).await;
+    }
 }
 
 /// Serves one connection in the version agreed on.
@@ -81,25 +85,6 @@ where
     }
 }
 
-/// Whether a new connection begins as HTTP/2 does. Takes nothing of it; waits for as many bytes as it takes to tell.
-pub async fn is_http2(stream: &TcpStream) -> io::Result<bool> {
-    let mut begun = [0; PREFACE.len()];
-    loop {
-        let count = stream.peek(&mut begun).await?;
-        if count == 0 || !PREFACE.starts_with(&begun[..count]) {
-            return Ok(false);
-        }
-        if count == PREFACE.len() {
-            return Ok(true);
-        }
-        // Peeking again would give the same bytes at once.
-        tokio::time::sleep(PAUSE).await;
-    }
-}
-
-/// Source: RFC 9113, 3.4.
-const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-const PAUSE: Duration = Duration::from_millis(5);
 pub(crate) const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// Largest head of a request, in bytes.
 const MAX_HEAD_BYTES: usize = 32 * 1024;

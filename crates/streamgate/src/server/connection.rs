@@ -11,7 +11,7 @@ use hyper::server::conn::http1::UpgradeableConnection;
 use hyper::server::conn::http2;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use signalr_server::http;
+use signalr_server::http::{self, Begun};
 use signalr_server::tls::Tls;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
@@ -59,11 +59,11 @@ impl Door {
             return Box::pin(self.receive_tls(tls, stream, visit, closing)).await;
         }
         let begun = tokio::select! {
-            begun = timeout(limits.head_timeout, http::is_http2(&stream)) => begun,
+            begun = timeout(limits.head_timeout, Begun::of(stream)) => begun,
             _ = closing.wait_for(|closing| *closing) => return,
         };
-        if let Ok(Ok(is_http2)) = begun {
-            self.serve_http(stream, is_http2, visit, closing).await;
+        if let Ok(Ok((begun, is_http2))) = begun {
+            self.serve_http(begun, is_http2, visit, closing).await;
         }
     }
 

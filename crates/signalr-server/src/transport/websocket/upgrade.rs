@@ -12,6 +12,7 @@ use hyper_util::server::conn::auto;
 use sha1::{Digest, Sha1};
 use tokio::net::TcpStream;
 
+use crate::http::Begun;
 use crate::transport::Io;
 
 /// How a websocket is granted.
@@ -73,6 +74,14 @@ fn has_token(headers: &HeaderMap, name: header::HeaderName, token: &str) -> bool
 
 /// Takes an upgraded connection apart; the bytes are what the client sent right behind its request.
 pub(crate) fn into_io(upgraded: Upgraded) -> (Io, Bytes) {
+    let upgraded = match upgraded.downcast::<TokioIo<Begun>>() {
+        Ok(parts) => {
+            let (socket, unread) = parts.io.into_inner().into_parts();
+            let read = if unread.is_empty() { parts.read_buf } else { [parts.read_buf, unread].concat().into() };
+            return (Io::Socket(Some(socket)), read);
+        }
+        Err(upgraded) => upgraded,
+    };
     let upgraded = match upgraded.downcast::<TokioIo<TcpStream>>() {
         Ok(parts) => return (Io::Socket(Some(parts.io.into_inner())), parts.read_buf),
         Err(upgraded) => upgraded,
