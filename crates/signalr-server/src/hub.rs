@@ -35,7 +35,7 @@ type KeepContext = Box<dyn Fn(&Parts) -> Context + Send + Sync>;
 
 pub(crate) struct Registered {
     pub(crate) begin: Begin,
-    pub(crate) metrics: Option<MethodMetrics>,
+    pub(crate) metrics: Option<Arc<MethodMetrics>>,
     name: String,
     /// It answers with a stream.
     streams: bool,
@@ -224,7 +224,7 @@ impl Hub {
 
     pub(crate) fn count_in(&mut self, metrics: &Metrics) {
         for registered in self.methods.values_mut() {
-            registered.metrics = Some(metrics.method(&registered.name));
+            registered.metrics = Some(metrics.method(&registered.name).into());
         }
     }
 

@@ -72,7 +72,7 @@ pub(crate) struct Outbox {
     socket: Option<TcpStream>,
     drain: Drain,
     bounds: Arc<Bounds>,
-    metrics: Metrics,
+    metrics: Arc<Metrics>,
     state: Mutex<State>,
 }
 
@@ -123,7 +123,7 @@ impl Outbox {
         socket: Option<TcpStream>,
         drain: Drain,
         bounds: Arc<Bounds>,
-        metrics: Metrics,
+        metrics: Arc<Metrics>,
         now: Instant,
     ) -> Self {
         let state = State {

@@ -74,7 +74,7 @@ struct Answer {
     /// Bytes of the message, counted while the call is in flight.
     bytes: usize,
     began: Instant,
-    metrics: Option<MethodMetrics>,
+    metrics: Option<Arc<MethodMetrics>>,
     is_connected_handler: bool,
 }
 
@@ -371,7 +371,7 @@ impl Calls {
             }));
         }
         self.close_uploads(&answer.uploads);
-        count_answer(answer.metrics.as_ref(), answer.began, result.is_ok());
+        count_answer(answer.metrics.as_deref(), answer.began, result.is_ok());
         let Some(invocation_id) = &answer.invocation_id else {
             return Ok(());
         };

@@ -25,7 +25,7 @@ pub(crate) struct Running {
     pub(crate) items: Box<dyn ItemStream>,
     pub(crate) target: Box<str>,
     pub(crate) began: Instant,
-    pub(crate) metrics: Option<MethodMetrics>,
+    pub(crate) metrics: Option<Arc<MethodMetrics>>,
     /// Ids of the streams it reads.
     pub(crate) uploads: Box<[Box<str>]>,
     pub(crate) counted: Counted,

@@ -161,7 +161,7 @@ fn nothing_may_wait_for_longer_than_its_age() {
 
 #[test]
 fn the_metric_of_queued_bytes_returns_to_nothing_however_it_ends() {
-    let metrics = Metrics::default();
+    let metrics = Arc::new(Metrics::default());
     let outbox = || Outbox::new(None, Drain::Task, Arc::new(roomy()), metrics.clone(), Instant::now());
     for end in [
         |outbox: &Outbox| outbox.end(),
@@ -321,12 +321,12 @@ async fn pair(bounds: Bounds) -> (Outbox, TcpStream) {
     socket2::SockRef::from(&server).set_send_buffer_size(4_096).unwrap();
     // A new socket counts as full until its first event.
     server.writable().await.unwrap();
-    let outbox = Outbox::new(Some(server), Drain::Task, Arc::new(bounds), Metrics::default(), Instant::now());
+    let outbox = Outbox::new(Some(server), Drain::Task, Arc::new(bounds), Arc::default(), Instant::now());
     (outbox, client.unwrap())
 }
 
 fn queue_only(bounds: Bounds) -> Outbox {
-    Outbox::new(None, Drain::Task, Arc::new(bounds), Metrics::default(), Instant::now())
+    Outbox::new(None, Drain::Task, Arc::new(bounds), Arc::default(), Instant::now())
 }
 
 fn push(outbox: &Outbox, frame: &[u8]) -> Pushed {

@@ -156,7 +156,7 @@ impl Calls {
         drop(stream.items);
         drop(stream.counted);
         self.close_uploads(&stream.uploads);
-        count_answer(stream.metrics.as_ref(), stream.began, result.is_ok());
+        count_answer(stream.metrics.as_deref(), stream.began, result.is_ok());
         match result {
             Ok(()) => complete(&id, Outcome::Void, encoding, out),
             Err(error) => self.answer_error(Some(&id), &stream.target, &error, encoding, out),
