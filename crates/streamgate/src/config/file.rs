@@ -104,6 +104,11 @@ impl Reader<'_> {
         };
         let span = value.span();
         match value.into_inner() {
+            DeValue::Table(table) if section == TOPICS && table.is_empty() => {
+                // It stands for the defaults all the same, where a prefix would say otherwise.
+                self.settings.push(self.schema.default_of_topic(&key, origin));
+                Ok(())
+            }
             DeValue::Table(table) if is_section => self.table(&key, table),
             _ if is_section => {
                 let problem = format!("is a section: write [{key}] and its settings below");

@@ -39,6 +39,12 @@ impl Schema {
         parts.try_fold(first, |value, part| value.as_table()?.get(part))
     }
 
+    /// What a section of topics without settings says: the first setting has its default.
+    pub(super) fn default_of_topic(&self, section: &str, origin: Origin) -> Setting {
+        let (name, value) = self.topic.iter().next().expect("topics have settings");
+        Setting { key: format!("{section}.{name}"), value: value.clone(), origin }
+    }
+
     /// The error for a name that is none, with the nearest that is one as it is spelt in that place.
     pub(super) fn unknown(&self, key: String, origin: Origin, spell: impl Fn(&str) -> String) -> ConfigError {
         let names = match topic_setting(&key) {

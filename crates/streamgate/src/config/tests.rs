@@ -492,10 +492,12 @@ fn topics_are_told_apart_by_patterns_with_dots_and_stars() {
         max_message_size = \"64KiB\"
         [topics.\"*\"]
         refuse_slashes = true
+        [topics.plain]
     ";
     let loaded = Setup { file, ..Setup::default() }.load().unwrap();
     let names: Vec<_> = loaded.config.topics.keys().map(String::as_str).collect();
-    assert_eq!(names, ["*", "f1", "plant.a*"]);
+    assert_eq!(names, ["*", "f1", "plain", "plant.a*"]);
+    assert_eq!(loaded.config.topics["plain"], TopicConfig::default());
     assert_eq!(loaded.config.topics["plant.a*"], TopicConfig { form: Form::Headers, ..TopicConfig::default() });
     let f1 = TopicConfig { split: Split::Legacy, max_message_size: Some(64 << 10), ..TopicConfig::default() };
     assert_eq!(loaded.config.topics["f1"], f1);
