@@ -50,6 +50,14 @@ impl Python {
         Self::of("signalr-python").await
     }
 
+    /// schemathesis, the newest.
+    ///
+    /// # Panics
+    /// As [`Python::modern`].
+    pub async fn schemathesis() -> Self {
+        Self::of("schemathesis").await
+    }
+
     /// A command that runs one of the programs; it is killed when dropped.
     pub fn command(&self, program: &str) -> Command {
         let mut command = Command::new(&self.interpreter);

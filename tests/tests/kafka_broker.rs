@@ -350,7 +350,7 @@ async fn until_some<T, F: Future<Output = Option<T>>>(what: &str, mut condition:
 }
 
 fn record<'a>(key: &'a str, text: &'a str) -> NewRecord<'a> {
-    NewRecord { key: Some(key.as_bytes()), value: text.as_bytes() }
+    NewRecord { key: Some(key.as_bytes()), value: text.as_bytes(), headers: &[] }
 }
 
 fn texts(records: &[Record]) -> Vec<String> {

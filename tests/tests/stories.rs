@@ -89,7 +89,7 @@ async fn a_record_that_nobody_can_decode_is_still_a_package() {
         (b"\xff\xfe", "System.Byte[]", r#""//4=""#),
         (b"{\"a\":1}", "System.String", r#"{"a":1}"#),
     ] {
-        broker.append(&topic, NewRecord { key: None, value }).unwrap().await.unwrap();
+        broker.append(&topic, NewRecord { key: None, value, headers: &[] }).unwrap().await.unwrap();
         let call = within("the package", reader.next_call_of("PackageReceived")).await.unwrap();
         let (package,): (Value,) = call.bind().unwrap();
         assert_eq!(package["type"], type_name);

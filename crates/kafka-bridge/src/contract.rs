@@ -31,6 +31,7 @@ const CHECKS: &[(&str, Check)] = &[
     ("reachable and described", |s| reachable_and_described(s).boxed()),
     ("append, then read in order", |s| append_then_read_in_order(s).boxed()),
     ("keys and values unchanged", |s| keys_and_values_unchanged(s).boxed()),
+    ("headers unchanged and in order", |s| headers_unchanged_and_in_order(s).boxed()),
     ("one key, one partition, as Java chooses", |s| one_key_one_partition(s).boxed()),
     ("earliest, end, offset", |s| earliest_end_offset(s).boxed()),
     ("caught up, once per partition", |s| caught_up_once_per_partition(s).boxed()),
@@ -81,7 +82,7 @@ async fn keys_and_values_unchanged(s: Subject) {
         (Some(b"l"), &long),
     ];
     for (key, value) in sent {
-        s.broker.append(&topic, NewRecord { key, value }).unwrap().await.unwrap();
+        s.broker.append(&topic, NewRecord { key, value, headers: &[] }).unwrap().await.unwrap();
     }
     let records = s.read_all(&topic).await;
     let got: Vec<_> = records.iter().map(|record| (record.key.as_deref(), record.value.as_deref().unwrap())).collect();
@@ -91,6 +92,17 @@ async fn keys_and_values_unchanged(s: Subject) {
         assert!((before - 1000..=now_ms() + 1000).contains(&timestamp), "timestamp {timestamp}");
         assert_eq!(record.headers, []);
     }
+}
+
+async fn headers_unchanged_and_in_order(s: Subject) {
+    let topic = s.topic(1).await;
+    let headers = [("b", "2"), ("a", ""), ("b", "ä")];
+    let record = NewRecord { key: Some(b"k"), value: b"v", headers: &headers };
+    s.broker.append(&topic, record).unwrap().await.unwrap();
+    let records = s.read_all(&topic).await;
+    let got: Vec<_> =
+        records[0].headers.iter().map(|header| (&*header.name, header.value.as_deref().unwrap())).collect();
+    assert_eq!(got, headers.map(|(name, value)| (name, value.as_bytes())));
 }
 
 async fn one_key_one_partition(s: Subject) {
@@ -289,7 +301,7 @@ async fn feeds_share(s: Subject) {
 async fn huge_message_refused(s: Subject) {
     let topic = s.topic(1).await;
     let huge = vec![b'x'; 64 << 20];
-    let error = s.append(&topic, NewRecord { key: None, value: &huge }).await.unwrap_err();
+    let error = s.append(&topic, NewRecord { key: None, value: &huge, headers: &[] }).await.unwrap_err();
     let AckError::NotWritten(NotWritten::TooLarge { size, limit }) = error else { panic!("{error:?}") };
     assert!(size == huge.len() && limit < size, "{size} {limit}");
     assert_eq!(s.store(&topic, None, "next").await.offset, 0);
@@ -366,7 +378,7 @@ impl Reading {
 }
 
 fn record<'a>(key: Option<&'a str>, text: &'a str) -> NewRecord<'a> {
-    NewRecord { key: key.map(str::as_bytes), value: text.as_bytes() }
+    NewRecord { key: key.map(str::as_bytes), value: text.as_bytes(), headers: &[] }
 }
 
 fn texts(records: &[Record]) -> Vec<String> {

@@ -11,7 +11,7 @@
 //! let feeds = Feeds::new(broker.clone(), Duration::from_secs(60));
 //! let mut following = feeds.follow("f1").await?;
 //!
-//! let stored = broker.append("f1", NewRecord { key: Some(b"car-1"), value: b"{}" })?.await?;
+//! let stored = broker.append("f1", NewRecord { key: Some(b"car-1"), value: b"{}", headers: &[] })?.await?;
 //! assert_eq!((stored.partition, stored.offset), (0, 0));
 //! let event = following.recv().await.expect("the feed runs");
 //! assert!(matches!(&*event, FeedEvent::Batch(batch) if batch.records[0].offset == 0));

@@ -15,7 +15,7 @@ use crate::broker::{
 use crate::metrics::Metrics;
 use crate::names::check_topic_name;
 use crate::partitioner::partition_of;
-use crate::record::{Batch, NewRecord, Record};
+use crate::record::{Batch, Header, NewRecord, Record};
 
 /// Bounds of a [`MemoryBroker`].
 #[derive(Debug, Clone, Copy)]
@@ -286,7 +286,7 @@ impl Topic {
             timestamp_ms: SystemTime::now().duration_since(UNIX_EPOCH).ok().map(|since| since.as_millis() as i64),
             key: record.key.map(Bytes::copy_from_slice),
             value: Some(Bytes::copy_from_slice(record.value)),
-            headers: Vec::new(),
+            headers: record.headers.iter().map(header).collect(),
         });
         Stored { partition, offset }
     }
@@ -409,7 +409,13 @@ impl Position {
 }
 
 fn payload_of(record: &Record) -> usize {
-    record.key.as_ref().map_or(0, Bytes::len) + record.value.as_ref().map_or(0, Bytes::len)
+    let length = |bytes: &Option<Bytes>| bytes.as_ref().map_or(0, Bytes::len);
+    let headers: usize = record.headers.iter().map(|header| header.name.len() + length(&header.value)).sum();
+    length(&record.key) + length(&record.value) + headers
+}
+
+fn header((name, value): &(&str, &str)) -> Header {
+    Header { name: (*name).into(), value: Some(Bytes::copy_from_slice(value.as_bytes())) }
 }
 
 /// What a record of `size` bytes costs: itself, its `Record`, its place in the order.

@@ -35,12 +35,15 @@ pub struct NewRecord<'a> {
     pub key: Option<&'a [u8]>,
     /// The value.
     pub value: &'a [u8],
+    /// Names and values in order: none but in some forms of Quix's, which are all text.
+    pub headers: &'a [(&'a str, &'a str)],
 }
 
 impl NewRecord<'_> {
     /// Bytes counted against the backlog.
     pub fn size(&self) -> usize {
-        self.key.map_or(0, <[u8]>::len) + self.value.len()
+        let headers: usize = self.headers.iter().map(|(name, value)| name.len() + value.len()).sum();
+        self.key.map_or(0, <[u8]>::len) + self.value.len() + headers
     }
 }
 

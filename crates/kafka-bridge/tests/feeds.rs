@@ -74,7 +74,7 @@ async fn followers_hear_that_a_topic_went_and_can_follow_the_new_one() {
     assert_eq!(feeds.follow("t").await.map(drop), Err(ReadError::UnknownTopic("t".into())));
     memory.create_topic("t", None).await.unwrap();
     let mut new = feeds.follow("t").await.unwrap();
-    memory.append("t", NewRecord { key: None, value: b"x" }).unwrap().await.unwrap();
+    memory.append("t", NewRecord { key: None, value: b"x", headers: &[] }).unwrap().await.unwrap();
     assert_eq!(next_text(&mut new).await, "x");
 }
 
@@ -135,7 +135,7 @@ async fn broker_and_feeds(settings: FeedSettings) -> (Arc<MisbehavingBroker>, Ar
 }
 
 async fn append(broker: &MisbehavingBroker, text: &str) {
-    broker.append("t", NewRecord { key: None, value: text.as_bytes() }).unwrap().await.unwrap();
+    broker.append("t", NewRecord { key: None, value: text.as_bytes(), headers: &[] }).unwrap().await.unwrap();
 }
 
 async fn next_text(following: &mut Following) -> String {

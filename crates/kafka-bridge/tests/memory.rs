@@ -13,7 +13,7 @@ async fn the_oldest_records_go_and_readers_behind_get_a_gap() {
     broker.create_topic("t", None).await.unwrap();
     let mut reader = broker.read("t", Start::End).await.unwrap(); // its task has not run yet: one thread
     for _ in 0..100 {
-        broker.append("t", NewRecord { key: None, value: &[0; 1000] }).unwrap().await.unwrap();
+        broker.append("t", NewRecord { key: None, value: &[0; 1000], headers: &[] }).unwrap().await.unwrap();
     }
     let positions = broker.positions("t").await.unwrap()[0];
     assert_eq!(positions.end, 100);
@@ -30,10 +30,10 @@ async fn a_deleted_topic_is_gone_for_its_readers_also_when_made_anew() {
     broker.create_topic("t", None).await.unwrap();
     let mut reader = broker.read("t", Start::End).await.unwrap();
     assert!(broker.delete_topic("t"));
-    let gone = broker.append("t", NewRecord { key: None, value: b"x" }).map(drop);
+    let gone = broker.append("t", NewRecord { key: None, value: b"x", headers: &[] }).map(drop);
     assert_eq!(gone, Err(NotWritten::UnknownTopic("t".into())));
     broker.create_topic("t", None).await.unwrap();
-    broker.append("t", NewRecord { key: None, value: b"new" }).unwrap().await.unwrap();
+    broker.append("t", NewRecord { key: None, value: b"new", headers: &[] }).unwrap().await.unwrap();
     assert_eq!(reader.next().await, Some(Delivery::TopicGone));
     assert_eq!(reader.next().await, None);
 }
@@ -45,7 +45,7 @@ async fn new_partitions_are_read_from_their_first_record_on() {
     let mut reader = broker.read("t", Start::End).await.unwrap();
     assert!(broker.add_partitions("t", 8));
     for n in 0..20_u8 {
-        broker.append("t", NewRecord { key: Some(&[n]), value: b"x" }).unwrap().await.unwrap();
+        broker.append("t", NewRecord { key: Some(&[n]), value: b"x", headers: &[] }).unwrap().await.unwrap();
     }
     let mut partitions = std::collections::BTreeSet::new();
     let mut records = 0;

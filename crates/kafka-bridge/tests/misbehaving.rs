@@ -9,7 +9,7 @@ use kafka_bridge::memory::MemoryBroker;
 use kafka_bridge::misbehaving::MisbehavingBroker;
 use kafka_bridge::record::NewRecord;
 
-const RECORD: NewRecord<'static> = NewRecord { key: None, value: b"x" };
+const RECORD: NewRecord<'static> = NewRecord { key: None, value: b"x", headers: &[] };
 
 #[tokio::test]
 async fn held_acknowledgements_come_when_released() {

@@ -5,6 +5,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use kafka_bridge::broker::{AckError, BrokerError, CreateTopicError, NotWritten, ReadError};
 use kafka_bridge::names::InvalidName;
+use quix_model::WriteError;
 use serde_json::json;
 use signalr_server::HubError;
 
@@ -40,6 +41,9 @@ pub(crate) enum WriteFailure {
     NameTooLong { what: &'static str, limit: usize },
     #[error("The stream id '___KA___' is reserved: readers skip it.")]
     ReservedStream,
+    /// It makes no record that readers could take.
+    #[error("This cannot be written: {0}.")]
+    Model(#[from] WriteError),
     #[error(transparent)]
     NotWritten(#[from] NotWritten),
     /// Stored or not, nobody can say.
@@ -89,6 +93,8 @@ impl WriteFailure {
             Self::Topic(failure) => Some(failure.cause()),
             Self::NameTooLong { .. } => Some("name_too_long"),
             Self::ReservedStream => Some("reserved_stream"),
+            Self::Model(WriteError::TooLarge { .. }) => Some("too_large"),
+            Self::Model(_) => Some("model"),
             Self::NotWritten(_) | Self::OutcomeUnknown => None,
         }
     }
@@ -97,7 +103,10 @@ impl WriteFailure {
         match self {
             Self::Topic(failure) => failure.status(),
             Self::NameTooLong { .. } | Self::ReservedStream => StatusCode::BAD_REQUEST,
-            Self::NotWritten(NotWritten::TooLarge { .. }) => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::NotWritten(NotWritten::TooLarge { .. }) | Self::Model(WriteError::TooLarge { .. }) => {
+                StatusCode::PAYLOAD_TOO_LARGE
+            }
+            Self::Model(_) => StatusCode::BAD_REQUEST,
             Self::NotWritten(NotWritten::UnknownTopic(_)) => StatusCode::NOT_FOUND,
             Self::NotWritten(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::OutcomeUnknown => StatusCode::GATEWAY_TIMEOUT,
@@ -146,6 +155,16 @@ impl Problem {
     /// One that says nothing about writes.
     pub fn new(status: StatusCode, detail: impl Into<String>) -> Self {
         Self { status, detail: detail.into(), kind: None, written: None }
+    }
+
+    /// One for a write of which nothing was stored.
+    pub(crate) fn not_written(status: StatusCode, detail: impl Into<String>) -> Self {
+        Self { kind: Some("NotWritten"), ..Self::new(status, detail) }
+    }
+
+    /// The one for addresses that are none.
+    pub(crate) fn nowhere() -> Self {
+        Self::new(StatusCode::NOT_FOUND, "There is nothing at this address.")
     }
 }
 

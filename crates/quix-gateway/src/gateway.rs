@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use kafka_bridge::broker::{Broker, BrokerError};
 use kafka_bridge::feed::Feeds;
-use quix_model::EventData;
 use signalr_server::Hub;
 use tokio::sync::watch;
 
@@ -14,6 +13,8 @@ use crate::http_api::Bodies;
 use crate::metrics::Metrics;
 use crate::subscriptions::Subscriptions;
 use crate::topics::{Topic, TopicDirectory, TopicPolicy};
+use crate::write_rules::WriteRules;
+use crate::writes::Series;
 use crate::{reader_hub, writer_hub};
 
 /// The Quix APIs over one broker.
@@ -26,6 +27,7 @@ pub struct Gateway {
     pub(crate) settings: Settings,
     pub(crate) metrics: Metrics,
     pub(crate) bodies: Arc<Bodies>,
+    pub(crate) series: Series,
     /// Whether answers that would go on for ever end now.
     pub(crate) stopping: watch::Sender<bool>,
 }
@@ -41,7 +43,9 @@ pub struct Settings {
     pub max_topics: usize,
     /// Topics one connection may follow at once. Default 4 096.
     pub max_subscriptions: usize,
-    /// Longest stream id, event id and tag, in bytes. Default 1 024.
+    /// How records are written, by topic. Default: [`WriteRules::DEFAULT`] for all.
+    pub writes: WriteRules,
+    /// Longest stream id, parameter id, event id and tag, in bytes. Default 1 024.
     pub max_name_bytes: usize,
     /// Longest HTTP request body. Default 4 MiB.
     pub max_body_bytes: usize,
@@ -61,6 +65,7 @@ impl Default for Settings {
             create_topics: false,
             max_topics: 1000,
             max_subscriptions: 4096,
+            writes: WriteRules::default(),
             max_name_bytes: 1024,
             max_body_bytes: 4 * 1024 * 1024,
             max_total_body_bytes: 256 * 1024 * 1024,
@@ -84,6 +89,7 @@ impl Gateway {
             broker,
             feeds,
             bodies: Bodies::new(settings.max_total_body_bytes),
+            series: Series::default(),
             settings,
             metrics,
             stopping: watch::Sender::new(false),
@@ -146,45 +152,4 @@ impl Gateway {
             Err(_) => Err(BrokerError::Unreachable.into()),
         }
     }
-
-    /// Hands events over as one record of a stream; the future is done when the record is durable.
-    ///
-    /// Records of one stream are stored in the order of these calls. An error means that nothing was or will be stored.
-    pub(crate) fn append(
-        &self,
-        topic: &Topic,
-        stream_id: &str,
-        events: &[EventData],
-    ) -> Result<impl Future<Output = Result<(), WriteFailure>> + Send + use<>, WriteFailure> {
-        self.check_names(stream_id, events).inspect_err(|failure| self.metrics.write_refused(failure))?;
-        let value = quix_model::write_events(events);
-        let record = kafka_bridge::record::NewRecord { key: Some(stream_id.as_bytes()), value: &value };
-        let ack = self.broker.append(&topic.name, record).inspect_err(|error| self.topics.note(topic, error))?;
-        Ok(async move { ack.await.map(drop).map_err(WriteFailure::from) })
-    }
-
-    fn check_names(&self, stream_id: &str, events: &[EventData]) -> Result<(), WriteFailure> {
-        let limit = self.settings.max_name_bytes;
-        let check = |what: &'static str, name: &str| {
-            if name.len() <= limit {
-                return Ok(());
-            }
-            self.metrics.limit_hit("names");
-            Err(WriteFailure::NameTooLong { what, limit })
-        };
-        if stream_id == KEEP_ALIVE_KEY {
-            return Err(WriteFailure::ReservedStream);
-        }
-        check("stream id", stream_id)?;
-        for event in events {
-            check("event id", &event.id)?;
-            for (tag, _) in event.tags.iter() {
-                check("name of a tag", tag)?;
-            }
-        }
-        Ok(())
-    }
 }
-
-/// Key of Quix's keep-alive records, which readers skip: a stream of that name could never be read.
-const KEEP_ALIVE_KEY: &str = "___KA___";

@@ -9,13 +9,18 @@ mod errors;
 mod gateway;
 mod http_api;
 pub mod metrics;
+mod names;
 mod reader_hub;
 mod subscriptions;
 mod timestamp;
 mod topics;
+mod write_rules;
 mod writer_hub;
+mod writes;
 
 pub use errors::Problem;
 pub use gateway::{Gateway, Settings};
 pub use http_api::router;
+pub use quix_model::{Splitting, WriteForm, WriteSettings};
 pub use topics::Topic;
+pub use write_rules::WriteRules;

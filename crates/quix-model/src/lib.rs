@@ -60,5 +60,5 @@ pub use package::{Content, Package, ReadLimits, Reading, Skip};
 pub use problem::ReadProblem;
 pub use split::{Added, DropReason, Dropped, MergeLimits, Merged, Merger, Segment};
 pub use write::{
-    NewRecord, Outgoing, Splitting, WriteError, WriteForm, WriteSettings, write_events, write_events_into,
+    NewRecord, Outgoing, RecordBuffer, Splitting, WriteError, WriteForm, WriteSettings, write_events, write_events_into,
 };

@@ -185,7 +185,7 @@ async fn no_answer_may_be_sniffed() {
     }
 }
 
-async fn send(method: Method, url: &str, headers: &[(&str, &str)], body: impl Into<reqwest::Body>) -> Response {
+pub async fn send(method: Method, url: &str, headers: &[(&str, &str)], body: impl Into<reqwest::Body>) -> Response {
     let client = Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
     let request =
         headers.iter().fold(client.request(method, url), |request, (name, value)| request.header(*name, *value));

@@ -35,7 +35,7 @@ async fn pages_and_kafka_clients_see_each_others_records_at_once() {
         within("its package", page.next_call_of("PackageReceived")).await.unwrap();
 
         let text = format!("{{\"number\":{number}}}");
-        let new = NewRecord { key: Some(b"k"), value: text.as_bytes() };
+        let new = NewRecord { key: Some(b"k"), value: text.as_bytes(), headers: &[] };
         within("its delivery", kafka.append("shared", new).unwrap()).await.unwrap();
         let call = within("the package", page.next_call_of("PackageReceived")).await.unwrap();
         let (package,): (Value,) = call.bind().unwrap();
@@ -61,7 +61,7 @@ async fn compressed_batches_of_each_kind_are_shown_to_pages() {
         let settings = KafkaSettings { compression: codec.parse().unwrap(), ..KafkaSettings::default() };
         let kafka = client(&program.kafka(), settings).await;
         let text = format!("\"{codec} {}\"", "x".repeat(10_000));
-        let new = NewRecord { key: Some(b"k"), value: text.as_bytes() };
+        let new = NewRecord { key: Some(b"k"), value: text.as_bytes(), headers: &[] };
         within("its delivery", kafka.append("packed", new).unwrap()).await.unwrap();
         let call = within("the package", page.next_call_of("PackageReceived")).await.unwrap();
         let (package,): (Value,) = call.bind().unwrap();
@@ -87,7 +87,11 @@ async fn what_kafka_clients_wrote_is_kept_over_a_kill() {
     kafka.create_topic("kept", Some(1)).await.unwrap();
     for number in 0..100 {
         let text = number.to_string();
-        kafka.append("kept", NewRecord { key: Some(b"k"), value: text.as_bytes() }).unwrap().await.unwrap();
+        kafka
+            .append("kept", NewRecord { key: Some(b"k"), value: text.as_bytes(), headers: &[] })
+            .unwrap()
+            .await
+            .unwrap();
     }
     program.kill().await;
     let program = Program::serve(&arguments).await;

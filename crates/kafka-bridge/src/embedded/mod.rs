@@ -115,8 +115,11 @@ impl EmbeddedBroker {
         };
         let partition = found.partition(number).ok_or_else(unknown)?;
         let since = Instant::now();
+        // Without headers, as most records are, nothing is allocated.
+        let headers: Vec<_> =
+            record.headers.iter().map(|(name, value)| (name.as_bytes(), Some(value.as_bytes()))).collect();
         let record =
-            batch::NewRecord { timestamp_ms: now_ms(), key: record.key, value: Some(record.value), headers: &[] };
+            batch::NewRecord { timestamp_ms: now_ms(), key: record.key, value: Some(record.value), headers: &headers };
         match self.log.append(&partition, record) {
             Ok(pending) => Ok(Ack::of_log(LogAck::new(pending, number, since, self.shared.clone()))),
             // Not to be expected before anything was handed over; the promise is kept all the same.

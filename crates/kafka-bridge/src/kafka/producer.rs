@@ -9,7 +9,7 @@ use rdkafka::bindings as sys;
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::Message;
+use rdkafka::message::{Header, Message, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, DeliveryResult, Producer as _, ProducerContext, ThreadedProducer};
 use tokio::sync::oneshot;
 
@@ -89,6 +89,9 @@ impl Producer {
         if let Some(key) = record.key {
             send = send.key(key);
         }
+        if !record.headers.is_empty() {
+            send = send.headers(headers_of(&record));
+        }
         // Dropping what comes back with an error gives its place in the backlog back.
         self.client().send(send).map_err(|(error, _)| refusal(code_of(&error), topic, size, &self.shared))?;
         Ok(ack)
@@ -134,6 +137,11 @@ impl std::fmt::Debug for Producer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Producer").finish_non_exhaustive() // its configuration may hold secrets
     }
+}
+
+fn headers_of(record: &NewRecord<'_>) -> OwnedHeaders {
+    let headers = OwnedHeaders::new_with_capacity(record.headers.len());
+    record.headers.iter().fold(headers, |headers, (key, value)| headers.insert(Header { key, value: Some(*value) }))
 }
 
 fn make_client(config: &ClientConfig, shared: &Arc<Shared>, owner: &OwnerCell) -> Result<Client, KafkaError> {
@@ -331,7 +339,7 @@ mod tests {
         assert!(producer.append("t", RECORD).is_ok(), "there is room again");
     }
 
-    const RECORD: NewRecord<'static> = NewRecord { key: Some(b"k"), value: b"v" };
+    const RECORD: NewRecord<'static> = NewRecord { key: Some(b"k"), value: b"v", headers: &[] };
 
     fn producer(settings: &KafkaSettings, metrics: &Metrics) -> Arc<Producer> {
         let backlog = Backlog::new(settings.backlog_messages, settings.backlog_bytes, metrics);

@@ -45,7 +45,7 @@ async fn store(broker: &EmbeddedBroker, key: &str, text: &str) -> Stored {
 }
 
 fn record<'a>(key: &'a str, text: &'a str) -> NewRecord<'a> {
-    NewRecord { key: Some(key.as_bytes()), value: text.as_bytes() }
+    NewRecord { key: Some(key.as_bytes()), value: text.as_bytes(), headers: &[] }
 }
 
 /// The next `count` records; end marks are passed over, anything else is a failure.

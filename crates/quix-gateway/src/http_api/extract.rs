@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use axum::body::{BodyDataStream, Bytes};
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
-use axum::http::{HeaderMap, StatusCode, header, request::Parts};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts};
 use futures::StreamExt;
 use serde::de::DeserializeOwned;
 
@@ -21,6 +21,22 @@ impl<S: Send + Sync> FromRequestParts<S> for TopicText {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let path = Path::<String>::from_request_parts(parts, state).await;
         path.map(|Path(topic)| Self(topic)).map_err(|error| Problem::new(error.status(), error.body_text()))
+    }
+}
+
+/// The stream in the path.
+pub(super) struct Place {
+    pub(super) topic: String,
+    pub(super) stream_id: String,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Place {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let path = Path::<(String, String)>::from_request_parts(parts, state).await;
+        path.map(|Path((topic, stream_id))| Self { topic, stream_id })
+            .map_err(|error| Problem::not_written(error.status(), error.body_text()))
     }
 }
 
@@ -56,6 +72,24 @@ impl FromRequest<Arc<Gateway>> for Body {
     }
 }
 
+/// A model of Quix's, in JSON that says it is.
+pub(super) struct Model<T>(pub(super) T);
+
+impl<T: DeserializeOwned> FromRequest<Arc<Gateway>> for Model<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, gateway: &Arc<Gateway>) -> Result<Self, Problem> {
+        if !is_json(request.headers()) {
+            let detail = "The body must be JSON, and the header Content-Type must say so: application/json.";
+            discard(request.into_body().into_data_stream());
+            return Err(Problem::not_written(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail));
+        }
+        let Body(body) = Body::from_request(request, gateway).await?;
+        let model = serde_json::from_slice(&body);
+        model.map(Self).map_err(|error| Problem::not_written(StatusCode::BAD_REQUEST, format!("The body: {error}.")))
+    }
+}
+
 async fn read(body: axum::body::Body, gateway: &Arc<Gateway>) -> Result<Bytes, Problem> {
     let (limit, timeout) = (gateway.settings.max_body_bytes, gateway.settings.body_timeout);
     let begun = Instant::now();
@@ -68,7 +102,7 @@ async fn read(body: axum::body::Body, gateway: &Arc<Gateway>) -> Result<Bytes, P
             piece = tokio::time::timeout(timeout, pieces.next()) => match piece {
                 Ok(Some(Ok(piece))) => piece,
                 Ok(Some(Err(error))) => {
-                    return Err(not_written(StatusCode::BAD_REQUEST, format!("The body cannot be read: {error}")));
+                    return Err(Problem::not_written(StatusCode::BAD_REQUEST, format!("The body cannot be read: {error}")));
                 }
                 Ok(None) => return held.finish().map(Bytes::from_owner).ok_or_else(|| crowded_out(gateway)),
                 Err(_) => return Err(too_slow(gateway)),
@@ -97,26 +131,29 @@ fn discard(mut pieces: BodyDataStream) {
     }));
 }
 
-fn not_written(status: StatusCode, detail: impl Into<String>) -> Problem {
-    Problem { kind: Some("NotWritten"), ..Problem::new(status, detail) }
-}
-
 fn crowded_out(gateway: &Gateway) -> Problem {
     gateway.metrics.limit_hit("input_total");
     let detail =
         "The server holds too many bodies that have not come to their end. Nothing was written; try again later.";
-    not_written(StatusCode::SERVICE_UNAVAILABLE, detail)
+    Problem::not_written(StatusCode::SERVICE_UNAVAILABLE, detail)
 }
 
 fn too_slow(gateway: &Gateway) -> Problem {
     gateway.metrics.limit_hit("body_timeout");
-    not_written(StatusCode::REQUEST_TIMEOUT, "The body came too slowly.")
+    Problem::not_written(StatusCode::REQUEST_TIMEOUT, "The body came too slowly.")
 }
 
 fn too_large(gateway: &Gateway) -> Problem {
     gateway.metrics.limit_hit("body_size");
     let detail = format!("The body is longer than {} bytes; send less at a time.", gateway.settings.max_body_bytes);
-    not_written(StatusCode::PAYLOAD_TOO_LARGE, detail)
+    Problem::not_written(StatusCode::PAYLOAD_TOO_LARGE, detail)
+}
+
+/// `application/json`, whatever its parameters, and other types whose syntax is JSON.
+fn is_json(headers: &HeaderMap) -> bool {
+    let Some(Ok(kind)) = headers.get(header::CONTENT_TYPE).map(HeaderValue::to_str) else { return false };
+    let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    matches!(&*kind, "application/json" | "text/json") || (kind.starts_with("application/") && kind.ends_with("+json"))
 }
 
 fn announced_length(headers: &HeaderMap) -> Option<u64> {

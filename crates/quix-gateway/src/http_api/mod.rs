@@ -1,10 +1,13 @@
-//! Plain HTTP for tools: topics, and the packages in them.
+//! Plain HTTP: Quix's Writer API, and for tools topics and the packages in them.
 
 mod bodies;
 mod ends;
 mod extract;
 mod lines;
+mod openapi;
 mod packages;
+mod schemas;
+mod streams;
 mod topics;
 mod write;
 
@@ -12,22 +15,37 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::http::StatusCode;
-use axum::routing::{get, put};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 pub(crate) use self::bodies::Bodies;
 use crate::errors::Problem;
 use crate::gateway::Gateway;
 
-/// The routes: `GET /topics`, `PUT /topics/{topic}`, `GET` and `POST /topics/{topic}/packages`. Errors are problem
-/// documents.
+/// The routes below `/topics`, and below `/swagger` what documents them. Errors are problem documents.
 pub fn router(gateway: Arc<Gateway>) -> Router {
-    Router::new()
-        .route("/topics", get(topics::list))
-        .route("/topics/{topic}", put(topics::create))
-        .route("/topics/{topic}/packages", get(packages::read).post(write::write))
-        .fallback(|| async { Problem::new(StatusCode::NOT_FOUND, "There is nothing at this address.") })
-        .method_not_allowed_fallback(|| async {
+    let (routes, document) = documented().split_for_parts();
+    routes
+        .merge(openapi::routes(&document))
+        .fallback(async || Problem::nowhere())
+        .method_not_allowed_fallback(async || {
             Problem::new(StatusCode::METHOD_NOT_ALLOWED, "This address does not take this method.")
         })
         .with_state(gateway)
+}
+
+fn documented() -> OpenApiRouter<Arc<Gateway>> {
+    OpenApiRouter::with_openapi(openapi::head())
+        .routes(routes!(topics::list))
+        .routes(routes!(topics::create))
+        .routes(routes!(packages::read, write::write))
+        .routes(routes!(streams::create))
+        .routes(routes!(streams::update))
+        .routes(routes!(streams::close))
+        .routes(routes!(streams::send_parameter_data))
+        .routes(routes!(streams::send_event_data))
+        .routes(routes!(streams::put_parameter_definitions))
+        .routes(routes!(streams::define_parameters))
+        .routes(routes!(streams::put_event_definitions))
+        .routes(routes!(streams::define_events))
 }

@@ -12,15 +12,18 @@ use kafka_bridge::broker::{Deliveries, Delivery, Start};
 use kafka_bridge::feed::{FeedEvent, Following};
 use serde::Deserialize;
 use tokio::sync::watch;
+use utoipa::IntoParams;
 
 use super::ends::Ends;
 use super::extract::{Parameters, TopicText};
 use super::lines::{error_line, gap_line, package_lines};
+use super::schemas::{ReadingProblems, TopicPath};
 use crate::errors::{Failure, Problem};
 use crate::gateway::Gateway;
 use crate::topics::Topic;
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(super) struct Ask {
     /// `earliest`, `end` (default), or an offset, which counts in every partition.
     #[serde(default)]
@@ -30,7 +33,16 @@ pub(super) struct Ask {
     until_end: bool,
 }
 
+/// The packages of a topic as lines, from a position on, live after that
+///
 /// Going on live is a subscription, which makes a topic where that is allowed; looking at what is there does not.
+#[utoipa::path(
+    get, path = "/topics/{topic}/packages", tag = "Tools", params(TopicPath, Ask),
+    responses(
+        (status = 200, description = "A package a line, with its place.", content_type = "application/x-ndjson", body = String),
+        ReadingProblems,
+    ),
+)]
 pub(super) async fn read(
     State(gateway): State<Arc<Gateway>>,
     TopicText(topic): TopicText,

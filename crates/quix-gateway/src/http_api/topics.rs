@@ -7,31 +7,50 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use kafka_bridge::broker::{CreateTopicError, TopicInfo};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::extract::{Body, TopicText};
+use super::schemas::{ListingProblems, MakingProblems, TopicPath};
 use crate::errors::{Failure, Problem};
 use crate::gateway::Gateway;
 
 /// A topic as tools see it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Topic)]
 pub(super) struct TopicDocument {
     name: String,
+    /// The name with the workspace before it.
     id: String,
     partitions: i32,
 }
 
-#[derive(Debug, Default, Deserialize)]
+/// How a topic is to be.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[schema(as = NewTopic)]
 #[serde(default, deny_unknown_fields)]
 struct Wanted {
+    /// Default: the broker's.
+    #[schema(minimum = 1)]
     partitions: Option<i32>,
 }
 
+/// All topics
+#[utoipa::path(
+    get, path = "/topics", tag = "Tools",
+    responses((status = 200, description = "By name.", body = Vec<TopicDocument>), ListingProblems),
+)]
 pub(super) async fn list(State(gateway): State<Arc<Gateway>>) -> Result<Json<Vec<TopicDocument>>, Problem> {
     let topics = gateway.in_time(gateway.broker.topics()).await?;
     Ok(Json(topics.into_iter().map(|topic| document(&gateway, topic)).collect()))
 }
 
-/// Makes a topic. One that is there already is fine, unless another number of partitions is asked for.
+/// Makes a topic
+///
+/// One that is there already is fine, unless another number of partitions is asked for.
+#[utoipa::path(
+    put, path = "/topics/{topic}", tag = "Tools", params(TopicPath), request_body = Option<Wanted>,
+    responses((status = 200, description = "It is there.", body = TopicDocument), MakingProblems),
+)]
 pub(super) async fn create(
     State(gateway): State<Arc<Gateway>>,
     TopicText(name): TopicText,

@@ -8,16 +8,18 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use quix_model::EventData;
+use quix_model::{EventData, Outgoing};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::extract::{Body, TopicText};
+use super::schemas::{self, TopicPath, WritingProblems};
 use crate::errors::{Problem, WriteFailure};
 use crate::gateway::Gateway;
 use crate::topics::Topic;
 
 /// How many lines are durable.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Written {
     written: usize,
 }
@@ -29,6 +31,14 @@ struct Envelope {
     stream_id: String,
 }
 
+/// Writes events of any streams, a line each
+///
+/// Any type of content is taken. Lines before the first that fails may be stored: `written` says how many.
+#[utoipa::path(
+    post, path = "/topics/{topic}/packages", tag = "Tools", params(TopicPath),
+    request_body(content = schemas::EventLine, content_type = "application/x-ndjson"),
+    responses((status = 200, description = "All are stored.", body = Written), WritingProblems),
+)]
 pub(super) async fn write(
     State(gateway): State<Arc<Gateway>>,
     TopicText(topic): TopicText,
@@ -64,7 +74,7 @@ impl Writes {
                 let detail = format!("Line {}: {error}", number + 1);
                 Problem { kind: Some("NotWritten"), ..Problem::new(StatusCode::BAD_REQUEST, detail) }
             })?;
-            self.waiting.push_back(gateway.append(topic, &stream_id, &[event])?.boxed());
+            self.waiting.push_back(gateway.append(topic, &stream_id, Outgoing::Events(&[event]))?.boxed());
             self.settle(LINES_IN_FLIGHT).await;
             if self.failed.is_some() {
                 break;

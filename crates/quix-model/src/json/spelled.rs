@@ -25,7 +25,7 @@ impl<'de> Deserialize<'de> for Spelled {
     /// JSON is taken as text, since serde would make doubles of numbers with an exponent.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         if deserializer.is_human_readable() {
-            return Ok(Self(Box::<RawValue>::deserialize(deserializer)?.get().to_owned()));
+            return Ok(Self(Box::<str>::from(Box::<RawValue>::deserialize(deserializer)?).into_string()));
         }
         let mut out = Vec::new();
         Speller { out: &mut out, depth: MAX_DEPTH }.deserialize(deserializer)?;

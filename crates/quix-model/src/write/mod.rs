@@ -8,5 +8,5 @@ mod settings;
 
 pub use check::WriteError;
 pub use events::{write_events, write_events_into};
-pub use record::{NewRecord, Outgoing};
+pub use record::{NewRecord, Outgoing, RecordBuffer};
 pub use settings::{Splitting, WriteForm, WriteSettings};

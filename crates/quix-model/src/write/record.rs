@@ -39,6 +39,47 @@ pub struct NewRecord {
     pub value: Vec<u8>,
 }
 
+/// Records of one call, in a buffer that can be used again: then no call allocates once it has grown.
+#[derive(Debug, Default)]
+pub struct RecordBuffer {
+    /// Of each record.
+    headers: Option<[(&'static str, &'static str); 2]>,
+    values: Vec<u8>,
+    /// Where each value ends.
+    ends: Vec<usize>,
+}
+
+impl RecordBuffer {
+    /// Names and values of each record's headers, all text.
+    pub fn headers(&self) -> &[(&'static str, &'static str)] {
+        self.headers.as_ref().map_or(&[], |headers| headers)
+    }
+
+    /// The value of each record; never an empty one.
+    pub fn values(&self) -> impl Iterator<Item = &[u8]> {
+        let starts = std::iter::once(0).chain(self.ends.iter().copied());
+        self.ends.iter().zip(starts).map(|(end, start)| &self.values[start..*end])
+    }
+
+    /// Gives back what it holds beyond so many bytes.
+    pub fn shrink_to(&mut self, bytes: usize) {
+        self.clear();
+        self.values.shrink_to(bytes);
+        self.ends.shrink_to(bytes / size_of::<usize>());
+    }
+
+    fn clear(&mut self) {
+        self.headers = None;
+        self.values.clear();
+        self.ends.clear();
+    }
+
+    fn push(&mut self, append: impl FnOnce(&mut Vec<u8>)) {
+        append(&mut self.values);
+        self.ends.push(self.values.len());
+    }
+}
+
 impl WriteSettings {
     /// The records of one call, to be appended in this order to one partition with nothing of the same stream between.
     /// Usually one; several when events are written as plain JSON or a value is split; none for what plain JSON leaves out.
@@ -50,40 +91,50 @@ impl WriteSettings {
         stream_id: &str,
         split_id: u32,
     ) -> Result<Vec<NewRecord>, WriteError> {
+        let mut buffer = RecordBuffer::default();
+        self.records_into(&mut buffer, outgoing, stream_id, split_id)?;
+        let record = |value: &[u8]| NewRecord { headers: buffer.headers().to_vec(), value: value.to_vec() };
+        Ok(buffer.values().map(record).collect())
+    }
+
+    /// As [`records`](Self::records), in place of what the buffer holds. After an error it holds nothing of use.
+    pub fn records_into(
+        &self,
+        buffer: &mut RecordBuffer,
+        outgoing: Outgoing<'_>,
+        stream_id: &str,
+        split_id: u32,
+    ) -> Result<(), WriteError> {
+        buffer.clear();
         self.check(&outgoing)?;
-        let (model, body) = (outgoing.model(), |out: &mut Vec<u8>| outgoing.append(out));
-        let mut records = Vec::new();
+        let model = outgoing.model();
         match (self.form, outgoing) {
             (WriteForm::Legacy, _) => {
-                let mut value = Vec::new();
-                append_envelope(&mut value, model, body);
-                return self.sized(value, stream_id, split_id);
+                buffer.push(|out| append_envelope(out, model, |out| outgoing.append(out)));
+                if buffer.values.len() > self.max_value_bytes {
+                    return self.split(buffer, stream_id, split_id);
+                }
             }
             (WriteForm::Headers, _) => {
-                let headers = vec![(MODEL_KEY, model.header_key()), (CODEC_ID, Codec::Json.id())];
-                records.push(NewRecord { headers, value: written(body) });
+                buffer.headers = Some([(MODEL_KEY, model.header_key()), (CODEC_ID, Codec::Json.id())]);
+                buffer.push(|out| outgoing.append(out));
             }
             (WriteForm::Json, Outgoing::Events(events)) => {
-                let event = |event| NewRecord { headers: Vec::new(), value: written(|out| append_event(out, event)) };
-                records.extend(events.iter().map(event));
+                events.iter().for_each(|event| buffer.push(|out| append_event(out, event)));
             }
-            (WriteForm::Json, Outgoing::ParameterData(_)) => {
-                records.push(NewRecord { headers: Vec::new(), value: written(body) });
-            }
+            (WriteForm::Json, Outgoing::ParameterData(_)) => buffer.push(|out| outgoing.append(out)),
             (WriteForm::Json, _) => {}
         }
-        match records.iter().map(|record| record.value.len()).find(|size| *size > self.max_value_bytes) {
+        match buffer.values().map(<[u8]>::len).find(|size| *size > self.max_value_bytes) {
             Some(size) => Err(WriteError::TooLarge { size, limit: self.max_value_bytes }),
-            None => Ok(records),
+            None => Ok(()),
         }
     }
 
-    /// One record, or several if it is too large and may be split.
-    fn sized(&self, value: Vec<u8>, stream_id: &str, split_id: u32) -> Result<Vec<NewRecord>, WriteError> {
-        let whole = |value| NewRecord { headers: Vec::new(), value };
-        if value.len() <= self.max_value_bytes {
-            return Ok(vec![whole(value)]);
-        }
+    /// Makes several records of one that is too large, if it may be split.
+    fn split(&self, buffer: &mut RecordBuffer, stream_id: &str, split_id: u32) -> Result<(), WriteError> {
+        let value = std::mem::take(&mut buffer.values);
+        buffer.clear();
         let too_large = WriteError::TooLarge { size: value.len(), limit: self.max_value_bytes };
         let piece_bytes = self.max_value_bytes.saturating_sub(PREFIX_BYTES + stream_id.len());
         if self.splitting == Splitting::Refuse || piece_bytes == 0 {
@@ -94,8 +145,13 @@ impl WriteSettings {
             Ok(count) => count - 1,
             Err(_) => return Err(too_large),
         };
-        let segment = |(index, piece): (u8, &[u8])| whole([&prefix(split_id, index, last)[..], piece].concat());
-        Ok((0..=last).zip(pieces).map(segment).collect())
+        for (index, piece) in (0..=last).zip(pieces) {
+            buffer.push(|out| {
+                out.extend_from_slice(&prefix(split_id, index, last));
+                out.extend_from_slice(piece);
+            });
+        }
+        Ok(())
     }
 }
 
@@ -127,10 +183,4 @@ impl Outgoing<'_> {
 fn append_tree<D: spell::Spelt>(out: &mut Vec<u8>, list: &[Located<D>]) {
     let tree = tree_of_list(list).unwrap_or_default();
     spell::append_definitions(out, &tree, Spelling::Kafka);
-}
-
-fn written(append: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
-    let mut value = Vec::new();
-    append(&mut value);
-    value
 }

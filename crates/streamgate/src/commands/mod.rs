@@ -2,6 +2,7 @@
 
 mod client;
 pub mod config;
+mod content;
 mod error;
 mod event;
 pub(crate) mod folder;

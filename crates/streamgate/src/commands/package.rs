@@ -1,15 +1,17 @@
-//! A package as lines for people: time, position, stream, kind, content.
+//! A package as lines for people: time, position, stream, kind, and its content (`content.rs`).
 
 use std::{
-    collections::BTreeMap,
-    fmt::{self, Write as _},
+    fmt,
     io::{self, Write},
 };
 
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::text::escape;
+use super::{
+    content::{contents, kind},
+    text::escape,
+};
 
 /// What the server sends per package, as far as people read it.
 #[derive(Debug, Deserialize)]
@@ -44,9 +46,13 @@ impl fmt::Display for Gap {
     }
 }
 
-/// Prints one line, for several events in one package one line each.
+/// Prints one line; for packages of several events, rows or definitions one line each.
 pub(super) fn print(package: &Package, out: &mut impl Write) -> io::Result<()> {
-    for content in contents(package) {
+    let text = match &package.value {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    };
+    for content in contents(kind(&package.r#type), &text) {
         writeln!(
             out,
             "{} {}:{} {} {} {}",
@@ -60,79 +66,6 @@ pub(super) fn print(package: &Package, out: &mut impl Write) -> io::Result<()> {
     }
     Ok(())
 }
-
-/// `QuixStreams.Telemetry.Models.EventDataRaw[]` is `EventData`.
-fn kind(name: &str) -> &str {
-    let last = name.rsplit('.').next().unwrap_or(name);
-    let one = last.strip_suffix("[]").unwrap_or(last);
-    one.strip_suffix("Raw").unwrap_or(one)
-}
-
-fn contents(package: &Package) -> Vec<String> {
-    let text = match &package.value {
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
-    };
-    let known = match kind(&package.r#type) {
-        "EventData" => events(&text),
-        "TimeseriesData" | "ParameterData" => timeseries(&text).map(|line| vec![line]),
-        _ => None,
-    };
-    known.unwrap_or_else(|| vec![text])
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Event {
-    id: String,
-    value: Option<String>,
-    #[serde(default)]
-    tags: Option<BTreeMap<String, Option<String>>>,
-}
-
-fn events(text: &str) -> Option<Vec<String>> {
-    let events: Vec<Event> =
-        serde_json::from_str(text).or_else(|_| serde_json::from_str(text).map(|event: Event| vec![event])).ok()?;
-    let line = |event: &Event| {
-        let mut line = format!("{} {}", event.id, event.value.as_deref().unwrap_or("null"));
-        for (name, value) in event.tags.iter().flatten() {
-            // Writing to a `String` cannot fail.
-            let _ = write!(line, " {name}={}", value.as_deref().unwrap_or("null"));
-        }
-        line
-    };
-    (!events.is_empty()).then(|| events.iter().map(line).collect())
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Timeseries {
-    timestamps: Vec<Value>,
-    #[serde(default)]
-    numeric_values: Option<BTreeMap<String, Vec<Value>>>,
-    #[serde(default)]
-    string_values: Option<BTreeMap<String, Vec<Value>>>,
-    #[serde(default)]
-    binary_values: Option<BTreeMap<String, Vec<Value>>>,
-}
-
-fn timeseries(text: &str) -> Option<String> {
-    let data: Timeseries = serde_json::from_str(text).ok()?;
-    let count = data.timestamps.len();
-    let mut line = if count == 1 { "1 row".to_owned() } else { format!("{count} rows") };
-    for (name, values) in data.numeric_values.iter().chain(&data.string_values).flatten() {
-        let shown: Vec<String> = values.iter().take(SHOWN_VALUES).map(Value::to_string).collect();
-        let more = if values.len() > SHOWN_VALUES { ",…" } else { "" };
-        let _ = write!(line, " {name}={}{more}", shown.join(","));
-    }
-    for (name, values) in data.binary_values.iter().flatten() {
-        let _ = write!(line, " {name}=({} binary)", values.len());
-    }
-    Some(line)
-}
-
-/// Of each parameter; `--json` has them all.
-const SHOWN_VALUES: usize = 4;
 
 #[cfg(test)]
 mod tests {
@@ -161,17 +94,60 @@ mod tests {
                 vec!["EventData A x\\ny lap=2", "EventData B null"],
             ),
             ("EventDataRaw", r#"{"Timestamp":1,"Id":"A","Value":"v"}"#, vec!["EventData A v"]),
-            ("EventDataRaw[]", "[]", vec!["EventData []"]),
+            ("EventDataRaw[]", "[]", vec!["EventData none"]),
             ("EventDataRaw[]", "not json", vec!["EventData not json"]),
             (
                 "TimeseriesDataRaw",
-                r#"{"Epoch":0,"Timestamps":[1,2,3,4,5],"NumericValues":{"rpm":[1.5,null,3,4,5]},"StringValues":{"who":["a"]},"BinaryValues":{"img":["AA=="]},"TagValues":{}}"#,
-                vec!["TimeseriesData 5 rows rpm=1.5,null,3,4,… who=\"a\" img=(1 binary)"],
+                r#"{"Epoch":10,"Timestamps":[1,2],"NumericValues":{"rpm":[1.5,null]},"StringValues":{"who":["a b","c"]},"BinaryValues":{"img":["AAEC",null]},"TagValues":{"lap":[null,"2"]}}"#,
+                vec![r#"TimeseriesData 11 rpm=1.5 who="a b" img=(3 bytes)"#, r#"TimeseriesData 12 who="c" lap=2"#],
             ),
-            ("StreamEnd", r#"{"StreamEndType":0}"#, vec![r#"StreamEnd {"StreamEndType":0}"#]),
+            ("TimeseriesDataRaw", r#"{"Timestamps":[],"NumericValues":{}}"#, vec!["TimeseriesData none"]),
+            ("TimeseriesDataRaw", r#"{"Epoch":0}"#, vec![r#"TimeseriesData {"Epoch":0}"#]),
+            (
+                "StreamProperties",
+                r#"{"Name":"Car A","Location":"/cars","Metadata":{"track":"Sakhir Short"},"Parents":["p"],"TimeOfRecording":null}"#,
+                vec![
+                    r#"StreamProperties Location="/cars" Metadata={"track":"Sakhir Short"} Name="Car A" Parents=["p"]"#,
+                ],
+            ),
+            (
+                "ParameterDefinitions",
+                r#"{"ParameterGroups":[{"Name":"car","ChildGroups":[{"Name":"engine","ChildGroups":[],"Parameters":[{"Id":"rpm","Name":null,"MaximumValue":20000.0}]}],"Parameters":[]}],"Parameters":[{"Id":"speed","Unit":"km/h"}]}"#,
+                vec![
+                    r#"ParameterDefinitions /speed Unit="km/h""#,
+                    "ParameterDefinitions /car/engine/rpm MaximumValue=20000.0",
+                ],
+            ),
+            (
+                "EventDefinitions",
+                r#"{"EventGroups":[],"Events":[{"Id":"win","Level":5}]}"#,
+                vec!["EventDefinitions /win Level=Critical"],
+            ),
+            ("EventDefinitions", r#"{"EventGroups":[],"Events":[]}"#, vec!["EventDefinitions none"]),
+            ("StreamEnd", r#"{"StreamEndType":0}"#, vec!["StreamEnd Closed"]),
+            ("StreamEnd", r#"{"StreamEndType":2}"#, vec!["StreamEnd Terminated"]),
+            ("StreamEnd", r#"{"StreamEndType":9}"#, vec![r#"StreamEnd {"StreamEndType":9}"#]),
         ] {
             let lines: String = expected.iter().map(|line| format!("{start} {line}\n")).collect();
             assert_eq!(printed(&format!("{MODELS}{type}"), value), lines);
         }
+        for (r#type, value, expected) in [
+            ("System.String", r#"{"speed":7}"#, r#"String {"speed":7}"#),
+            ("System.String", r#""two\nlines""#, "String two\\nlines"),
+            ("System.Byte[]", r#""AAEC""#, "Byte (3 bytes) AAEC"),
+        ] {
+            assert_eq!(printed(r#type, value), format!("{start} {expected}\n"));
+        }
+    }
+
+    #[test]
+    fn of_many_rows_some_are_shown_and_the_others_counted() {
+        let numbers: Vec<usize> = (0..25).collect();
+        let value = json!({ "Timestamps": numbers, "NumericValues": { "n": numbers } }).to_string();
+        let shown = printed("QuixStreams.Telemetry.Models.TimeseriesDataRaw", &value);
+        let lines: Vec<_> = shown.lines().collect();
+        assert_eq!(lines.len(), 21);
+        assert!(lines[19].ends_with("TimeseriesData 19 n=19"), "{shown}");
+        assert!(lines[20].ends_with("TimeseriesData and 5 rows more; --json has them"), "{shown}");
     }
 }

@@ -5,7 +5,7 @@ use std::{net::SocketAddr, time::Duration};
 use toml::Value;
 
 use super::{
-    Config, ConfigError, Storage,
+    Config, ConfigError, Form, Split, Storage,
     error::Placed,
     schema::to_table,
     sources::{Loaded, Origin},
@@ -22,7 +22,8 @@ pub(super) fn check(loaded: &Loaded) -> Result<(), ConfigError> {
     tls(loaded)?;
     brokers(loaded)?;
     log(loaded)?;
-    limits(loaded)
+    limits(loaded)?;
+    topics(loaded)
 }
 
 fn ports(loaded: &Loaded) -> Result<(), ConfigError> {
@@ -180,6 +181,21 @@ fn limits(loaded: &Loaded) -> Result<(), ConfigError> {
     Ok(())
 }
 
+fn topics(loaded: &Loaded) -> Result<(), ConfigError> {
+    for (pattern, topic) in &loaded.config.topics {
+        let key = |name: &str| format!("topics.{pattern}.{name}");
+        if topic.split == Split::Legacy && topic.form != Form::Legacy {
+            let problem = "do not fit: only records of the form \"legacy\" can be split".to_owned();
+            return Err(conflict(loaded, &key("split"), &key("form"), problem));
+        }
+        if topic.max_message_size.is_some_and(|size| size < MIN_MESSAGE) {
+            let problem = format!("must be at least {}: ids alone may take half of it", format_size(MIN_MESSAGE));
+            return Err(invalid(loaded, &key("max_message_size"), problem));
+        }
+    }
+    Ok(())
+}
+
 fn is_zero(value: &Value) -> bool {
     match value {
         Value::Integer(number) => *number == 0,
@@ -203,6 +219,7 @@ fn placed(loaded: &Loaded, key: &str) -> Placed {
 /// Limits that 0 switches off.
 pub(super) const MAY_BE_OFF: [&str; 2] = ["connections_per_address", "new_connections_per_address"];
 
+const MIN_MESSAGE: usize = 2 << 10;
 const MIN_SEGMENT: usize = 1 << 20;
 const MAX_SEGMENT: usize = 1 << 30;
 const MAX_LINGER_MS: u32 = 5;

@@ -13,7 +13,7 @@ use toml::{
 
 use super::{
     ConfigError, Placed,
-    schema::{PROPERTIES, Schema, property_name},
+    schema::{PROPERTIES, Schema, TOPICS, property_name},
     sources::{FileChoice, Origin, Setting},
 };
 
@@ -82,14 +82,21 @@ impl Reader<'_> {
             let key =
                 if section.is_empty() { name.get_ref().to_string() } else { format!("{section}.{}", name.get_ref()) };
             let origin = Origin::File { path: self.path.to_owned(), line: line_of(self.text, name.span().start) };
-            self.entry(key, value, origin)?;
+            self.entry(section, key, value, origin)?;
         }
         Ok(())
     }
 
-    fn entry(&mut self, key: String, value: Spanned<DeValue<'_>>, origin: Origin) -> Result<(), ConfigError> {
+    fn entry(
+        &mut self,
+        section: &str,
+        key: String,
+        value: Spanned<DeValue<'_>>,
+        origin: Origin,
+    ) -> Result<(), ConfigError> {
         let within_properties = property_name(&key).is_some();
         let is_section = match self.schema.get(&key) {
+            _ if section == TOPICS => true,
             // An unquoted `sasl.mechanism = …` is a table in a table to TOML, and one name to librdkafka.
             None if within_properties => value.get_ref().is_table(),
             None => return Err(self.schema.unknown(key, origin, str::to_owned)),
@@ -97,6 +104,11 @@ impl Reader<'_> {
         };
         let span = value.span();
         match value.into_inner() {
+            DeValue::Table(table) if section == TOPICS && table.is_empty() => {
+                // It stands for the defaults all the same, where a prefix would say otherwise.
+                self.settings.push(self.schema.default_of_topic(&key, origin));
+                Ok(())
+            }
             DeValue::Table(table) if is_section => self.table(&key, table),
             _ if is_section => {
                 let problem = format!("is a section: write [{key}] and its settings below");

@@ -14,16 +14,19 @@ mod sources;
 #[cfg(test)]
 mod tests;
 mod tls;
+mod topics;
 mod units;
 mod values;
 
 use std::{
+    collections::BTreeMap,
     net::{Ipv4Addr, SocketAddr},
     path::PathBuf,
 };
 
 use serde::{Deserialize, Serialize};
 
+pub(crate) use self::topics::write_rules;
 pub use self::{
     error::{ConfigError, Placed},
     kafka::{Compression, KafkaConfig, Partitioner, Secret, forced_property},
@@ -33,6 +36,7 @@ pub use self::{
     show::show,
     sources::{DEFAULT_FILE, FileChoice, Loaded, Origin, Setting, Sources, load},
     tls::TlsConfig,
+    topics::{Form, Split, TopicConfig},
     units::{UnitError, format_duration, format_size, parse_duration, parse_size},
 };
 
@@ -83,6 +87,8 @@ pub struct Config {
     pub log: LogConfig,
     /// Bounds.
     pub limits: Limits,
+    /// How records are written, by topic. Default: none, and then all as [`TopicConfig`] has it.
+    pub topics: BTreeMap<String, TopicConfig>,
 }
 
 impl Default for Config {
@@ -102,6 +108,7 @@ impl Default for Config {
             kafka: KafkaConfig::default(),
             log: LogConfig::default(),
             limits: Limits::default(),
+            topics: BTreeMap::new(),
         }
     }
 }

@@ -1,47 +1,68 @@
 //! The names and kinds of all settings, taken from the default configuration, so that no second list can go stale.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
 use super::{
-    Config, ConfigError, Placed,
+    Config, ConfigError, Placed, TopicConfig,
     kafka::forced_property,
     sources::{Origin, Setting},
+    topics::check_pattern,
 };
 use crate::suggest;
 
 /// Section whose keys are librdkafka's, dots included, and not ours to know.
 pub(super) const PROPERTIES: &str = "kafka.properties";
 
+/// Section whose sections are called by patterns of topics, dots included.
+pub(super) const TOPICS: &str = "topics";
+
 /// All settings with their defaults.
 pub(super) struct Schema {
     defaults: Table,
+    /// Of a section of topics.
+    topic: Table,
 }
 
 impl Schema {
     pub(super) fn new() -> Self {
-        Self { defaults: to_table(&Config::default()) }
+        Self { defaults: to_table(&Config::default()), topic: to_table(&TopicConfig::default()) }
     }
 
     /// The default of a setting, or the table of a section.
     pub(super) fn get(&self, key: &str) -> Option<&Value> {
+        if let Some((_, name)) = topic_setting(key) {
+            return self.topic.get(name);
+        }
         let mut parts = key.split('.');
         let first = self.defaults.get(parts.next()?)?;
         parts.try_fold(first, |value, part| value.as_table()?.get(part))
     }
 
+    /// What a section of topics without settings says: the first setting has its default.
+    pub(super) fn default_of_topic(&self, section: &str, origin: Origin) -> Setting {
+        let (name, value) = self.topic.iter().next().expect("topics have settings");
+        Setting { key: format!("{section}.{name}"), value: value.clone(), origin }
+    }
+
     /// The error for a name that is none, with the nearest that is one as it is spelt in that place.
     pub(super) fn unknown(&self, key: String, origin: Origin, spell: impl Fn(&str) -> String) -> ConfigError {
-        let names = self.names();
+        let names = match topic_setting(&key) {
+            Some((pattern, _)) => self.topic.keys().map(|name| format!("{TOPICS}.{pattern}.{name}")).collect(),
+            None => self.names(),
+        };
         let suggestion = suggest::nearest(&key, names.iter().map(String::as_str)).map(spell);
         ConfigError::Unknown { setting: Placed { key, origin }, suggestion }
     }
 
     /// Reads one value alone, so that an error is certainly its own, and gives it the type the setting has.
     pub(super) fn checked(&self, mut setting: Setting) -> Result<Setting, ConfigError> {
-        let problem = match property_name(&setting.key) {
-            Some(name) => property(name, &mut setting.value),
-            None => self.read_alone(&setting.key, &mut setting.value),
+        let problem = match (property_name(&setting.key), topic_setting(&setting.key)) {
+            (Some(name), _) => property(name, &mut setting.value),
+            (None, Some((pattern, _))) => {
+                check_pattern(pattern).and_then(|()| self.read_alone(&setting.key, &mut setting.value))
+            }
+            (None, None) => self.read_alone(&setting.key, &mut setting.value),
         };
         match problem {
             Ok(()) => Ok(setting),
@@ -80,8 +101,8 @@ impl Schema {
     }
 }
 
-/// A serialised configuration as a table.
-pub(super) fn to_table(config: &Config) -> Table {
+/// A serialised configuration, or a part of one, as a table.
+pub(super) fn to_table(config: &impl Serialize) -> Table {
     // Plain structs, numbers, texts and maps with text keys always serialise.
     Table::try_from(config).unwrap_or_default()
 }
@@ -89,6 +110,11 @@ pub(super) fn to_table(config: &Config) -> Table {
 /// The librdkafka property that a key sets, if it does.
 pub(super) fn property_name(key: &str) -> Option<&str> {
     key.strip_prefix(PROPERTIES)?.strip_prefix('.')
+}
+
+/// The pattern and the name of a setting of topics, if the key is of one.
+pub(super) fn topic_setting(key: &str) -> Option<(&str, &str)> {
+    key.strip_prefix(TOPICS)?.strip_prefix('.')?.rsplit_once('.')
 }
 
 fn names_of(name: &str, value: &Value) -> Vec<String> {
@@ -100,14 +126,18 @@ fn names_of(name: &str, value: &Value) -> Vec<String> {
 }
 
 fn put(table: &mut Table, key: &str, value: Value) {
-    let (section, name) = match property_name(key) {
-        Some(name) => (PROPERTIES, name),
-        None => key.rsplit_once('.').unwrap_or(("", key)),
+    let (sections, name): (Vec<&str>, &str) = match (property_name(key), topic_setting(key)) {
+        (Some(name), _) => (PROPERTIES.split('.').collect(), name),
+        (None, Some((pattern, name))) => (vec![TOPICS, pattern], name),
+        (None, None) => match key.rsplit_once('.') {
+            Some((section, name)) => (section.split('.').collect(), name),
+            None => (Vec::new(), key),
+        },
     };
     let mut at = table;
-    for part in section.split('.').filter(|part| !part.is_empty()) {
-        match at.get_mut(part) {
-            Some(Value::Table(inner)) => at = inner,
+    for section in sections {
+        match at.entry(section).or_insert_with(|| Value::Table(Table::new())) {
+            Value::Table(inner) => at = inner,
             _ => return,
         }
     }

@@ -13,7 +13,7 @@ use super::{
 pub fn show(loaded: &Loaded, with_origin: bool) -> String {
     let table = to_table(&loaded.config);
     let mut lines = Vec::new();
-    section("", &table, &mut lines);
+    section("", "", &table, &mut lines);
     let width = lines.iter().filter(|line| line.key.is_some()).map(|line| line.text.chars().count()).max().unwrap_or(0);
 
     let mut out = String::new();
@@ -32,18 +32,19 @@ struct Line {
     key: Option<String>,
 }
 
-fn section(name: &str, table: &Table, lines: &mut Vec<Line>) {
-    let is_root = name.is_empty();
-    if !is_root && !table.is_empty() {
-        lines.push(Line { text: format!("\n[{name}]"), key: None });
+/// `name` is the section's in keys, `title` in TOML.
+fn section(name: &str, title: &str, table: &Table, lines: &mut Vec<Line>) {
+    let values = || table.iter().filter(|(_, value)| !value.is_table());
+    if !title.is_empty() && values().next().is_some() {
+        lines.push(Line { text: format!("\n[{title}]"), key: None });
     }
-    let prefix = if is_root { String::new() } else { format!("{name}.") };
-    for (inner, value) in table.iter().filter(|(_, value)| !value.is_table()) {
-        lines.push(Line { text: format!("{} = {value}", quoted(inner)), key: Some(format!("{prefix}{inner}")) });
+    let below = |above: &str, inner: &str| if above.is_empty() { inner.to_owned() } else { format!("{above}.{inner}") };
+    for (inner, value) in values() {
+        lines.push(Line { text: format!("{} = {value}", quoted(inner)), key: Some(below(name, inner)) });
     }
     for (inner, value) in table {
         if let Value::Table(table) = value {
-            section(&format!("{prefix}{inner}"), table, lines);
+            section(&below(name, inner), &below(title, &quoted(inner)), table, lines);
         }
     }
 }

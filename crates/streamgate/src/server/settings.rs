@@ -9,7 +9,7 @@ use kafka_bridge::kafka::{KafkaSettings, SettingsError};
 use signalr_server::cors::AllowedOrigins;
 use signalr_server::{ErrorDetail, Options};
 
-use crate::config::{AllowedOrigin, Config};
+use crate::config::{AllowedOrigin, Config, write_rules};
 
 pub(super) fn hub(config: &Config) -> Options {
     let limits = &config.limits;
@@ -52,6 +52,7 @@ pub(super) fn gateway(config: &Config) -> quix_gateway::Settings {
     quix_gateway::Settings {
         workspace: config.workspace.clone(),
         create_topics: config.makes_topics(),
+        writes: write_rules(&config.topics),
         max_subscriptions: config.limits.subscriptions as usize,
         max_body_bytes: config.limits.body_size,
         max_total_body_bytes: config.limits.input_total,
