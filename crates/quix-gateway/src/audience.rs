@@ -135,7 +135,9 @@ impl Task {
                 let subscribed = if subscriptions.iter().all(|subscription| self.desk.book.has(id, subscription)) {
                     Subscribed::WasThere
                 } else if may_add {
-                    subscriptions.into_iter().for_each(|new| drop(self.desk.book.add(id, &connection, new)));
+                    for subscription in subscriptions {
+                        self.desk.book.add(id, &connection, subscription);
+                    }
                     Subscribed::Added
                 } else {
                     Subscribed::NotAdded
@@ -205,7 +207,9 @@ impl Task {
         }
         self.desk.counts.delivered.inc_by(deliveries);
         self.desk.counts.delivered_bytes.inc_by(bytes);
-        ended.into_iter().for_each(|member| drop(self.desk.book.end(member, &Ending::All)));
+        for member in ended {
+            self.desk.book.end(member, &Ending::All);
+        }
         self.desk.settle();
     }
 

@@ -43,13 +43,6 @@ pub(crate) enum Scope {
     AllTopics,
 }
 
-impl Subscription {
-    /// To what a whole topic or stream has, whatever the id.
-    pub(crate) fn to_all(kind: Kind, stream: Select, scope: Scope) -> Self {
-        Self { kind, stream, id: Select::All, scope }
-    }
-}
-
 impl Kind {
     /// All, in the order of their numbers.
     pub(crate) const ALL: [Self; 5] =

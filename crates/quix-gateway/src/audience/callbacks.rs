@@ -41,9 +41,9 @@ impl<M: Member> Delivery<'_, '_, M> {
         let stream_id = self.package.stream_id();
         let takers = self.audiences.groups(Kind::Packages, stream_id);
         if !takers.is_empty() {
-            let content = self.package.content();
+            let (content, time) = (self.package.content(), date_time(self.timestamp_ms));
             found = Found { parses: 1, problem: content.problem };
-            let received = package_received(self.topic, stream_id, &content, &date_time(self.timestamp_ms));
+            let received = package_received(self.topic, stream_id, &content, &time);
             self.give_to_all("PackageReceived", &received, &takers);
         }
         let Some(kind) = self.package.model().and_then(Kind::of) else { return found };

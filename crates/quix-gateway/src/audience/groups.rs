@@ -118,8 +118,9 @@ impl Groups {
     }
 
     fn forget_all(&mut self) {
-        let named = self.kinds.iter_mut().flat_map(|kind| kind.named.values_mut());
-        named.for_each(|named| drop(named.forget()));
+        for named in self.kinds.iter_mut().flat_map(|kind| kind.named.values_mut()) {
+            named.forget();
+        }
         self.remembered = 0;
     }
 }

@@ -63,7 +63,8 @@ proptest! {
                 Step::Records(records) => {
                     let got = got(&mut desk, &records);
                     for (page, own) in &model {
-                        prop_assert_eq!(got.get(page), expected(*page, own, &records).as_ref(), "{:?}", page);
+                        let expected = expected(*page, own, &records);
+                        prop_assert_eq!(got.get(page), expected.as_ref(), "{:?}", page);
                     }
                     prop_assert!(got.keys().all(|page| model.contains_key(page)));
                 }
