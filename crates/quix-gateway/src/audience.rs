@@ -1,8 +1,19 @@
-//! `Audience`: all connections with the same subscription. A task of its own owns the list of members, so no lock is held
-//! while their sockets are written; it encodes each batch once per encoding and hands everyone the same frames.
+//! Everybody who follows a topic. One task owns their subscriptions, so no lock is held while their sockets are written; it
+//! takes what the topic's feed brings, encodes each callback once, and hands everyone who gets the same the same frame.
+//!
+//! ```text
+//!  Command ──► Book ──► Audiences (equal subscriptions) ──► Groups (equal wishes of a stream)
+//!  Record  ──► Intake ──► Package ──► Delivery ─────────────────┴──► Frames ──► Chunk ──► every member's outbox
+//! ```
 
+mod audiences;
+mod book;
+mod callbacks;
+mod desk;
 mod frames;
-mod members;
+mod groups;
+mod intake;
+mod wanted;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -10,26 +21,45 @@ use std::time::{Duration, Instant};
 use kafka_bridge::broker::ReadError;
 use kafka_bridge::feed::{FeedEvent, Feeds, Following};
 use kafka_bridge::record::Record;
-use signalr_server::{CloseReason, ConnectionHandle, ConnectionId, Encoding, Pushed};
+use signalr_server::{CloseReason, ConnectionHandle, ConnectionId, Pushed};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::metrics::{AudienceMetrics, Metrics};
+use crate::metrics::Metrics;
+use crate::subscription::{Scope, Subscription};
 use crate::topics::Topic;
 
-use self::frames::Frames;
-pub(crate) use self::frames::package_received;
-use self::members::Members;
+#[cfg(feature = "testing")]
+pub(crate) use self::audiences::Member;
+pub(crate) use self::book::Ending;
+pub(crate) use self::callbacks::package_received;
+pub(crate) use self::desk::Desk;
 
-/// Asked of an audience. An audience that is going leaves commands unanswered; ask the next one.
+/// Asked of a topic's task. A task that is going leaves commands unanswered; ask the next one.
 #[derive(Debug)]
 pub(crate) enum Command {
-    /// Become a member; answered when in force.
-    Join { connection: ConnectionHandle, joined: oneshot::Sender<Result<(), ReadError>> },
-    /// Stop being one; answered when nothing more is sent.
-    Leave { connection: ConnectionId, left: oneshot::Sender<()> },
+    /// Add subscriptions, or if one is not there and may not be added, none; answered when in force.
+    Subscribe {
+        connection: ConnectionHandle,
+        subscriptions: Vec<Subscription>,
+        may_add: bool,
+        done: oneshot::Sender<Result<Subscribed, ReadError>>,
+    },
+    /// End some; answered with their number when nothing more of them is sent.
+    Unsubscribe { connection: ConnectionId, ending: Ending, done: oneshot::Sender<usize> },
 }
 
-/// Starts the audience of all packages of a topic; it ends with its last member.
+/// What became of a wish to subscribe.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Subscribed {
+    /// One at least is new.
+    Added,
+    /// All were there.
+    WasThere,
+    /// Nothing was added, though something was not there.
+    NotAdded,
+}
+
+/// Starts the task of a topic; it ends with the topic's last subscription.
 pub(crate) fn start(topic: Arc<Topic>, feeds: Arc<Feeds>, metrics: Metrics) -> mpsc::Sender<Command> {
     let (door, commands) = mpsc::channel(WAITING_COMMANDS);
     tokio::spawn(run(topic, feeds, metrics, commands));
@@ -39,35 +69,36 @@ pub(crate) fn start(topic: Arc<Topic>, feeds: Arc<Feeds>, metrics: Metrics) -> m
 async fn run(topic: Arc<Topic>, feeds: Arc<Feeds>, metrics: Metrics, mut commands: mpsc::Receiver<Command>) {
     match feeds.follow(&topic.name).await {
         Ok(following) => {
-            let counts = metrics.audience(&topic.name);
-            Audience { topic, following, commands, members: Members::default(), metrics, counts }.run().await;
+            let desk = Desk::new(topic.clone(), &metrics);
+            let task = Task { topic, following, commands, desk, metrics };
+            task.run().await;
         }
         Err(error) => {
             commands.close();
             // A command may be on its way in: `recv` waits for it.
             while let Some(command) = commands.recv().await {
-                if let Command::Join { joined, .. } = command {
-                    let _ = joined.send(Err(error.clone()));
+                if let Command::Subscribe { done, .. } = command {
+                    let _ = done.send(Err(error.clone()));
                 }
             }
         }
     }
 }
 
-struct Audience {
+struct Task {
     topic: Arc<Topic>,
     following: Following,
     commands: mpsc::Receiver<Command>,
-    members: Members,
+    desk: Desk<ConnectionHandle>,
     metrics: Metrics,
-    counts: AudienceMetrics,
 }
 
-impl Audience {
+impl Task {
     async fn run(mut self) {
         let mut waiting = Vec::new();
         let mut had_members = false;
-        while !(had_members && self.members.is_empty()) {
+        while !(had_members && self.desk.book.is_empty()) {
+            let expiry = self.desk.intake.next_expiry().map(tokio::time::Instant::from_std);
             tokio::select! {
                 command = self.commands.recv() => match command {
                     Some(command) => self.obey(command),
@@ -81,14 +112,17 @@ impl Audience {
                     self.take(&waiting).await;
                     waiting.clear();
                 }
+                () = tokio::time::sleep_until(expiry.unwrap_or_else(tokio::time::Instant::now)), if expiry.is_some() => {
+                    self.desk.expire();
+                }
                 // Whoever wanted to join has gone before it could.
-                () = tokio::time::sleep(UNUSED), if self.members.is_empty() => break,
+                () = tokio::time::sleep(UNUSED), if self.desk.book.is_empty() => break,
             }
-            had_members |= !self.members.is_empty();
-            self.counts.members.set(self.members.len() as i64);
+            had_members |= !self.desk.book.is_empty();
+            self.desk.counts.members.set(self.desk.book.len() as i64);
         }
-        self.counts.members.set(0);
-        // From here on commands fail to be sent, or are dropped with their answers; whoever asked, asks a new audience.
+        self.desk.counts.members.set(0);
+        // From here on commands fail to be sent, or are dropped with their answers; whoever asked, asks a new task.
         // One that is on its way in while the receiver is dropped would stay in the channel, never answered; `recv` waits.
         self.commands.close();
         while self.commands.recv().await.is_some() {}
@@ -96,69 +130,97 @@ impl Audience {
 
     fn obey(&mut self, command: Command) {
         match command {
-            Command::Join { connection, joined } => {
-                self.members.insert(connection);
-                let _ = joined.send(Ok(()));
+            Command::Subscribe { connection, subscriptions, may_add, done } => {
+                let id = connection.id();
+                let subscribed = if subscriptions.iter().all(|subscription| self.desk.book.has(id, subscription)) {
+                    Subscribed::WasThere
+                } else if may_add {
+                    for subscription in subscriptions {
+                        self.desk.book.add(id, &connection, subscription);
+                    }
+                    Subscribed::Added
+                } else {
+                    Subscribed::NotAdded
+                };
+                let _ = done.send(Ok(subscribed));
             }
-            Command::Leave { connection, left } => {
-                self.members.remove(connection);
-                let _ = left.send(());
+            Command::Unsubscribe { connection, ending, done } => {
+                let _ = done.send(self.desk.book.end(connection, &ending));
             }
         }
     }
 
     /// Delivers what has arrived, all of it gathered; what broke the sequence ends the connections that must not miss it.
     async fn take(&mut self, events: &[Arc<FeedEvent>]) {
-        let mut records = Vec::new();
+        self.desk.settle();
         for event in events {
             let broken = match &**event {
                 FeedEvent::Batch(batch) => {
-                    records.extend(&batch.records);
+                    self.deliver(&batch.records).await;
+                    continue;
+                }
+                FeedEvent::TopicGone => {
+                    self.send().await;
+                    self.end_named(&format!("Topic '{}' is gone.", self.topic.name));
                     continue;
                 }
                 FeedEvent::Gap { lost, .. } => format!("{lost} records of topic '{}' are gone.", self.topic.name),
                 FeedEvent::Unreadable { .. } => self.topic.unreadable(),
-                FeedEvent::TopicGone => format!("Topic '{}' is gone.", self.topic.name),
                 FeedEvent::TooSlow => "The server fell behind the topic.".to_owned(),
             };
-            self.deliver(&records).await;
-            records.clear();
+            self.send().await;
             self.end_all(&broken);
         }
-        self.deliver(&records).await;
+        self.send().await;
+        self.observe_age(events);
     }
 
-    async fn deliver(&mut self, records: &[&Record]) {
-        let Some(last) = records.last() else { return };
-        let mut frames = Frames::new(&self.topic, records, self.members.encodings(), &self.metrics);
-        let (mut deliveries, mut bytes) = (0, 0);
-        self.counts.packages.inc_by(records.len() as u64);
-        while let Some(chunk) = frames.next_chunk() {
-            let now = Instant::now();
-            let mut ended = Vec::new();
-            for (index, member) in self.members.iter().enumerate() {
-                if index % WRITES_PER_TURN == WRITES_PER_TURN - 1 {
+    async fn deliver(&mut self, records: &[Record]) {
+        for record in records {
+            self.desk.gather(record);
+            if self.desk.is_full() {
+                self.send().await;
+            }
+        }
+    }
+
+    /// Hands over what is gathered.
+    async fn send(&mut self) {
+        let Some(chunk) = self.desk.take() else { return };
+        let (mut deliveries, mut bytes, mut writes) = (0, 0, 0);
+        let mut ended = Vec::new();
+        let now = Instant::now();
+        for parcel in chunk.parcels {
+            let frame = &chunk.frames[parcel.frame];
+            for member in self.desk.members(parcel.audience) {
+                writes += 1;
+                if writes % WRITES_PER_TURN == 0 {
                     tokio::task::yield_now().await;
                 }
-                let Some(frame) = chunk.frame(member.encoding().unwrap_or(Encoding::Json)) else { continue };
                 if member.push(frame, now) == Pushed::Ended {
                     ended.push(member.id());
                 } else {
-                    deliveries += chunk.packages() as u64;
+                    deliveries += parcel.callbacks as u64;
                     bytes += frame.wire_len() as u64;
                 }
             }
-            ended.into_iter().for_each(|member| self.members.remove(member));
         }
-        self.counts.delivered.inc_by(deliveries);
-        self.counts.delivered_bytes.inc_by(bytes);
-        self.observe_age(last);
+        self.desk.counts.delivered.inc_by(deliveries);
+        self.desk.counts.delivered_bytes.inc_by(bytes);
+        for member in ended {
+            self.desk.book.end(member, &Ending::All);
+        }
+        self.desk.settle();
     }
 
-    /// From the broker's time to now, by two clocks that may differ.
-    fn observe_age(&self, record: &Record) {
+    /// From the broker's time of the latest record to now, by two clocks that may differ.
+    fn observe_age(&self, events: &[Arc<FeedEvent>]) {
+        let latest = events.iter().rev().find_map(|event| match &**event {
+            FeedEvent::Batch(batch) => batch.records.last()?.timestamp_ms,
+            _ => None,
+        });
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-        if let (Some(stored_ms), Ok(now)) = (record.timestamp_ms, now) {
+        if let (Some(stored_ms), Ok(now)) = (latest, now) {
             let age_ms = now.as_millis() as i64 - stored_ms;
             self.metrics.delivery_seconds.observe(age_ms.max(0) as f64 / 1000.0);
         }
@@ -166,17 +228,30 @@ impl Audience {
 
     /// Quix's callbacks have no sign for a gap, so the connection ends with one; a new one starts at the live end.
     fn end_all(&mut self, reason: &str) {
-        tracing::warn!(topic = self.topic.name, reason, members = self.members.len(), "subscribers were cut off");
-        for member in self.members.take() {
-            member.end(CloseReason::Fault(reason.to_owned().into()));
+        self.end_some(reason, |_| true);
+    }
+
+    /// Ends those who asked for this very topic; to whoever follows all topics there is just one less.
+    fn end_named(&mut self, reason: &str) {
+        self.end_some(reason, |subscription| subscription.scope == Scope::Topic);
+    }
+
+    fn end_some(&mut self, reason: &str, cuts: impl Fn(&Subscription) -> bool) {
+        let entries = self.desk.book.take();
+        let cut = entries.iter().filter(|entry| entry.wishes.iter().any(&cuts));
+        let count = cut.clone().count();
+        if count > 0 {
+            tracing::warn!(topic = self.topic.name, reason, connections = count, "subscribers were cut off");
         }
+        cut.for_each(|entry| entry.member.end(CloseReason::Fault(reason.to_owned().into())));
+        self.desk.settle();
     }
 }
 
-/// Commands that may wait for an audience that is writing.
+/// Commands that may wait for a task that is writing.
 const WAITING_COMMANDS: usize = 256;
 
-/// How long an audience waits for its first member.
+/// How long a topic's task waits for its first subscription.
 const UNUSED: Duration = Duration::from_secs(5);
 
 /// Batches gathered into one turn.

@@ -21,9 +21,12 @@ pub(crate) enum Failure {
     /// Making one more is not allowed.
     #[error("Topic '{name}' cannot be made: there are {limit} topics, as many as this server makes.")]
     TooManyTopics { name: String, limit: usize },
-    /// More topics followed by one connection than allowed.
-    #[error("This connection follows {0} topics, as many as it may; unsubscribe from some.")]
+    /// More subscriptions of one connection than allowed.
+    #[error("This connection has {0} subscriptions, as many as it may (limit `subscriptions`); unsubscribe from some.")]
     TooManySubscriptions(usize),
+    /// Nothing can be called so.
+    #[error("The {what} is longer than {limit} bytes (limit `names`), so there is none of that name.")]
+    NameTooLong { what: &'static str, limit: usize },
     #[error(transparent)]
     Create(#[from] CreateTopicError),
     #[error(transparent)]
@@ -62,6 +65,7 @@ impl Failure {
             Self::UnknownTopic(_) | Self::Read(ReadError::UnknownTopic(_)) => "unknown_topic",
             Self::InvalidName { .. } | Self::Create(CreateTopicError::Invalid { .. }) => "invalid_name",
             Self::Create(CreateTopicError::Exists(_)) => "exists",
+            Self::NameTooLong { .. } => "name_too_long",
             Self::TooManyTopics { .. } | Self::TooManySubscriptions(_) => "limit",
             Self::Read(_) | Self::Broker(_) | Self::Create(CreateTopicError::Broker(_)) => "unavailable",
         }
@@ -70,7 +74,9 @@ impl Failure {
     fn status(&self) -> StatusCode {
         match self {
             Self::UnknownTopic(_) | Self::Read(ReadError::UnknownTopic(_)) => StatusCode::NOT_FOUND,
-            Self::InvalidName { .. } | Self::Create(CreateTopicError::Invalid { .. }) => StatusCode::BAD_REQUEST,
+            Self::InvalidName { .. } | Self::NameTooLong { .. } | Self::Create(CreateTopicError::Invalid { .. }) => {
+                StatusCode::BAD_REQUEST
+            }
             Self::Create(CreateTopicError::Exists(_)) => StatusCode::CONFLICT,
             Self::TooManyTopics { .. } => StatusCode::FORBIDDEN,
             Self::TooManySubscriptions(_) => StatusCode::TOO_MANY_REQUESTS,

@@ -22,7 +22,7 @@ use crate::{reader_hub, writer_hub};
 pub struct Gateway {
     pub(crate) broker: Arc<dyn Broker>,
     pub(crate) feeds: Arc<Feeds>,
-    pub(crate) topics: TopicDirectory,
+    pub(crate) topics: Arc<TopicDirectory>,
     pub(crate) subscriptions: Subscriptions,
     pub(crate) settings: Settings,
     pub(crate) metrics: Metrics,
@@ -41,11 +41,11 @@ pub struct Settings {
     pub create_topics: bool,
     /// Topics that may be made so, those that are there already counted. Default 1 000.
     pub max_topics: usize,
-    /// Topics one connection may follow at once. Default 4 096.
+    /// Subscriptions of one connection, each parameter or event of a stream one. Default 4 096.
     pub max_subscriptions: usize,
     /// How records are written, by topic. Default: [`WriteRules::DEFAULT`] for all.
     pub writes: WriteRules,
-    /// Longest stream id, parameter id, event id and tag, in bytes. Default 1 024.
+    /// Longest id of a stream, parameter or event, and longest tag, in bytes. Default 1 024.
     pub max_name_bytes: usize,
     /// Longest HTTP request body. Default 4 MiB.
     pub max_body_bytes: usize,
@@ -83,9 +83,11 @@ impl Gateway {
             create: settings.create_topics,
             max_topics: settings.max_topics,
         };
+        let topics = Arc::new(TopicDirectory::new(broker.clone(), policy));
+        let limit = settings.max_subscriptions;
         Arc::new(Self {
-            topics: TopicDirectory::new(broker.clone(), policy),
-            subscriptions: Subscriptions::new(feeds.clone(), metrics.clone(), settings.max_subscriptions),
+            subscriptions: Subscriptions::new(feeds.clone(), topics.clone(), metrics.clone(), limit),
+            topics,
             broker,
             feeds,
             bodies: Bodies::new(settings.max_total_body_bytes),
@@ -118,14 +120,17 @@ impl Gateway {
 
     /// Finds the topic a client means, making it where that is allowed.
     pub(crate) async fn topic(&self, text: &str) -> Result<Arc<Topic>, Failure> {
-        match self.topics.known(text) {
-            Some(topic) => Ok(topic),
-            None => self.in_time(self.topics.open(text)).await.inspect_err(|failure| {
-                if matches!(failure, Failure::TooManyTopics { .. }) {
-                    self.metrics.limit_hit("create_topics");
-                }
-            }),
+        if let Some(topic) = self.topics.known(text) {
+            return Ok(topic);
         }
+        let opened = self.in_time(self.topics.open(text)).await;
+        match &opened {
+            // Late is better than never to whoever follows all topics, and to whoever waits here.
+            Ok(topic) => drop(self.in_time(async { Ok::<_, Failure>(self.subscriptions.topic_came(topic).await) }).await),
+            Err(Failure::TooManyTopics { .. }) => self.metrics.limit_hit("create_topics"),
+            Err(_) => {}
+        }
+        opened
     }
 
     /// The same for a write; refusals are counted.

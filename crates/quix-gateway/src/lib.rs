@@ -1,8 +1,8 @@
 //! The Quix Streaming Writer and Reader APIs: SignalR hub methods and plain HTTP in front, a broker behind.
 //!
 //! Two paths and nothing else. Up: one call becomes one record, and is answered when the broker has acknowledged it
-//! (`writer_hub.rs`). Down: one record is read once, encoded once per audience, and the same frame goes to every
-//! subscriber (`audience.rs`).
+//! (`writer_hub.rs`). Down: one record is read once, each callback is encoded once, and the same frame goes to every
+//! subscriber who gets the same (`audience.rs`).
 
 mod audience;
 mod errors;
@@ -11,7 +11,10 @@ mod http_api;
 pub mod metrics;
 mod names;
 mod reader_hub;
+mod subscription;
 mod subscriptions;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod timestamp;
 mod topics;
 mod write_rules;

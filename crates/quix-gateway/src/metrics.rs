@@ -13,6 +13,8 @@ use crate::errors::WriteFailure;
 #[derive(Debug, Clone)]
 pub struct Metrics {
     packages: Family<OfTopic, Counter>,
+    parses: Family<OfTopic, Counter>,
+    encodings: Family<OfTopic, Counter>,
     delivered: Family<OfTopic, Counter>,
     delivered_bytes: Family<OfTopic, Counter>,
     pub(crate) delivery_seconds: Histogram,
@@ -41,10 +43,12 @@ struct Cause {
     cause: &'static str,
 }
 
-/// The metrics of one topic's audience, looked up once.
+/// The metrics of one topic's audiences, looked up once.
 #[derive(Debug, Clone)]
 pub(crate) struct AudienceMetrics {
     pub(crate) packages: Counter,
+    pub(crate) parses: Counter,
+    pub(crate) encodings: Counter,
     pub(crate) delivered: Counter,
     pub(crate) delivered_bytes: Counter,
     pub(crate) members: Gauge,
@@ -54,6 +58,8 @@ impl Default for Metrics {
     fn default() -> Self {
         Self {
             packages: Family::default(),
+            parses: Family::default(),
+            encodings: Family::default(),
             delivered: Family::default(),
             delivered_bytes: Family::default(),
             delivery_seconds: Histogram::new(exponential_buckets(0.000_5, 2.0, 16)),
@@ -75,7 +81,17 @@ impl Metrics {
     /// Adds all of them to a registry, once.
     pub fn register(&self, registry: &mut Registry) {
         registry.register("packages", "Records read for subscribers, by topic", self.packages.clone());
-        registry.register("deliveries", "Packages written or queued to subscribers, by topic", self.delivered.clone());
+        registry.register(
+            "parses",
+            "Bodies of records looked into for subscribers, by topic: once for those of packages, once for all others",
+            self.parses.clone(),
+        );
+        registry.register(
+            "encodings",
+            "Callbacks encoded for subscribers, by topic: once for all who get the same and speak the same",
+            self.encodings.clone(),
+        );
+        registry.register("deliveries", "Callbacks written or queued to subscribers, by topic", self.delivered.clone());
         registry.register("delivered_bytes", "The same in bytes on the wire", self.delivered_bytes.clone());
         registry.register(
             "delivery_seconds",
@@ -102,6 +118,8 @@ impl Metrics {
         let label = OfTopic { topic: topic.to_owned() };
         AudienceMetrics {
             packages: self.packages.get_or_create(&label).clone(),
+            parses: self.parses.get_or_create(&label).clone(),
+            encodings: self.encodings.get_or_create(&label).clone(),
             delivered: self.delivered.get_or_create(&label).clone(),
             delivered_bytes: self.delivered_bytes.get_or_create(&label).clone(),
             members: self.subscriptions.get_or_create(&label).clone(),

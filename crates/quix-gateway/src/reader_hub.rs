@@ -1,49 +1,14 @@
 //! Hub methods of the Reader. Source: Quix Streaming Reader API.
 
+mod subscribe;
+
 use std::sync::Arc;
 
-use signalr_server::{Caller, Hub, HubError};
+use signalr_server::Hub;
 
 use crate::gateway::Gateway;
 
-/// Adds the methods: `SubscribeToPackages(topic)`, `UnsubscribeFromPackages(topic)`, and the names that one page of
-/// Quix's documentation has for them.
-pub(crate) fn methods(mut hub: Hub, gateway: &Arc<Gateway>) -> Hub {
-    for name in ["SubscribeToPackages", "SubscribeToTopicPackages"] {
-        let gateway = gateway.clone();
-        hub = hub.method(name, move |caller: Caller, (topic,): (String,)| {
-            let gateway = gateway.clone();
-            async move { subscribe_to_packages(&gateway, &caller, &topic).await }
-        });
-    }
-    for name in ["UnsubscribeFromPackages", "UnsubscribeFromTopicPackages"] {
-        let gateway = gateway.clone();
-        hub = hub.method(name, move |caller: Caller, (topic,): (String,)| {
-            let gateway = gateway.clone();
-            async move { unsubscribe_from_packages(&gateway, &caller, &topic).await }
-        });
-    }
-    hub
-}
-
-/// In force when it completes: every package acknowledged afterwards is delivered.
-async fn subscribe_to_packages(gateway: &Gateway, caller: &Caller, topic: &str) -> Result<(), HubError> {
-    let topic = gateway.topic(topic).await?;
-    let joined = gateway.subscriptions.join(&topic, caller.connection()).await;
-    if joined.is_err() {
-        gateway.topics.forget(&topic);
-    }
-    Ok(joined?)
-}
-
-/// Unsubscribing what was never subscribed, or from a topic that is not there, succeeds.
-async fn unsubscribe_from_packages(gateway: &Gateway, caller: &Caller, topic: &str) -> Result<(), HubError> {
-    let topic = match gateway.topics.known(topic) {
-        Some(topic) => Some(topic),
-        None => gateway.topics.find(topic).await?,
-    };
-    if let Some(topic) = topic {
-        gateway.subscriptions.leave(&topic, caller.connection_id()).await;
-    }
-    Ok(())
+/// Adds the methods.
+pub(crate) fn methods(hub: Hub, gateway: &Arc<Gateway>) -> Hub {
+    subscribe::methods(hub, gateway)
 }

@@ -1,127 +1,153 @@
-//! `Subscriptions`: who follows what. Connections with the same subscription are one audience.
+//! `Subscriptions`: what connections follow, within their limit. What they are each topic's task knows (`audience.rs`).
 
-use std::collections::{HashMap, HashSet};
+mod doors;
+mod everywhere;
+mod ledger;
+
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use kafka_bridge::feed::Feeds;
 use signalr_server::{ConnectionHandle, ConnectionId};
-use tokio::sync::{mpsc, oneshot};
 
-use crate::audience::{self, Command};
+use crate::audience::{Ending, Subscribed};
 use crate::errors::Failure;
 use crate::metrics::Metrics;
-use crate::topics::Topic;
+use crate::subscription::{Scope, Subscription};
+use crate::topics::{Topic, TopicDirectory};
+
+use self::doors::Doors;
+use self::everywhere::Everywhere;
+use self::ledger::Ledger;
+
+/// The topics that a subscription is to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Reach {
+    Topic(Arc<Topic>),
+    /// `*`
+    AllTopics,
+}
 
 #[derive(Debug)]
 pub(crate) struct Subscriptions {
-    feeds: Arc<Feeds>,
+    doors: Arc<Doors>,
+    everywhere: Arc<Everywhere>,
     metrics: Metrics,
     limit: usize,
-    state: Mutex<State>,
+    /// Of each connection that has subscriptions, to count them and to leave when it ends.
+    ledgers: Mutex<HashMap<ConnectionId, Ledger>>,
 }
 
-#[derive(Debug, Default)]
-struct State {
-    /// The door of each running audience, by topic name.
-    audiences: HashMap<String, mpsc::Sender<Command>>,
-    /// Topics of each connection, to leave them when it ends.
-    topics: HashMap<ConnectionId, HashSet<String>>,
+impl Reach {
+    /// What subscriptions of this reach are noted with.
+    pub(crate) fn scope(&self) -> Scope {
+        match self {
+            Self::Topic(_) => Scope::Topic,
+            Self::AllTopics => Scope::AllTopics,
+        }
+    }
 }
 
 impl Subscriptions {
-    pub(crate) fn new(feeds: Arc<Feeds>, metrics: Metrics, limit: usize) -> Self {
-        Self { feeds, metrics, limit, state: Mutex::default() }
+    pub(crate) fn new(feeds: Arc<Feeds>, topics: Arc<TopicDirectory>, metrics: Metrics, limit: usize) -> Self {
+        let doors = Arc::new(Doors::new(feeds, metrics.clone()));
+        let everywhere = Everywhere::new(doors.clone(), topics);
+        Self { doors, everywhere, metrics, limit, ledgers: Mutex::default() }
     }
 
-    /// Makes a connection a member of the topic's audience; twice is once. When this completes, every package that is
-    /// acknowledged afterwards reaches it.
-    pub(crate) async fn join(&self, topic: &Arc<Topic>, connection: &ConnectionHandle) -> Result<(), Failure> {
-        self.note(topic, connection.id())?;
-        let joined = self.ask_to_join(topic, connection).await;
-        if joined.is_err() {
-            self.forget(topic, connection.id());
+    /// Adds a subscription; twice is once. When this completes, every package that is acknowledged afterwards counts.
+    pub(crate) async fn subscribe(
+        &self,
+        reach: &Reach,
+        connection: &ConnectionHandle,
+        subscription: Subscription,
+    ) -> Result<(), Failure> {
+        let may_add = self.reserve(reach, connection.id())?;
+        let subscribed = match reach {
+            Reach::Topic(topic) => {
+                let subscribed = self.doors.subscribe(topic, connection, &[subscription], may_add).await;
+                subscribed.map(|(subscribed, _)| subscribed).map_err(Failure::from)
+            }
+            Reach::AllTopics => self.everywhere.subscribe(connection, subscription, may_add).await,
+        };
+        if may_add && !matches!(subscribed, Ok(Subscribed::Added)) {
+            self.release(reach, connection.id(), 1);
         }
-        // The connection may have ended meanwhile, after its topics were left.
+        // The connection may have ended meanwhile, after its subscriptions did.
         if connection.is_ended() {
+            self.end_at(reach, connection.id(), Ending::All).await;
             self.leave_all(connection.id()).await;
         }
-        joined
-    }
-
-    async fn ask_to_join(&self, topic: &Arc<Topic>, connection: &ConnectionHandle) -> Result<(), Failure> {
-        loop {
-            let (joined, answer) = oneshot::channel();
-            let door = self.audience(topic);
-            // An audience that has just lost its last member goes, and leaves what it did not take unanswered.
-            if door.send(Command::Join { connection: connection.clone(), joined }).await.is_ok()
-                && let Ok(result) = answer.await
-            {
-                return result.map_err(Failure::from);
-            }
+        match subscribed? {
+            Subscribed::Added | Subscribed::WasThere => Ok(()),
+            Subscribed::NotAdded => Err(self.too_many()),
         }
     }
 
-    /// Ends one subscription, if there is one. When this completes nothing more of it is sent.
-    pub(crate) async fn leave(&self, topic: &Topic, connection: ConnectionId) {
-        if self.forget(topic, connection) {
-            self.ask_to_leave(&topic.name, connection).await;
+    /// Ends subscriptions, as far as they are there. When this completes nothing more of them is sent.
+    pub(crate) async fn unsubscribe(&self, reach: &Reach, connection: ConnectionId, ending: Ending) {
+        if self.lock().get(&connection).is_some_and(|ledger| ledger.has(reach)) {
+            let ended = self.end_at(reach, connection, ending).await;
+            self.release(reach, connection, ended);
         }
     }
 
     /// Ends all subscriptions of a connection.
     pub(crate) async fn leave_all(&self, connection: ConnectionId) {
-        let topics = self.lock().topics.remove(&connection);
-        for topic in topics.into_iter().flatten() {
-            self.ask_to_leave(&topic, connection).await;
+        let Some(ledger) = self.lock().remove(&connection) else { return };
+        for topic in ledger.topics() {
+            self.doors.unsubscribe(topic, connection, Ending::All).await;
+        }
+        if ledger.has(&Reach::AllTopics) {
+            self.everywhere.leave(connection).await;
         }
     }
 
-    async fn ask_to_leave(&self, topic: &str, connection: ConnectionId) {
-        let door = self.lock().audiences.get(topic).cloned();
-        let (left, answer) = oneshot::channel();
-        if let Some(door) = door
-            && door.send(Command::Leave { connection, left }).await.is_ok()
-        {
-            // No answer: the audience is gone, and its members with it.
-            let _ = answer.await;
+    /// The topic that a connection has subscriptions to under this name or id.
+    pub(crate) fn followed(&self, connection: ConnectionId, text: &str) -> Option<Arc<Topic>> {
+        self.lock().get(&connection)?.topic(text)
+    }
+
+    /// A topic was found or made by its use: whoever follows all topics follows it from now on.
+    pub(crate) async fn topic_came(&self, topic: &Arc<Topic>) {
+        self.everywhere.topic_came(topic).await;
+    }
+
+    async fn end_at(&self, reach: &Reach, connection: ConnectionId, ending: Ending) -> usize {
+        match reach {
+            Reach::Topic(topic) => self.doors.unsubscribe(&topic.name, connection, ending).await,
+            Reach::AllTopics => self.everywhere.unsubscribe(connection, &ending).await,
         }
     }
 
-    fn audience(&self, topic: &Arc<Topic>) -> mpsc::Sender<Command> {
-        let mut state = self.lock();
-        match state.audiences.get(&topic.name) {
-            Some(door) if !door.is_closed() => door.clone(),
-            _ => {
-                let metrics = self.metrics.clone();
-                let door = audience::start(topic.clone(), self.feeds.clone(), metrics);
-                state.audiences.insert(topic.name.clone(), door.clone());
-                door
-            }
+    /// Counts one more, if there is room; `false` if there is not, but the wish may be for what is there already.
+    fn reserve(&self, reach: &Reach, connection: ConnectionId) -> Result<bool, Failure> {
+        let mut ledgers = self.lock();
+        let ledger = ledgers.entry(connection).or_default();
+        if ledger.count() < self.limit {
+            ledger.add(reach);
+            return Ok(true);
+        }
+        let may_be_there = ledger.has(reach);
+        drop(ledgers);
+        if may_be_there { Ok(false) } else { Err(self.too_many()) }
+    }
+
+    fn release(&self, reach: &Reach, connection: ConnectionId, ended: usize) {
+        let mut ledgers = self.lock();
+        let Some(ledger) = ledgers.get_mut(&connection) else { return };
+        ledger.subtract(reach, ended);
+        if ledger.count() == 0 {
+            ledgers.remove(&connection);
         }
     }
 
-    fn note(&self, topic: &Topic, connection: ConnectionId) -> Result<(), Failure> {
-        let mut state = self.lock();
-        let topics = state.topics.entry(connection).or_default();
-        if topics.len() >= self.limit && !topics.contains(&topic.name) {
-            self.metrics.limit_hit("subscriptions");
-            return Err(Failure::TooManySubscriptions(self.limit));
-        }
-        topics.insert(topic.name.clone());
-        Ok(())
+    fn too_many(&self) -> Failure {
+        self.metrics.limit_hit("subscriptions");
+        Failure::TooManySubscriptions(self.limit)
     }
 
-    fn forget(&self, topic: &Topic, connection: ConnectionId) -> bool {
-        let mut state = self.lock();
-        let Some(topics) = state.topics.get_mut(&connection) else { return false };
-        let was_there = topics.remove(&topic.name);
-        if topics.is_empty() {
-            state.topics.remove(&connection);
-        }
-        was_there
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, HashMap<ConnectionId, Ledger>> {
+        self.ledgers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use dashmap::DashMap;
-use kafka_bridge::broker::{Broker, CreateTopicError, NotWritten, TopicInfo};
+use kafka_bridge::broker::{Broker, BrokerError, CreateTopicError, NotWritten, TopicInfo};
 use kafka_bridge::names::{check_topic_name, is_internal};
 
 use crate::errors::Failure;
@@ -87,6 +87,12 @@ impl TopicDirectory {
             }
         }
         Ok(None)
+    }
+
+    /// All topics there are, by both of their names.
+    pub(crate) async fn all(&self) -> Result<Vec<Arc<Topic>>, BrokerError> {
+        let listed = self.broker.topics().await?;
+        Ok(listed.into_iter().map(|topic| Arc::new(self.names(&topic.name))).collect())
     }
 
     /// Makes a topic, told by name or id.

@@ -6,7 +6,8 @@
 //!   argument; [`WriteSettings::records`] makes the records of one call of them, in the form that the topic is set to.
 //! - **Reading**: [`Package::read`] makes a [`Package`] of any record, whoever wrote it, or a [`Segment`] for a [`Merger`].
 //!   The body is decoded when somebody asks: as JSON by [`Package::content`], as a model by [`Package::data`].
-//!   [`PackageReceived`], [`ParameterDataReceived`] and [`EventDataReceived`] are what subscribers get.
+//!   [`PackageReceived`], [`ParameterDataReceived`], [`EventDataReceived`] and [`DefinitionsUpdated`] are what subscribers
+//!   get.
 //!
 //! ```
 //! use quix_model::{Outgoing, Package, PackageReceived, ParameterData, Reading, WriteSettings};
@@ -50,7 +51,7 @@ mod write;
 
 pub use codec::Codec;
 pub use data::{Data, Decoded};
-pub use hub::{EventDataReceived, PackageReceived, ParameterDataReceived};
+pub use hub::{DefinitionsUpdated, EventDataReceived, PackageReceived, ParameterDataReceived};
 pub use model::{
     Blob, Column, Definitions, DefinitionsError, Event, EventData, EventDefinition, EventLevel, EventTags, Events,
     Group, Located, LocatedDefinitions, Model, ParameterData, ParameterDefinition, StreamEnd, StreamProperties, Tags,

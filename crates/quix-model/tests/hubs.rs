@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
-use quix_model::{Data, EventDataReceived, Package, ParameterDataReceived, ReadLimits};
+use quix_model::{Data, DefinitionsUpdated, EventDataReceived, Package, ParameterDataReceived, ReadLimits};
 use serde_json::Value;
 use signalr_proto::Encoding;
 
@@ -81,6 +81,33 @@ fn an_event_is_one_object() {
             r#"{"topicId":"ws-t","topicName":"t","streamId":"s","timestamp":5,"tags":{"t":"y","n":null},"id":"EventA","value":"val-a"}"#,
             r#"{"topicId":"ws-t","topicName":"t","streamId":"s","timestamp":0,"tags":{},"id":"","value":null}"#,
         ]
+    );
+}
+
+#[test]
+fn definitions_are_a_list_with_locations_and_all_members() {
+    let body = r#"{"ParameterGroups":[{"Name":"chassis","ChildGroups":[{"Name":"engine","Parameters":[{"Id":"rpm","Name":"Revs","MinimumValue":0.0,"MaximumValue":20000.5,"Unit":"1/min","Format":"%d","CustomProperties":"{}"}]}]}],"Parameters":[{"Id":"top"}]}"#;
+    let Data::ParameterDefinitions(definitions) = package("ParameterDefinitions", body).data().unwrap().data else {
+        panic!()
+    };
+    let updated = DefinitionsUpdated { topic_id: "ws-t", topic_name: "t", stream_id: "s", definitions: &definitions };
+    assert_eq!(
+        serde_json::to_string(&updated).unwrap(),
+        concat!(
+            r#"{"topicName":"t","topicId":"ws-t","streamId":"s","definitions":["#,
+            r#"{"Id":"top","Name":null,"Description":null,"MinimumValue":null,"MaximumValue":null,"Unit":null,"CustomProperties":null,"Format":null,"Location":""},"#,
+            r#"{"Id":"rpm","Name":"Revs","Description":null,"MinimumValue":0,"MaximumValue":20000.5,"Unit":"1/min","CustomProperties":"{}","Format":"%d","Location":"/chassis/engine"}]}"#
+        )
+    );
+    let body = r#"{"EventGroups":[{"Name":"race","Events":[{"Id":"win","Level":"Critical"}]}],"Events":[]}"#;
+    let Data::EventDefinitions(definitions) = package("EventDefinitions", body).data().unwrap().data else { panic!() };
+    let updated = DefinitionsUpdated { topic_id: "ws-t", topic_name: "t", stream_id: "", definitions: &definitions };
+    assert_eq!(
+        serde_json::to_string(&updated).unwrap(),
+        concat!(
+            r#"{"topicName":"t","topicId":"ws-t","streamId":"","definitions":["#,
+            r#"{"Id":"win","Name":null,"Description":null,"CustomProperties":null,"Level":"Critical","Location":"/race"}]}"#
+        )
     );
 }
 

@@ -5,6 +5,8 @@
 //! ```
 //! Server frames carry no mask.
 
+use std::ops::Range;
+
 use bytes::Bytes;
 use serde::Serialize;
 use signalr_proto::{Encoding, TransferFormat};
@@ -56,7 +58,14 @@ pub struct FrameBuilder {
 impl FrameBuilder {
     /// An empty frame.
     pub fn new(encoding: Encoding) -> Self {
-        Self { buffer: vec![0; HEAD_ROOM], encoding }
+        Self::with_capacity(encoding, 0)
+    }
+
+    /// An empty frame with room for this many bytes of messages.
+    pub fn with_capacity(encoding: Encoding, bytes: usize) -> Self {
+        let mut buffer = Vec::with_capacity(HEAD_ROOM + bytes);
+        buffer.resize(HEAD_ROOM, 0);
+        Self { buffer, encoding }
     }
 
     /// Adds a call of the client's handler `target`; `arguments` must serialise as a sequence, such as a tuple.
@@ -64,6 +73,13 @@ impl FrameBuilder {
         self.encoding
             .encode_invocation(None, target, arguments, &mut self.buffer)
             .map_err(|cause| SendError { target: target.to_owned(), cause })
+    }
+
+    /// Adds messages that another frame in the same encoding has: the bytes between two places, each of which its
+    /// [`len`](Self::len) was once.
+    pub fn copy(&mut self, other: &Self, messages: Range<usize>) {
+        debug_assert_eq!(self.encoding, other.encoding);
+        self.buffer.extend_from_slice(&other.buffer[HEAD_ROOM..][messages]);
     }
 
     /// Adds a call that the client answers under this id.
@@ -156,5 +172,16 @@ mod tests {
         let text =
             "{\"type\":1,\"target\":\"a\",\"arguments\":[1]}\x1e{\"type\":1,\"target\":\"b\",\"arguments\":[]}\x1e";
         assert_eq!(&builder.finish().bytes[2..], text.as_bytes());
+    }
+
+    #[test]
+    fn messages_of_one_frame_are_copied_into_another() {
+        let mut all = FrameBuilder::new(Encoding::Json);
+        all.invocation("a", &(1,)).unwrap();
+        let place = all.len();
+        all.invocation("b", &()).unwrap();
+        let mut some = FrameBuilder::with_capacity(Encoding::Json, all.len() - place);
+        some.copy(&all, place..all.len());
+        assert_eq!(&some.finish().bytes[2..], "{\"type\":1,\"target\":\"b\",\"arguments\":[]}\x1e".as_bytes());
     }
 }

@@ -45,10 +45,9 @@ pub(super) fn package_lines(topic: &Topic, records: &[Record]) -> Vec<u8> {
         let (key, value) = (record.key.as_deref(), record.value.as_deref());
         if let Ok(package) = Package::read_whole(ReadLimits::default(), key, headers, value) {
             let (partition, offset) = (record.partition, record.offset);
-            let date_time = date_time(record.timestamp_ms);
-            package_received(topic, package.stream_id(), &package.content(), &date_time, |package| {
-                lines.extend(line(&PackageLine { package, partition, offset }));
-            });
+            let (content, date_time) = (package.content(), date_time(record.timestamp_ms));
+            let package = package_received(topic, package.stream_id(), &content, &date_time);
+            lines.extend(line(&PackageLine { package, partition, offset }));
         }
     }
     lines

@@ -2,6 +2,7 @@
 
 use serde::ser::{Serialize, SerializeStruct, Serializer};
 
+use super::number::Number;
 use crate::model::{Column, Timeseries};
 
 /// What a subscriber gets of a package of parameter data: the parameters that `wanted` takes, all tags, all timestamps.
@@ -78,27 +79,5 @@ struct Cells<'a, T, U>(&'a [Option<T>], fn(&'a T) -> U);
 impl<T, U: Serialize> Serialize for Cells<'_, T, U> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_seq(self.0.iter().map(|value| value.as_ref().map(self.1)))
-    }
-}
-
-/// A number as short as it can be: `11444`, not `11444.0`; in JSON the texts of Quix for what JSON has no number for.
-struct Number(f64);
-
-impl Serialize for Number {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        const EXACT: f64 = 9_007_199_254_740_992.0; // 2^53
-        let Self(number) = *self;
-        let minus_zero = number == 0.0 && number.is_sign_negative();
-        if number.fract() == 0.0 && number.abs() < EXACT && !minus_zero {
-            serializer.serialize_i64(number as i64)
-        } else if number.is_finite() || !serializer.is_human_readable() {
-            serializer.serialize_f64(number)
-        } else {
-            serializer.serialize_str(match number {
-                f64::INFINITY => "Infinity",
-                f64::NEG_INFINITY => "-Infinity",
-                _ => "NaN",
-            })
-        }
     }
 }

@@ -1,0 +1,145 @@
+//! What a package means to whom: its callbacks, given to the audiences that want them.
+//!
+//! A body is looked into only if some audience needs it: once as JSON for those of packages, once as a model for the rest.
+
+use quix_model::{
+    Content, Data, DefinitionsUpdated, Event, EventDataReceived, Package, PackageReceived, ParameterDataReceived,
+    ReadProblem, Timeseries,
+};
+use serde::Serialize;
+
+use super::audiences::{Audiences, Member};
+use super::frames::{Callback, Frames};
+use super::groups::Group;
+use crate::subscription::Kind;
+use crate::timestamp::date_time;
+use crate::topics::Topic;
+
+/// A package on its way to a topic's audiences.
+pub(crate) struct Delivery<'a, 'p, M> {
+    pub(crate) topic: &'a Topic,
+    pub(crate) package: &'a Package<'p>,
+    /// Of the record that completed it.
+    pub(crate) timestamp_ms: Option<i64>,
+    pub(crate) audiences: &'a mut Audiences<M>,
+    pub(crate) frames: &'a mut Frames,
+}
+
+/// What a delivery found.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Found {
+    /// Times its body was looked into.
+    pub(crate) parses: u64,
+    /// What was wrong with it.
+    pub(crate) problem: Option<ReadProblem>,
+}
+
+impl<M: Member> Delivery<'_, '_, M> {
+    /// Gives each audience its callbacks, in the order of the package.
+    pub(crate) fn make(mut self) -> Found {
+        let mut found = Found::default();
+        let stream_id = self.package.stream_id();
+        let takers = self.audiences.groups(Kind::Packages, stream_id);
+        if !takers.is_empty() {
+            let (content, time) = (self.package.content(), date_time(self.timestamp_ms));
+            found = Found { parses: 1, problem: content.problem };
+            let received = package_received(self.topic, stream_id, &content, &time);
+            self.give_to_all("PackageReceived", &received, &takers);
+        }
+        let Some(kind) = self.package.model().and_then(Kind::of) else { return found };
+        let groups = self.audiences.groups(kind, stream_id);
+        if !groups.is_empty() {
+            found.parses += 1;
+            match self.package.data() {
+                Some(decoded) => {
+                    found.problem = found.problem.or(decoded.problem);
+                    self.give_data(&decoded.data);
+                }
+                None => found.problem = found.problem.or_else(|| self.package.content().problem),
+            }
+        }
+        found
+    }
+
+    /// By what the body holds, should the envelope have said otherwise.
+    fn give_data(&mut self, data: &Data<'_>) {
+        let Some(kind) = Kind::of(data.model()) else { return };
+        let (topic, stream_id) = (self.topic, self.package.stream_id());
+        let groups = self.audiences.groups(kind, stream_id);
+        let (topic_id, topic_name) = (&*topic.id, &*topic.name);
+        match data {
+            Data::Timeseries(timeseries) => self.give_timeseries(timeseries, &groups),
+            Data::Events(events) => self.give_events(events, &groups),
+            Data::ParameterDefinitions(definitions) => {
+                let updated = DefinitionsUpdated { topic_id, topic_name, stream_id, definitions };
+                self.give_to_all("ParameterDefinitionsUpdated", &updated, &groups);
+            }
+            Data::EventDefinitions(definitions) => {
+                let updated = DefinitionsUpdated { topic_id, topic_name, stream_id, definitions };
+                self.give_to_all("EventDefinitionsUpdated", &updated, &groups);
+            }
+            Data::StreamProperties(_) | Data::StreamEnd(_) => {}
+        }
+    }
+
+    /// One callback for each group that wants any of the parameters.
+    fn give_timeseries(&mut self, timeseries: &Timeseries<'_>, groups: &[Group]) {
+        for group in groups {
+            let received = ParameterDataReceived {
+                topic_id: &self.topic.id,
+                topic_name: &self.topic.name,
+                stream_id: self.package.stream_id(),
+                timeseries,
+                wanted: |id: &str| group.wanted.has(id),
+            };
+            if received.has_any() {
+                self.give(&mut Callback::new("ParameterDataReceived", &received), group);
+            }
+        }
+    }
+
+    /// One callback for each event that anybody wants, the same for all.
+    fn give_events(&mut self, events: &[Event<'_>], groups: &[Group]) {
+        for event in events {
+            let received = EventDataReceived {
+                topic_id: &self.topic.id,
+                topic_name: &self.topic.name,
+                stream_id: self.package.stream_id(),
+                event,
+            };
+            let mut callback = Callback::new("EventDataReceived", &received);
+            let id = event.id.as_deref().unwrap_or_default();
+            for group in groups.iter().filter(|group| group.wanted.has(id)) {
+                self.give(&mut callback, group);
+            }
+        }
+    }
+
+    fn give_to_all<A: Serialize>(&mut self, target: &'static str, argument: &A, groups: &[Group]) {
+        let mut callback = Callback::new(target, argument);
+        groups.iter().for_each(|group| self.give(&mut callback, group));
+    }
+
+    fn give<A: Serialize>(&mut self, callback: &mut Callback<'_, A>, group: &Group) {
+        for audience in &group.audiences {
+            self.frames.give(callback, *audience, self.audiences.encoding(*audience));
+        }
+    }
+}
+
+/// A package as subscribers get it.
+pub(crate) fn package_received<'a>(
+    topic: &'a Topic,
+    stream_id: &'a str,
+    content: &'a Content<'_>,
+    date_time: &'a str,
+) -> PackageReceived<'a> {
+    PackageReceived {
+        topic_id: &topic.id,
+        topic_name: &topic.name,
+        stream_id,
+        type_name: &content.type_name,
+        value: &content.value,
+        date_time,
+    }
+}

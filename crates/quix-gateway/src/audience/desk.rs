@@ -1,0 +1,92 @@
+//! `Desk`: all of a topic's audiences but their sockets. Records go in, frames and who gets them come out.
+
+use std::sync::Arc;
+
+use kafka_bridge::record::Record;
+
+use super::audiences::{Audiences, Member};
+use super::book::Book;
+use super::callbacks::Delivery;
+use super::frames::{Chunk, Frames};
+use super::groups::Slot;
+use super::intake::Intake;
+use crate::metrics::{AudienceMetrics, Metrics};
+use crate::topics::Topic;
+
+/// Call [`settle`](Self::settle) when the book has changed, and before the first record of a turn; then
+/// [`gather`](Self::gather) records and [`take`](Self::take) what they come to, when it [is full](Self::is_full) and at the
+/// end.
+#[derive(Debug)]
+pub(crate) struct Desk<M> {
+    topic: Arc<Topic>,
+    /// Who has asked for what.
+    pub(crate) book: Book<M>,
+    audiences: Audiences<M>,
+    /// What is incomplete.
+    pub(crate) intake: Intake,
+    frames: Frames,
+    metrics: Metrics,
+    pub(crate) counts: AudienceMetrics,
+}
+
+impl<M: Member> Desk<M> {
+    pub(crate) fn new(topic: Arc<Topic>, metrics: &Metrics) -> Self {
+        Self {
+            counts: metrics.audience(&topic.name),
+            topic,
+            book: Book::default(),
+            audiences: Audiences::default(),
+            intake: Intake::default(),
+            frames: Frames::default(),
+            metrics: metrics.clone(),
+        }
+    }
+
+    /// Puts connections whose subscriptions have changed where they belong. Nothing may be gathered then.
+    pub(crate) fn settle(&mut self) {
+        for id in self.book.take_changed() {
+            match self.book.get(id) {
+                Some(entry) => self.audiences.put(&entry.member, &entry.wishes),
+                None => self.audiences.remove(id),
+            }
+        }
+    }
+
+    /// Gathers the callbacks of a record for those who want them.
+    pub(crate) fn gather(&mut self, record: &Record) {
+        let Self { topic, audiences, intake, frames, metrics, counts, .. } = self;
+        counts.packages.inc();
+        intake.take(record, metrics, |package| {
+            let found = Delivery { topic, package, timestamp_ms: record.timestamp_ms, audiences, frames }.make();
+            counts.parses.inc_by(found.parses);
+            if let Some(problem) = found.problem.map(|problem| problem.label()) {
+                metrics.odd_record(problem);
+                let (partition, offset) = (record.partition, record.offset);
+                tracing::debug!(topic = topic.name, partition, offset, problem, "a record with a fault");
+            }
+        });
+    }
+
+    /// Whether it is time to [`take`](Self::take) what is gathered.
+    pub(crate) fn is_full(&self) -> bool {
+        self.frames.is_full()
+    }
+
+    /// What is gathered; `None` if that is nothing.
+    pub(crate) fn take(&mut self) -> Option<Chunk> {
+        self.counts.encodings.inc_by(self.frames.take_encoded());
+        self.frames.take(|slot| self.audiences.encoding(slot))
+    }
+
+    /// Gives up what has been incomplete for too long.
+    pub(crate) fn expire(&mut self) {
+        self.intake.expire(&self.metrics);
+    }
+
+    pub(crate) fn members(&self, audience: Slot) -> &[M] {
+        self.audiences.members(audience)
+    }
+}
+
+#[cfg(test)]
+mod tests;

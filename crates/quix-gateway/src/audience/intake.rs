@@ -1,0 +1,80 @@
+//! `Intake`: records into packages, those that came in segments put together.
+
+use std::time::Instant;
+
+use bytes::Bytes;
+use kafka_bridge::record::{Header, Record};
+use quix_model::{Dropped, MergeLimits, Merger, Package, ReadLimits, Reading};
+
+use crate::metrics::Metrics;
+
+/// Holds the segments of a topic that are incomplete; no other record waits for them.
+#[derive(Debug)]
+pub(crate) struct Intake {
+    merger: Merger<First>,
+}
+
+/// What a merged record has of its first segment.
+#[derive(Debug)]
+struct First {
+    key: Option<Vec<u8>>,
+    headers: Vec<Header>,
+}
+
+impl First {
+    /// Copies, for the record may be a small part of what was fetched.
+    fn of(record: &Record) -> Self {
+        let own = |header: &Header| {
+            let value = header.value.as_deref().map(Bytes::copy_from_slice);
+            Header { name: header.name.clone(), value }
+        };
+        Self { key: record.key.as_deref().map(<[u8]>::to_vec), headers: record.headers.iter().map(own).collect() }
+    }
+}
+
+impl Default for Intake {
+    fn default() -> Self {
+        Self { merger: Merger::new(MergeLimits::default()) }
+    }
+}
+
+impl Intake {
+    /// Lends the package that a record is, or completes, to `with`; counts what is nobody's.
+    pub(crate) fn take(&mut self, record: &Record, metrics: &Metrics, with: impl FnOnce(&Package<'_>)) {
+        let key = record.key.as_deref();
+        match Package::read(key, headers(&record.headers), record.value.as_deref()) {
+            Reading::Package(package) => with(&package),
+            Reading::Skip(reason) => metrics.odd_record(reason.label()),
+            Reading::Segment(segment) => {
+                let (partition, offset, now) = (record.partition, record.offset, Instant::now());
+                let added = self.merger.add(partition, offset, key, segment, || First::of(record), now);
+                count(&added.dropped, metrics);
+                let Some(merged) = added.merged else { return };
+                let First { key, headers: own } = &merged.first;
+                let (key, own) = (key.as_deref(), headers(own));
+                match Package::read_whole(ReadLimits::default(), key, own, Some(&merged.value)) {
+                    Ok(package) => with(&package),
+                    Err(reason) => metrics.odd_record(reason.label()),
+                }
+            }
+        }
+    }
+
+    /// When [`expire`](Self::expire) has something to do.
+    pub(crate) fn next_expiry(&self) -> Option<Instant> {
+        self.merger.next_expiry()
+    }
+
+    /// Gives up segments whose record has not come together in time.
+    pub(crate) fn expire(&mut self, metrics: &Metrics) {
+        count(&self.merger.expire(Instant::now()), metrics);
+    }
+}
+
+fn headers(headers: &[Header]) -> impl Iterator<Item = (&str, Option<&[u8]>)> {
+    headers.iter().map(|header| (&*header.name, header.value.as_deref()))
+}
+
+fn count(dropped: &[Dropped<First>], metrics: &Metrics) {
+    dropped.iter().for_each(|dropped| metrics.odd_record(dropped.reason.label()));
+}

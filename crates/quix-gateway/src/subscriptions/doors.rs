@@ -1,0 +1,89 @@
+//! `Doors`: how to reach the tasks of the topics that are followed.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use kafka_bridge::broker::ReadError;
+use kafka_bridge::feed::Feeds;
+use signalr_server::{ConnectionHandle, ConnectionId};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::audience::{self, Command, Ending, Subscribed};
+use crate::metrics::Metrics;
+use crate::subscription::Subscription;
+use crate::topics::Topic;
+
+/// Leads to a topic's task; closed when that is going.
+pub(crate) type Door = mpsc::Sender<Command>;
+
+#[derive(Debug)]
+pub(crate) struct Doors {
+    feeds: Arc<Feeds>,
+    metrics: Metrics,
+    /// By topic name.
+    open: Mutex<HashMap<String, Door>>,
+}
+
+impl Doors {
+    pub(crate) fn new(feeds: Arc<Feeds>, metrics: Metrics) -> Self {
+        Self { feeds, metrics, open: Mutex::default() }
+    }
+
+    /// Adds subscriptions of a connection to a topic, if they are there already or may be added. When this completes they
+    /// are in force: every package acknowledged afterwards counts. They last as long as the door is open.
+    pub(crate) async fn subscribe(
+        &self,
+        topic: &Arc<Topic>,
+        connection: &ConnectionHandle,
+        subscriptions: &[Subscription],
+        may_add: bool,
+    ) -> Result<(Subscribed, Door), ReadError> {
+        loop {
+            let (done, answer) = oneshot::channel();
+            let (connection, subscriptions) = (connection.clone(), subscriptions.to_vec());
+            let command = Command::Subscribe { connection, subscriptions, may_add, done };
+            // A task that has just lost its last subscription goes, and leaves what it did not take unanswered.
+            let door = self.door(topic);
+            if door.send(command).await.is_ok()
+                && let Ok(result) = answer.await
+            {
+                return Ok((result?, door));
+            }
+        }
+    }
+
+    /// Ends subscriptions of a connection to a topic; their number. When this completes nothing more of them is sent.
+    pub(crate) async fn unsubscribe(&self, topic: &str, connection: ConnectionId, ending: Ending) -> usize {
+        let door = self.lock().get(topic).cloned();
+        let (done, answer) = oneshot::channel();
+        match door {
+            Some(door) if door.send(Command::Unsubscribe { connection, ending, done }).await.is_ok() => {
+                // No answer: the task is gone, and its subscriptions with it.
+                answer.await.unwrap_or_default()
+            }
+            _ => 0,
+        }
+    }
+
+    /// Names of the topics that have a running task.
+    pub(crate) fn topics(&self) -> Vec<String> {
+        let running = |(topic, door): (&String, &Door)| (!door.is_closed()).then(|| topic.clone());
+        self.lock().iter().filter_map(running).collect()
+    }
+
+    fn door(&self, topic: &Arc<Topic>) -> Door {
+        let mut open = self.lock();
+        match open.get(&topic.name) {
+            Some(door) if !door.is_closed() => door.clone(),
+            _ => {
+                let door = audience::start(topic.clone(), self.feeds.clone(), self.metrics.clone());
+                open.insert(topic.name.clone(), door.clone());
+                door
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Door>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,193 @@
+//! `Everywhere`: subscriptions to topic `*`. Whoever has one is a subscriber of every topic there is, and of those that come.
+//!
+//! A topic that comes by its first use here is followed before that use goes on; one that others make is found within
+//! [`LOOK_AGAIN`].
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use futures::future::join_all;
+use kafka_bridge::broker::ReadError;
+use signalr_server::{ConnectionHandle, ConnectionId};
+use tokio::sync::Mutex;
+
+use super::doors::{Door, Doors};
+use crate::audience::{Ending, Subscribed};
+use crate::errors::Failure;
+use crate::subscription::Subscription;
+use crate::topics::{Topic, TopicDirectory};
+
+#[derive(Debug)]
+pub(crate) struct Everywhere {
+    doors: Arc<Doors>,
+    topics: Arc<TopicDirectory>,
+    /// Held over whole changes, so that a topic and a subscription that come together find each other.
+    state: Mutex<State>,
+    /// Whether anybody follows all topics; to be looked at without waiting.
+    in_use: AtomicBool,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    followers: HashMap<ConnectionId, Follower>,
+    /// By name: where all of them have their subscriptions.
+    followed: HashMap<String, Door>,
+}
+
+#[derive(Debug)]
+struct Follower {
+    connection: ConnectionHandle,
+    subscriptions: BTreeSet<Subscription>,
+}
+
+/// Which topics `*` means to a connection: all of its workspace that it may read.
+fn may_read(_connection: &ConnectionHandle, _topic: &Topic) -> bool {
+    true
+}
+
+impl Everywhere {
+    pub(crate) fn new(doors: Arc<Doors>, topics: Arc<TopicDirectory>) -> Arc<Self> {
+        Arc::new(Self { doors, topics, state: Mutex::default(), in_use: AtomicBool::new(false) })
+    }
+
+    /// Adds a subscription to all topics, if it is there already or may be added. When this completes it is in force.
+    pub(crate) async fn subscribe(
+        self: &Arc<Self>,
+        connection: &ConnectionHandle,
+        subscription: Subscription,
+        may_add: bool,
+    ) -> Result<Subscribed, Failure> {
+        let mut state = self.state.lock().await;
+        let follower = state.followers.get(&connection.id());
+        if follower.is_some_and(|follower| follower.subscriptions.contains(&subscription)) {
+            return Ok(Subscribed::WasThere);
+        }
+        if !may_add {
+            return Ok(Subscribed::NotAdded);
+        }
+        // From here on new topics wait for the lock rather than go by.
+        let watched = self.in_use.swap(true, Ordering::AcqRel);
+        if !watched {
+            tokio::spawn(watch(Arc::downgrade(self)));
+        }
+        let topics = self.topics.all().await?;
+        self.follow_new(&mut state, &topics).await;
+        let readable = topics.iter().filter(|topic| may_read(connection, topic));
+        let own = std::slice::from_ref(&subscription);
+        let joined = join_all(readable.map(async |topic| {
+            let joined = self.doors.subscribe(topic, connection, own, true).await;
+            (topic, joined)
+        }));
+        let mut failed = None;
+        for (topic, joined) in joined.await {
+            match joined {
+                Ok((_, door)) => drop(state.followed.insert(topic.name.clone(), door)),
+                Err(ReadError::UnknownTopic(_)) => {} // gone since it was listed
+                Err(error) => failed = Some(error),
+            }
+        }
+        if let Some(error) = failed {
+            self.end(connection.id(), &Ending::One(subscription)).await;
+            return Err(error.into());
+        }
+        let new = || Follower { connection: connection.clone(), subscriptions: BTreeSet::new() };
+        state.followers.entry(connection.id()).or_insert_with(new).subscriptions.insert(subscription);
+        Ok(Subscribed::Added)
+    }
+
+    /// Ends subscriptions to all topics; their number. When this completes nothing more of them is sent.
+    pub(crate) async fn unsubscribe(&self, connection: ConnectionId, ending: &Ending) -> usize {
+        let mut state = self.state.lock().await;
+        let Some(follower) = state.followers.get_mut(&connection) else { return 0 };
+        let before = follower.subscriptions.len();
+        follower.subscriptions.retain(|subscription| !ending.ends(subscription));
+        let left = follower.subscriptions.len();
+        if left == 0 {
+            state.followers.remove(&connection);
+        }
+        self.end(connection, ending).await;
+        before - left
+    }
+
+    /// Ends all of a connection that has ended, also what was only begun.
+    pub(crate) async fn leave(&self, connection: ConnectionId) {
+        let mut state = self.state.lock().await;
+        state.followers.remove(&connection);
+        self.end(connection, &Ending::All).await;
+    }
+
+    /// Follows a topic that has just been found or made, before anything is written to it.
+    pub(crate) async fn topic_came(&self, topic: &Arc<Topic>) {
+        if self.in_use.load(Ordering::Acquire) {
+            let mut state = self.state.lock().await;
+            self.follow(&mut state, topic).await;
+        }
+    }
+
+    /// Follows those topics that are not, and forgets those that are no more.
+    async fn follow_new(&self, state: &mut State, topics: &[Arc<Topic>]) {
+        state.followed.retain(|name, _| topics.iter().any(|topic| topic.name == *name));
+        for topic in topics {
+            self.follow(state, topic).await;
+        }
+    }
+
+    async fn follow(&self, state: &mut State, topic: &Arc<Topic>) {
+        if state.followed.get(&topic.name).is_some_and(|door| !door.is_closed()) {
+            return;
+        }
+        let mut followed = None;
+        for Follower { connection, subscriptions } in state.followers.values() {
+            if !may_read(connection, topic) {
+                continue;
+            }
+            let subscriptions: Vec<_> = subscriptions.iter().cloned().collect();
+            match self.doors.subscribe(topic, connection, &subscriptions, true).await {
+                Ok((_, door)) => followed = Some(door),
+                // Tried again at the next look.
+                Err(error) => {
+                    tracing::warn!(topic = topic.name, %error, "a topic is not followed by those of all");
+                    return;
+                }
+            }
+        }
+        state.followed.extend(followed.map(|door| (topic.name.clone(), door)));
+    }
+
+    /// At every topic that is followed by anybody: what was only begun is at some that are not noted here.
+    async fn end(&self, connection: ConnectionId, ending: &Ending) {
+        let topics = self.doors.topics();
+        join_all(topics.iter().map(|topic| self.doors.unsubscribe(topic, connection, ending.clone()))).await;
+    }
+
+    /// Looks for topics that others have made; `false` when nobody follows all of them any more.
+    async fn look(&self) -> bool {
+        let topics = self.topics.all().await;
+        let mut state = self.state.lock().await;
+        if state.followers.is_empty() {
+            state.followed.clear();
+            self.in_use.store(false, Ordering::Release);
+            return false;
+        }
+        match topics {
+            Ok(topics) => self.follow_new(&mut state, &topics).await,
+            Err(error) => tracing::debug!(%error, "topics could not be listed"),
+        }
+        true
+    }
+}
+
+async fn watch(everywhere: Weak<Everywhere>) {
+    loop {
+        tokio::time::sleep(LOOK_AGAIN).await;
+        match everywhere.upgrade() {
+            Some(everywhere) if everywhere.look().await => {}
+            _ => break,
+        }
+    }
+}
+
+/// How often topics are looked for that others have made.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
