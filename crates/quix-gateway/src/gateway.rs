@@ -9,6 +9,7 @@ use quix_model::EventData;
 use signalr_server::Hub;
 use tokio::sync::watch;
 
+use crate::active_streams::{ActiveStreams, StreamSettings};
 use crate::errors::{Failure, WriteFailure};
 use crate::http_api::Bodies;
 use crate::metrics::Metrics;
@@ -23,6 +24,7 @@ pub struct Gateway {
     pub(crate) feeds: Arc<Feeds>,
     pub(crate) topics: TopicDirectory,
     pub(crate) subscriptions: Subscriptions,
+    pub(crate) active_streams: ActiveStreams,
     pub(crate) settings: Settings,
     pub(crate) metrics: Metrics,
     pub(crate) bodies: Arc<Bodies>,
@@ -52,6 +54,8 @@ pub struct Settings {
     pub body_timeout: Duration,
     /// Longest that the broker may take to find or make a topic; then it counts as unreachable. Default 10 s.
     pub lookup_timeout: Duration,
+    /// Active streams and topic metrics.
+    pub streams: StreamSettings,
 }
 
 impl Default for Settings {
@@ -66,6 +70,7 @@ impl Default for Settings {
             max_total_body_bytes: 256 * 1024 * 1024,
             body_timeout: Duration::from_secs(10),
             lookup_timeout: Duration::from_secs(10),
+            streams: StreamSettings::default(),
         }
     }
 }
@@ -81,6 +86,7 @@ impl Gateway {
         Arc::new(Self {
             topics: TopicDirectory::new(broker.clone(), policy),
             subscriptions: Subscriptions::new(feeds.clone(), metrics.clone(), settings.max_subscriptions),
+            active_streams: ActiveStreams::new(broker.clone(), &settings, metrics.clone()),
             broker,
             feeds,
             bodies: Bodies::new(settings.max_total_body_bytes),
@@ -96,7 +102,10 @@ impl Gateway {
         let hub = reader_hub::methods(writer_hub::methods(Hub::new(), self), self);
         hub.on_disconnected(move |caller, _| {
             let gateway = gateway.clone();
-            async move { gateway.subscriptions.leave_all(caller.connection_id()).await }
+            async move {
+                gateway.subscriptions.leave_all(caller.connection_id()).await;
+                gateway.active_streams.leave_all(caller.connection_id()).await;
+            }
         })
     }
 

@@ -4,6 +4,7 @@
 //! (`writer_hub.rs`). Down: one record is read once, encoded once per audience, and the same frame goes to every
 //! subscriber (`audience.rs`).
 
+mod active_streams;
 mod audience;
 mod errors;
 mod gateway;
@@ -12,9 +13,11 @@ pub mod metrics;
 mod reader_hub;
 mod subscriptions;
 mod timestamp;
+mod topic_metrics;
 mod topics;
 mod writer_hub;
 
+pub use active_streams::StreamSettings;
 pub use errors::Problem;
 pub use gateway::{Gateway, Settings};
 pub use http_api::router;

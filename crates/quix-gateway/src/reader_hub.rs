@@ -1,5 +1,7 @@
 //! Hub methods of the Reader. Source: Quix Streaming Reader API.
 
+mod streams;
+
 use std::sync::Arc;
 
 use signalr_server::{Caller, Hub, HubError};
@@ -23,7 +25,7 @@ pub(crate) fn methods(mut hub: Hub, gateway: &Arc<Gateway>) -> Hub {
             async move { unsubscribe_from_packages(&gateway, &caller, &topic).await }
         });
     }
-    hub
+    streams::methods(hub, gateway)
 }
 
 /// In force when it completes: every package acknowledged afterwards is delivered.
