@@ -4,8 +4,10 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, UNIX_EPOCH};
 
+use futures::{SinkExt, StreamExt};
 use kafka_bridge::broker::Broker;
 use kafka_bridge::feed::Feeds;
 use kafka_bridge::memory::MemoryBroker;
@@ -85,27 +87,29 @@ async fn a_topic_that_takes_long_to_read_does_not_hold_up_the_answer() {
 /// Streams come all the time; whoever subscribes in the middle must know all of them in the end.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_is_lost_between_the_list_and_the_changes() {
-    const STREAMS: usize = 400;
     let server = Arc::new(Server::start(StreamSettings::default()).await);
-    server.write("f1", "0", EVENT).await;
-    let writer = server.clone();
+    let (writer, enough) = (server.clone(), Arc::new(AtomicBool::new(false)));
+    let is_enough = enough.clone();
+    let mut pace = server.follow("f1").await;
     let writing = tokio::spawn(async move {
-        for number in 1..STREAMS {
-            writer.write("f1", &number.to_string(), EVENT).await;
-            tokio::task::yield_now().await;
+        while !is_enough.load(Ordering::Relaxed) {
+            writer.write("f1", &format!("s{}", pace.streams.len()), EVENT).await;
+            pace.next().await;
         }
+        pace
     });
     let mut followers = Vec::new();
-    for _ in 0..20 {
+    for _ in 0..40 {
         followers.push(server.follow("f1").await);
+        assert_eq!(server.first_word_after_subscribing("f1").await["type"], COMPLETION, "no change overtakes the list");
     }
-    writing.await.unwrap();
+    enough.store(true, Ordering::Relaxed);
+    let all = writing.await.unwrap().streams;
     for follower in &mut followers {
-        let listed = follower.streams.len();
-        while follower.streams.len() < STREAMS {
+        while follower.streams.len() < all.len() {
             follower.next().await;
         }
-        assert!(listed <= STREAMS && follower.seen_twice == 0, "{} were told twice", follower.seen_twice);
+        assert_eq!(follower.told_again, 0, "what the list had came as a change once more");
     }
 }
 
@@ -254,6 +258,9 @@ const NUMBERS: &str =
     r#"{"C":"JT","K":"ParameterData","V":{"Timestamps":[1],"NumericValues":{"speed":[7.0]},"TagValues":{}}}"#;
 const END: &str = r#"{"C":"JT","K":"StreamEnd","V":{}}"#;
 
+/// Its type on the wire.
+const COMPLETION: u8 = 3;
+
 /// For a machine that has much else to do.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -296,7 +303,24 @@ impl Server {
         let client = self.connect().await;
         let list: Vec<Value> = client.invoke_as("SubscribeToActiveStreams", &(topic,)).await.unwrap();
         let streams = list.into_iter().map(|stream| (id(&stream), stream)).collect();
-        Follower { client, streams, last: Value::Null, seen_twice: 0 }
+        Follower { client, streams, last: Value::Null, told_again: 0 }
+    }
+
+    /// The first message of any kind that the hub sends to one who subscribes.
+    async fn first_word_after_subscribing(&self, topic: &str) -> Value {
+        let url = self.url.replace("http:", "ws:");
+        let (mut socket, _) = tokio_tungstenite::connect_async(url).await.unwrap();
+        let call =
+            json!({ "type": 1, "invocationId": "1", "target": "SubscribeToActiveStreams", "arguments": [topic] });
+        socket.send(format!("{{\"protocol\":\"json\",\"version\":1}}\x1e{call}\x1e").into()).await.unwrap();
+        let mut text = String::new();
+        loop {
+            text += socket.next().await.unwrap().unwrap().to_text().unwrap();
+            let mut messages = text.split_inclusive('\x1e').filter(|message| message.ends_with('\x1e'));
+            if let Some(message) = messages.nth(1) {
+                return serde_json::from_str(message.trim_end_matches('\x1e')).unwrap();
+            }
+        }
     }
 
     fn metrics(&self) -> String {
@@ -313,8 +337,8 @@ struct Follower {
     client: HubClient,
     streams: BTreeMap<String, Value>,
     last: Value,
-    /// Streams that were there already when they were told for the first time.
-    seen_twice: usize,
+    /// Changes that told what was known already.
+    told_again: usize,
 }
 
 impl Follower {
@@ -326,7 +350,7 @@ impl Follower {
             "Remove" => self.streams.remove(&id(&stream)),
             other => panic!("{other}"),
         };
-        self.seen_twice += usize::from(before.as_ref() == Some(&stream) && action == "AddUpdate");
+        self.told_again += usize::from(before.as_ref() == Some(&stream) && action == "AddUpdate");
         self.last = stream;
         format!("{action} {} {}", id(&self.last), self.last["status"].as_str().unwrap())
     }
