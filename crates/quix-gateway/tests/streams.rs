@@ -301,7 +301,8 @@ impl Server {
     /// Subscribes to the active streams of a topic.
     async fn follow(&self, topic: &str) -> Follower {
         let client = self.connect().await;
-        let list: Vec<Value> = client.invoke_as("SubscribeToActiveStreams", &(topic,)).await.unwrap();
+        let subscribe = async { client.invoke_as("SubscribeToActiveStreams", &(topic,)).await };
+        let list: Vec<Value> = tokio::time::timeout(PATIENCE, subscribe).await.unwrap().unwrap();
         let streams = list.into_iter().map(|stream| (id(&stream), stream)).collect();
         Follower { client, streams, last: Value::Null, told_again: 0 }
     }
