@@ -71,6 +71,8 @@ pub enum Start {
     Earliest,
     /// Behind the last record: live.
     End,
+    /// At most this many offsets before the end of every partition, as far as they are kept.
+    Last(u32),
     /// At this offset in every partition; below the first one kept, or beyond the end, a [`Delivery::Gap`] says so.
     Offset(i64),
 }

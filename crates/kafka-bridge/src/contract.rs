@@ -130,10 +130,14 @@ async fn earliest_end_offset(s: Subject) {
     }
     let mut earliest = s.read(&topic, Start::Earliest).await;
     let mut middle = s.read(&topic, Start::Offset(7)).await;
+    let mut last = s.read(&topic, Start::Last(3)).await;
+    let mut all = s.read(&topic, Start::Last(1_000)).await;
     let mut end = s.read(&topic, Start::End).await;
     s.store(&topic, None, "10").await;
     assert_eq!(texts(&earliest.take(11).await), (0..=10).map(|n| n.to_string()).collect::<Vec<_>>());
     assert_eq!(texts(&middle.take(4).await), ["7", "8", "9", "10"]);
+    assert_eq!(texts(&last.take(4).await), ["7", "8", "9", "10"]);
+    assert_eq!(texts(&all.take(11).await), texts(&s.read_all(&topic).await), "what is not kept is no gap");
     assert_eq!(texts(&end.take(1).await), ["10"], "the live end shows nothing from before");
 }
 

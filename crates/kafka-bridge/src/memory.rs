@@ -193,6 +193,9 @@ impl MemoryBroker {
         let positions = topic.partitions.iter().map(|partition| match start {
             Start::Earliest => Position { next: partition.first, caught_up: false },
             Start::End => Position { next: partition.end(), caught_up: true },
+            Start::Last(count) => {
+                Position { next: partition.first.max(partition.end() - i64::from(count)), caught_up: false }
+            }
             Start::Offset(offset) => Position { next: offset.max(0), caught_up: false },
         });
         let reader = Reader {

@@ -8,6 +8,7 @@ use kafka_bridge::feed::Feeds;
 use signalr_server::Hub;
 use tokio::sync::watch;
 
+use crate::active_streams::{ActiveStreams, StreamSettings};
 use crate::errors::{Failure, WriteFailure};
 use crate::http_api::Bodies;
 use crate::metrics::Metrics;
@@ -24,6 +25,7 @@ pub struct Gateway {
     pub(crate) feeds: Arc<Feeds>,
     pub(crate) topics: Arc<TopicDirectory>,
     pub(crate) subscriptions: Subscriptions,
+    pub(crate) active_streams: ActiveStreams,
     pub(crate) settings: Settings,
     pub(crate) metrics: Metrics,
     pub(crate) bodies: Arc<Bodies>,
@@ -56,6 +58,8 @@ pub struct Settings {
     pub body_timeout: Duration,
     /// Longest that the broker may take to find or make a topic; then it counts as unreachable. Default 10 s.
     pub lookup_timeout: Duration,
+    /// Active streams and topic metrics.
+    pub streams: StreamSettings,
 }
 
 impl Default for Settings {
@@ -71,6 +75,7 @@ impl Default for Settings {
             max_total_body_bytes: 256 * 1024 * 1024,
             body_timeout: Duration::from_secs(10),
             lookup_timeout: Duration::from_secs(10),
+            streams: StreamSettings::default(),
         }
     }
 }
@@ -88,6 +93,7 @@ impl Gateway {
         Arc::new(Self {
             subscriptions: Subscriptions::new(feeds.clone(), topics.clone(), metrics.clone(), limit),
             topics,
+            active_streams: ActiveStreams::new(broker.clone(), &settings, metrics.clone()),
             broker,
             feeds,
             bodies: Bodies::new(settings.max_total_body_bytes),
@@ -104,7 +110,10 @@ impl Gateway {
         let hub = reader_hub::methods(writer_hub::methods(Hub::new(), self), self);
         hub.on_disconnected(move |caller, _| {
             let gateway = gateway.clone();
-            async move { gateway.subscriptions.leave_all(caller.connection_id()).await }
+            async move {
+                gateway.subscriptions.leave_all(caller.connection_id()).await;
+                gateway.active_streams.leave_all(caller.connection_id()).await;
+            }
         })
     }
 

@@ -4,6 +4,7 @@
 //! (`writer_hub.rs`). Down: one record is read once, each callback is encoded once, and the same frame goes to every
 //! subscriber who gets the same (`audience.rs`).
 
+mod active_streams;
 mod audience;
 mod errors;
 mod gateway;
@@ -16,11 +17,13 @@ mod subscriptions;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod timestamp;
+mod topic_metrics;
 mod topics;
 mod write_rules;
 mod writer_hub;
 mod writes;
 
+pub use active_streams::StreamSettings;
 pub use errors::Problem;
 pub use gateway::{Gateway, Settings};
 pub use http_api::router;

@@ -136,6 +136,12 @@ impl Metrics {
         }
     }
 
+    pub(crate) fn limit_hits(&self, limit: &'static str, times: u64) {
+        if times > 0 {
+            self.limit_hits.get_or_create(&[("limit", limit)]).inc_by(times);
+        }
+    }
+
     pub(crate) fn limit_hit(&self, limit: &'static str) {
         self.limit_hits.get_or_create(&[("limit", limit)]).inc();
     }

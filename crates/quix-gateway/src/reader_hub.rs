@@ -1,5 +1,6 @@
 //! Hub methods of the Reader. Source: Quix Streaming Reader API.
 
+mod streams;
 mod subscribe;
 
 use std::sync::Arc;
@@ -10,5 +11,5 @@ use crate::gateway::Gateway;
 
 /// Adds the methods.
 pub(crate) fn methods(hub: Hub, gateway: &Arc<Gateway>) -> Hub {
-    subscribe::methods(hub, gateway)
+    streams::methods(subscribe::methods(hub, gateway), gateway)
 }

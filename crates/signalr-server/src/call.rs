@@ -17,9 +17,14 @@ pub(crate) type CallFuture = BoxFuture<'static, Result<Admission, CallError>>;
 pub(crate) enum Admission {
     /// The call is over.
     Done(Completion),
+    /// The same, and this is dropped when the completion is on its way.
+    Held(Completion, Guard),
     /// Later calls may begin; this one goes on.
     Admitted(CallFuture),
 }
+
+/// Dropped when the completion it came with is on its way.
+pub(crate) type Guard = Box<dyn Send>;
 
 /// A result, as it stands in the completion.
 #[derive(Debug, PartialEq, Eq)]
@@ -66,6 +71,26 @@ where
         let encoding = given.encoding;
         let call = method(given.caller, bind(given.arguments)?);
         Ok(Work::Call(done(call, encoding)).into())
+    })
+}
+
+/// A method that holds something until its completion is on its way.
+pub(crate) fn holding<A, R, G, F, Fut>(method: F) -> Begin
+where
+    A: FromArguments + 'static,
+    R: Serialize + Send + 'static,
+    G: Send + 'static,
+    F: Fn(Caller, A) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = Result<(R, G), HubError>> + Send + 'static,
+{
+    Box::new(move |given| {
+        let encoding = given.encoding;
+        let call = method(given.caller, bind(given.arguments)?);
+        let held = move |result: Result<(R, G), HubError>| {
+            let (result, guard) = result.map_err(CallError::Method)?;
+            Ok(Admission::Held(complete(Ok(result), encoding)?, Box::new(guard)))
+        };
+        Ok(Work::Call(call.map(held).boxed()).into())
     })
 }
 

@@ -10,7 +10,9 @@ use hyper::http::request::Parts;
 use serde::Serialize;
 use signalr_proto::{FromArguments, Invocation};
 
-use crate::call::{Admission, Begin, CallFuture, Completion, pipelined, plain, streaming, upload_streaming, uploading};
+use crate::call::{
+    Admission, Begin, CallFuture, Completion, holding, pipelined, plain, streaming, upload_streaming, uploading,
+};
 use crate::clients::{Client, Clients, Target};
 use crate::connection::{ConnectionHandle, Context};
 use crate::error::{CallError, HubError};
@@ -70,6 +72,23 @@ impl Hub {
         Fut: Future<Output = Result<R, HubError>> + Send + 'static,
     {
         self.register(name, plain(method), false, 0)
+    }
+
+    /// Adds a method that gives a guard with its result. The guard is dropped when the completion stands in the connection's
+    /// output, or will never: what is sent to the caller from then on comes behind it. So a method can answer with a state
+    /// while whoever sends the changes of that state waits for the guard.
+    ///
+    /// # Panics
+    /// If there is a method of that name already.
+    pub fn holding_method<A, R, G, F, Fut>(self, name: &str, method: F) -> Self
+    where
+        A: FromArguments + 'static,
+        R: Serialize + Send + 'static,
+        G: Send + 'static,
+        F: Fn(Caller, A) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<(R, G), HubError>> + Send + 'static,
+    {
+        self.register(name, holding(method), false, 0)
     }
 
     /// Adds a method of two parts: `method` *admits* the call and gives back the future that *completes* it. The first

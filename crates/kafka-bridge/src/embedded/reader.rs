@@ -44,6 +44,10 @@ impl Reader {
         let position = |partition: &Arc<Partition>| match start {
             Start::Earliest => Position { next: partition.range().start, caught_up: false },
             Start::End => Position { next: partition.range().end, caught_up: true },
+            Start::Last(count) => {
+                let range = partition.range();
+                Position { next: range.start.max(range.end - i64::from(count)), caught_up: false }
+            }
             Start::Offset(offset) => Position { next: offset.max(0), caught_up: false },
         };
         let positions = topic.partitions().iter().map(position).collect();

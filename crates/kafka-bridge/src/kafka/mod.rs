@@ -213,7 +213,7 @@ impl Broker for KafkaBroker {
             check_topic_name(&topic).map_err(|_| ReadError::UnknownTopic(topic.clone()))?;
             match start {
                 Start::End => live.join(&topic),
-                Start::Earliest | Start::Offset(_) => replays.start(&topic, start),
+                Start::Earliest | Start::Last(_) | Start::Offset(_) => replays.start(&topic, start),
             }
         })
         .boxed()

@@ -106,6 +106,7 @@ impl Replay {
             let wanted = match start {
                 Start::Earliest => position.earliest,
                 Start::End => position.end,
+                Start::Last(count) => position.earliest.max(position.end - i64::from(count)),
                 Start::Offset(offset) => offset.max(0),
             };
             let next_offset = wanted.clamp(position.earliest, position.end);

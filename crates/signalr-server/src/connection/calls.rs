@@ -17,7 +17,7 @@ use signalr_proto::{CloseReason, Encoding, ErrorDetail, HubMessage, Invocation, 
 
 use self::beside::Beside;
 pub(crate) use self::beside::Wait;
-use crate::call::{Admission, Begun, CallFuture, Completion, Given, Work};
+use crate::call::{Admission, Begun, CallFuture, Completion, Given, Guard, Work};
 use crate::client_results::{Place, poll_in};
 use crate::clock;
 use crate::connection::ConnectionHandle;
@@ -42,6 +42,8 @@ pub(crate) struct Calls {
     asking: u32,
     bytes: usize,
     is_connecting: bool,
+    /// Of completions that are not on their way yet.
+    guards: Vec<Guard>,
 }
 
 /// A call that has begun.
@@ -76,6 +78,8 @@ struct Answer {
     began: Instant,
     metrics: Option<Arc<MethodMetrics>>,
     is_connected_handler: bool,
+    /// Of its completion, once it has one.
+    guard: Option<Guard>,
 }
 
 /// How far a call has come.
@@ -109,6 +113,7 @@ impl Calls {
             asking: 0,
             bytes: 0,
             is_connecting: false,
+            guards: Vec::new(),
         }
     }
 
@@ -151,6 +156,7 @@ impl Calls {
             began: now,
             metrics: None,
             is_connected_handler: true,
+            guard: None,
         };
         self.advance(Call::new(handler, answer, Standing::Holding), encoding, cx, out)
     }
@@ -205,6 +211,7 @@ impl Calls {
             began: arrival.now,
             metrics: registered.metrics.clone(),
             is_connected_handler: false,
+            guard: None,
         };
         let standing = if sinks.is_empty() {
             answer.bytes = arrival.bytes;
@@ -273,11 +280,19 @@ impl Calls {
         Ok(())
     }
 
+    /// What was completed is on its way.
+    pub(crate) fn drop_guards(&mut self) {
+        if self.guards.capacity() > 0 {
+            self.guards = Vec::new();
+        }
+    }
+
     /// Drops all calls; what they began elsewhere goes on there.
     pub(crate) fn clear(&mut self) {
         self.uncount(self.counted);
         self.beside = None;
         self.waiting = None;
+        self.drop_guards();
         (self.slots_used, self.uploading, self.asking, self.bytes) = (0, 0, 0, 0);
     }
 
@@ -371,6 +386,7 @@ impl Calls {
             }));
         }
         self.close_uploads(&answer.uploads);
+        self.guards.extend(answer.guard);
         count_answer(answer.metrics.as_deref(), answer.began, result.is_ok());
         let Some(invocation_id) = &answer.invocation_id else {
             return Ok(());
@@ -437,11 +453,15 @@ impl Future for Call {
         if polled.is_pending() && (!waits_for_client || is_beside) {
             return Poll::Pending;
         }
-        let (future, answer) = self.under_way.take().expect("it was there");
+        let (future, mut answer) = self.under_way.take().expect("it was there");
         let step = match polled {
             Poll::Pending => Step::Asking(future, answer),
             Poll::Ready(Ok(Admission::Admitted(rest))) => Step::Admitted(rest, answer),
             Poll::Ready(Ok(Admission::Done(completion))) => Step::Ended(Ok(completion), answer),
+            Poll::Ready(Ok(Admission::Held(completion, guard))) => {
+                answer.guard = Some(guard);
+                Step::Ended(Ok(completion), answer)
+            }
             Poll::Ready(Err(error)) => Step::Ended(Err(error), answer),
         };
         Poll::Ready((step, standing))

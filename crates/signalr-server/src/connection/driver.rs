@@ -268,6 +268,7 @@ impl Driver {
             }
             out.truncate(HEAD_ROOM);
         }
+        self.calls.drop_guards();
     }
 
     /// Puts a frame around what is to be sent, if the transport has any, and tells where it begins.

@@ -3,16 +3,20 @@
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 use serde_json::json;
-use signalr_server::{Caller, Hub, HubError, Options};
+use signalr_server::{Caller, ConnectionHandle, FrameBuilder, Hub, HubError, Options};
 use tokio::sync::Semaphore;
 
 use crate::common::{Server, Wire, frame, on_every_transport, on_every_wire, soon, until};
 
 on_every_wire!(at_the_bound_of_calls_the_socket_is_not_read_and_nothing_is_lost,);
 
-on_every_transport!(pipelined_calls_are_admitted_in_order_and_run_side_by_side,);
+on_every_transport!(
+    pipelined_calls_are_admitted_in_order_and_run_side_by_side,
+    what_a_guard_lets_go_comes_behind_its_completion,
+);
 
 async fn pipelined_calls_are_admitted_in_order_and_run_side_by_side(wire: Wire) {
     const CALLS: usize = 2_000;
@@ -133,6 +137,35 @@ async fn an_admission_that_waits_holds_up_later_calls_and_one_that_fails_does_no
     );
     assert_eq!(client.next().await["result"], 3);
     assert_eq!(*admitted.lock().unwrap(), [1, 2, 3]);
+}
+
+async fn what_a_guard_lets_go_comes_behind_its_completion(wire: Wire) {
+    let hub = Hub::new().holding_method("Watch", |caller: Caller, (number, waits): (usize, bool)| async move {
+        if waits {
+            tokio::task::yield_now().await;
+        }
+        Ok((number, Changes(caller.connection().clone(), number)))
+    });
+    let server = Server::start_with(wire, hub, Options::default()).await;
+    let mut client = server.connect().await;
+    for number in 0..50 {
+        client.call(&number.to_string(), "Watch", json!([number, number % 2 == 0])).await;
+        assert_eq!(client.next().await["result"], number);
+        assert_eq!(client.next().await["arguments"], json!([number]));
+    }
+    client.tell("Watch", json!([50, false])).await;
+    assert_eq!(client.next().await["arguments"], json!([50]), "without a completion at once");
+}
+
+/// Tells a client of a change when dropped.
+struct Changes(ConnectionHandle, usize);
+
+impl Drop for Changes {
+    fn drop(&mut self) {
+        let mut frame = FrameBuilder::new(self.0.encoding().unwrap());
+        frame.invocation("Changed", &(self.1,)).unwrap();
+        self.0.push(&frame.finish(), Instant::now());
+    }
 }
 
 /// A method whose admissions are noted and whose completions the test holds.

@@ -1,0 +1,128 @@
+//! `Meter`: how much comes through a topic, measured period by period.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Serialize, Serializer};
+
+use crate::timestamp::date_time;
+use crate::topics::Topic;
+
+/// Measures one topic. Times are milliseconds since 1970 UTC.
+#[derive(Debug)]
+pub(crate) struct Meter {
+    topic: Arc<Topic>,
+    period: i64,
+    history: i64,
+    measured: VecDeque<TopicMetrics>,
+    since: i64,
+    bytes: u64,
+}
+
+/// One measurement: the argument of `TopicMetricsUpdated`. Source: Quix Streaming Reader API.
+#[derive(Debug, Clone)]
+pub(crate) struct TopicMetrics {
+    topic: Arc<Topic>,
+    at: i64,
+    bytes_per_second: u64,
+    active_streams: usize,
+}
+
+impl Meter {
+    pub(crate) fn new(topic: Arc<Topic>, period: Duration, history: Duration, now: i64) -> Self {
+        let [period, history] = [period, history].map(|time| i64::try_from(time.as_millis()).unwrap_or(i64::MAX));
+        Self { topic, period: period.max(1), history, measured: VecDeque::new(), since: now, bytes: 0 }
+    }
+
+    /// Bytes that came now.
+    pub(crate) fn count(&mut self, bytes: usize) {
+        self.bytes += bytes as u64;
+    }
+
+    /// When the period ends.
+    pub(crate) fn due(&self) -> i64 {
+        self.since.saturating_add(self.period)
+    }
+
+    /// Ends the period if it is over.
+    pub(crate) fn measure(&mut self, now: i64, active_streams: impl FnOnce() -> usize) -> Option<TopicMetrics> {
+        // A clock that was set back begins a new period.
+        if (self.since..self.due()).contains(&now) {
+            return None;
+        }
+        let lasted = u64::try_from(now - self.since).unwrap_or(0).max(1);
+        let bytes_per_second = u64::try_from(u128::from(self.bytes) * 1_000 / u128::from(lasted)).unwrap_or(u64::MAX);
+        (self.since, self.bytes) = (now, 0);
+        let active_streams = active_streams();
+        let metrics = TopicMetrics { topic: self.topic.clone(), at: now, bytes_per_second, active_streams };
+        self.measured.push_back(metrics.clone());
+        while self.measured.front().is_some_and(|oldest| oldest.at < now.saturating_sub(self.history)) {
+            self.measured.pop_front();
+        }
+        Some(metrics)
+    }
+
+    /// The measurements kept, oldest first.
+    pub(crate) fn list(&self) -> Vec<TopicMetrics> {
+        self.measured.iter().cloned().collect()
+    }
+}
+
+impl Serialize for TopicMetrics {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Form<'a> {
+            timestamp: String,
+            topic_id: &'a str,
+            topic_name: &'a str,
+            bytes_per_second: u64,
+            active_streams: usize,
+        }
+        let (topic_id, topic_name) = (self.topic.id.as_str(), self.topic.name.as_str());
+        let Self { bytes_per_second, active_streams, .. } = *self;
+        Form { timestamp: date_time(Some(self.at)), topic_id, topic_name, bytes_per_second, active_streams }
+            .serialize(serializer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn meter() -> Meter {
+        let topic = Arc::new(Topic { name: "f1".into(), id: "ws-f1".into() });
+        Meter::new(topic, Duration::from_secs(5), Duration::from_secs(20), 0)
+    }
+
+    #[test]
+    fn a_period_is_measured_when_it_is_over_by_the_time_it_took() {
+        let mut meter = meter();
+        meter.count(41_000);
+        meter.count(413);
+        assert!(meter.measure(4_999, || 1).is_none());
+        assert_eq!(meter.due(), 5_000);
+        let measured = serde_json::to_string(&meter.measure(5_000, || 1).unwrap()).unwrap();
+        let expected = concat!(
+            r#"{"timestamp":"1970-01-01T00:00:05Z","topicId":"ws-f1","topicName":"f1","#,
+            r#""bytesPerSecond":8282,"activeStreams":1}"#
+        );
+        assert_eq!(measured, expected);
+        assert!(meter.measure(5_000, || 1).is_none());
+        meter.count(1_000);
+        assert_eq!(meter.measure(15_000, || 0).unwrap().bytes_per_second, 100, "a late one");
+        assert_eq!(meter.measure(7_000, || 0).unwrap().bytes_per_second, 0, "the clock was set back");
+        assert_eq!(meter.due(), 12_000);
+    }
+
+    #[test]
+    fn the_list_goes_back_for_a_while_oldest_first() {
+        let mut meter = meter();
+        for period in 1..=10 {
+            meter.measure(period * 5_000, || 0).unwrap();
+        }
+        let times: Vec<_> = meter.list().iter().map(|metrics| metrics.at).collect();
+        assert_eq!(times, [30_000, 35_000, 40_000, 45_000, 50_000]);
+    }
+}
