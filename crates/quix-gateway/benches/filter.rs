@@ -32,9 +32,8 @@ fn run(bencher: Bencher<'_, '_>, count: usize, mut subscribers: Subscribers) {
     bencher.counter(ItemsCount::new(count)).bench_local(|| subscribers.encode(black_box(&record)));
 }
 
-const PARAMETERS: [&str; 12] = [
-    "speed", "gear", "rpm", "throttle", "brake", "steer", "lat", "lon", "fuel", "driver", "tyre", "note",
-];
+const PARAMETERS: [&str; 12] =
+    ["speed", "gear", "rpm", "throttle", "brake", "steer", "lat", "lon", "fuel", "driver", "tyre", "note"];
 
 /// Nine numbers and three texts in one row, with two tags.
 fn record() -> Record {

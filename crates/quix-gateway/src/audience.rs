@@ -145,7 +145,12 @@ impl Task {
                 let _ = done.send(Ok(subscribed));
             }
             Command::Unsubscribe { connection, ending, done } => {
-                let _ = done.send(self.desk.book.end(connection, &ending));
+                let ended = self.desk.book.end(connection, &ending);
+                // A handle keeps a socket, so who has left is let go of at once; other changes wait for the next record.
+                if self.desk.book.get(connection).is_none() {
+                    self.desk.settle();
+                }
+                let _ = done.send(ended);
             }
         }
     }

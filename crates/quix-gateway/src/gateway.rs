@@ -132,14 +132,18 @@ impl Gateway {
         if let Some(topic) = self.topics.known(text) {
             return Ok(topic);
         }
-        let opened = self.in_time(self.topics.open(text)).await;
-        match &opened {
-            // Late is better than never to whoever follows all topics, and to whoever waits here.
-            Ok(topic) => drop(self.in_time(async { Ok::<_, Failure>(self.subscriptions.topic_came(topic).await) }).await),
-            Err(Failure::TooManyTopics { .. }) => self.metrics.limit_hit("create_topics"),
-            Err(_) => {}
+        let topic = self.in_time(self.topics.open(text)).await.inspect_err(|failure| {
+            if matches!(failure, Failure::TooManyTopics { .. }) {
+                self.metrics.limit_hit("create_topics");
+            }
+        })?;
+        // Before it is known to others: whoever follows all topics follows it from the first write on.
+        let came = async { Ok::<_, Failure>(self.subscriptions.topic_came(&topic).await) };
+        if self.in_time(came).await.is_err() {
+            tracing::warn!(topic = topic.name, "those who follow all topics follow a new one late");
         }
-        opened
+        self.topics.remember(&topic);
+        Ok(topic)
     }
 
     /// The same for a write; refusals are counted.

@@ -54,9 +54,10 @@ impl TopicDirectory {
     }
 
     /// Finds a topic at the broker: of exactly this name, else of the name behind the workspace's prefix. One that is not
-    /// there is made, where that is allowed.
+    /// there is made, where that is allowed. It is not known yet: others do not use it before it is
+    /// [remembered](Self::remember).
     pub(crate) async fn open(&self, text: &str) -> Result<Arc<Topic>, Failure> {
-        if let Some(topic) = self.find(text).await? {
+        if let Some(topic) = self.look_up(text).await? {
             return Ok(topic);
         }
         let name = self.without_workspace(text).unwrap_or(text);
@@ -72,18 +73,22 @@ impl TopicDirectory {
             Err(CreateTopicError::Exists(_)) => {}
             Err(error) => return Err(error.into()),
         }
-        Ok(self.remember(name))
+        Ok(Arc::new(self.names(name)))
     }
 
-    /// As [`open`](Self::open), but never makes a topic.
+    /// Finds a topic at the broker, and knows it from then on. Never makes one.
     pub(crate) async fn find(&self, text: &str) -> Result<Option<Arc<Topic>>, Failure> {
+        Ok(self.look_up(text).await?.inspect(|topic| self.remember(topic)))
+    }
+
+    async fn look_up(&self, text: &str) -> Result<Option<Arc<Topic>>, Failure> {
         check_topic_name(text).map_err(|error| Failure::invalid(text, &error))?;
         for name in [Some(text), self.without_workspace(text)].into_iter().flatten() {
             if is_internal(name) {
                 return Err(Failure::UnknownTopic(text.to_owned()));
             }
             if self.broker.topic(name).await?.is_some() {
-                return Ok(Some(self.remember(name)));
+                return Ok(Some(Arc::new(self.names(name))));
             }
         }
         Ok(None)
@@ -120,12 +125,11 @@ impl TopicDirectory {
         Topic { id: format!("{}-{name}", self.policy.workspace), name: name.to_owned() }
     }
 
-    fn remember(&self, name: &str) -> Arc<Topic> {
-        let topic = Arc::new(self.names(name));
+    /// Makes a topic [known](Self::known) that was found or made.
+    pub(crate) fn remember(&self, topic: &Arc<Topic>) {
         self.known.insert(topic.name.clone(), topic.clone());
         // The id of one topic may be the name of another, which then keeps it: exact names come first.
         self.known.entry(topic.id.clone()).or_insert_with(|| topic.clone());
-        topic
     }
 
     fn without_workspace<'t>(&self, text: &'t str) -> Option<&'t str> {
@@ -151,7 +155,9 @@ mod tests {
         for text in ["f1", "ws-f1"] {
             let topic = topics.open(text).await.unwrap();
             assert_eq!((topic.name.as_str(), topic.id.as_str()), ("f1", "ws-f1"));
+            assert!(topics.known(text).is_none());
         }
+        topics.remember(&topics.open("f1").await.unwrap());
         assert_eq!(topics.known("ws-f1"), topics.known("f1"));
         assert_eq!(topics.open("f2").await, Err(Failure::UnknownTopic("f2".into())));
         assert!(topics.known("f2").is_none());
@@ -162,8 +168,9 @@ mod tests {
         let topics = directory(false);
         topics.create("f1", None).await.unwrap();
         topics.broker.create_topic("ws-f1", None).await.unwrap();
-        assert_eq!(topics.open("ws-f1").await.unwrap().name, "ws-f1");
-        assert_eq!(topics.open("f1").await.unwrap().name, "f1");
+        for name in ["ws-f1", "f1"] {
+            assert_eq!(topics.find(name).await.unwrap().unwrap().name, name);
+        }
         assert_eq!(topics.known("ws-f1").unwrap().name, "ws-f1");
     }
 

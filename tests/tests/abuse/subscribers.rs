@@ -25,7 +25,7 @@ async fn a_connection_follows_so_many_topics_and_no_more() {
     let answers = within("all answers", join_all(calls)).await;
     let refused: Vec<String> = answers.into_iter().filter_map(|answer| Some(answer.err()?.to_string())).collect();
     assert_eq!(refused.len(), 5000 - 4096);
-    assert!(refused[0].contains("This connection follows 4096 topics"), "{}", refused[0]);
+    assert!(refused[0].contains("This connection has 4096 subscriptions"), "{}", refused[0]);
     assert_eq!(limit_hits(&server.management(), "subscriptions").await, refused.len() as f64);
     // One that was followed already is no more; one less makes room.
     client.invoke("SubscribeToPackages", &("t0",)).await.unwrap();

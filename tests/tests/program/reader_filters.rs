@@ -13,7 +13,8 @@ async fn three_subscriptions_give_one_callback_per_package_with_all_tags() {
         reader.calls("SubscribeToParameter", ("t", "car", parameter)).await;
     }
     for number in 0..2 {
-        let others: serde_json::Map<_, _> = (0..9).map(|other| (format!("other-{other}"), json!([other, null]))).collect();
+        let others: serde_json::Map<_, _> =
+            (0..9).map(|other| (format!("other-{other}"), json!([other, null]))).collect();
         let mut data = json!({
             "timestamps": [2 * number, 2 * number + 1],
             "numericValues": others,
@@ -113,7 +114,8 @@ async fn unsubscribing_ends_exactly_the_named_one_and_never_fails() {
     for (stream, parameter) in [("s", "a"), ("s", "b"), ("s", "*"), ("*", "a"), ("other", "a")] {
         reader.calls("SubscribeToParameter", ("t", stream, parameter)).await;
     }
-    for never in [("t", "s", "c"), ("t", "nowhere", "a"), ("t", "*", "*"), ("unknown", "s", "a"), ("no topic!", "", "")] {
+    for never in [("t", "s", "c"), ("t", "nowhere", "a"), ("t", "*", "*"), ("unknown", "s", "a"), ("no topic!", "", "")]
+    {
         reader.calls("UnsubscribeFromParameter", never).await;
         reader.calls("UnsubscribeFromEvent", never).await;
         reader.calls("UnsubscribeFromStream", (never.0, "nowhere")).await;
@@ -172,7 +174,7 @@ async fn each_event_that_was_asked_for_is_a_callback_in_the_order_of_the_package
     some.calls("SubscribeToEvent", ("t", "s", "EventC")).await;
     all.calls("SubscribeToEvent", ("t", "s", "*")).await;
     let ids = ["EventA", "EventB", "EventC", "eventa", "EventA"];
-    let event = |(number, id)| json!({ "timestamp": number, "id": id, "value": "v", "tags": { "n": number.to_string() } });
+    let event = |(number, id): (usize, &str)| json!({ "timestamp": number, "id": id, "value": "v", "tags": { "n": number.to_string() } });
     let events: Vec<_> = ids.into_iter().enumerate().map(event).collect();
     room.events("t", "s", json!(events)).await;
     for (number, id) in ids.into_iter().enumerate() {
@@ -280,7 +282,8 @@ async fn arguments_that_do_not_fit_are_an_error_and_the_connection_stays() {
     ] {
         for wrong in 0..count {
             for value in [Value::Null, json!(1), json!(["t"]), json!({})] {
-                let arguments: Vec<_> = (0..count).map(|place| if place == wrong { value.clone() } else { json!("t") }).collect();
+                let arguments: Vec<_> =
+                    (0..count).map(|place| if place == wrong { value.clone() } else { json!("t") }).collect();
                 let error = reader.fails(method, arguments).await;
                 assert!(error.contains(&format!("Argument {} does not fit", wrong + 1)), "{method}: {error}");
             }

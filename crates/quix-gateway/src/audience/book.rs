@@ -151,8 +151,7 @@ mod tests {
     #[test]
     fn ending_a_stream_leaves_the_packages_of_the_topic() {
         let mut book = Book::default();
-        let packages =
-            Subscription { kind: Kind::Packages, stream: Select::All, id: Select::All, scope: Scope::Topic };
+        let packages = Subscription { kind: Kind::Packages, stream: Select::All, id: Select::All, scope: Scope::Topic };
         book.add(id('a'), &(), packages.clone());
         book.add(id('a'), &(), parameter("*", "*", Scope::Topic));
         assert_eq!(book.end(id('a'), &Ending::Stream(Select::All, Scope::Topic)), 1);

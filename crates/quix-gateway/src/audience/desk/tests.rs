@@ -249,8 +249,7 @@ fn parameter_data(stream: &str, ids: &[&str]) -> Record {
 
 fn events(stream: &str, ids: &[&str]) -> Record {
     let event = |id| json!({ "timestamp": 1, "id": id, "value": "v" });
-    let events: quix_model::Events =
-        serde_json::from_value(ids.iter().map(event).collect()).unwrap();
+    let events: quix_model::Events = serde_json::from_value(ids.iter().map(event).collect()).unwrap();
     record(stream, Outgoing::Events(&events))
 }
 
