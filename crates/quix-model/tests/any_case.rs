@@ -82,11 +82,19 @@ proptest! {
         prop_assert!(data.contains(&format!(r#""Timestamps":[{timestamp}],"#)), "{}", data);
         let written = data.split_once(r#""n":["#).unwrap().1.split_once(']').unwrap().0;
         prop_assert_eq!(written.parse::<f64>().unwrap().to_bits(), number.to_bits());
-        prop_assert!(written.len() <= format!("{number:?}").len() && written.contains(['.', 'e']), "{}", written);
+        prop_assert_eq!(significant(written), significant(&format!("{number:e}")), "as short as can be");
+        prop_assert!(written.contains(['.', 'E']), "{} would be read as an integer", written);
 
         let events = (BODIES[0].stored)(&format!(r#"{{"id":"e","timestamp":{timestamp}}}"#));
         prop_assert!(events.contains(&format!(r#"[{{"Timestamp":{timestamp},"#)), "{}", events);
     }
+}
+
+/// Digits of a number without the zeros around them.
+fn significant(number: &str) -> String {
+    let mantissa = number.split(['e', 'E']).next().unwrap();
+    let digits: String = mantissa.chars().filter(char::is_ascii_digit).collect();
+    digits.trim_matches('0').to_owned()
 }
 
 /// A letter is upper case where its bit is set.
