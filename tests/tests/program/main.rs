@@ -10,6 +10,7 @@ mod kafka;
 mod listener;
 mod metrics;
 mod start;
+mod streams;
 mod support;
 mod tls;
 mod transports;
