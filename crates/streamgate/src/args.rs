@@ -26,6 +26,8 @@ pub enum Command {
     Topic(TopicArgs),
     /// Print the packages of a topic
     Tail(TailArgs),
+    /// List the active streams of a topic
+    Streams(StreamsArgs),
     /// Write lines from standard input to a topic, each as one event
     Produce(ProduceArgs),
     /// Check or repair a data folder
@@ -239,6 +241,24 @@ impl std::fmt::Display for From {
     }
 }
 
+/// `streamgate streams`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = STREAM_LINES)]
+pub struct StreamsArgs {
+    /// Name or id of the topic
+    #[arg(value_parser = parse_topic)]
+    pub topic: String,
+    /// Go on with each change of the list
+    #[arg(long)]
+    pub follow: bool,
+    /// Print one JSON object per line: the stream, with --follow {"action","stream"}
+    #[arg(long)]
+    pub json: bool,
+    /// Where.
+    #[command(flatten)]
+    pub server: ServerArgs,
+}
+
 /// `streamgate produce`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EVENT_LINES)]
@@ -367,6 +387,10 @@ another name. Exit code 0: the folder can be used. 1: nothing was changed.";
 
 const PRECEDENCE: &str = "Flags win over the environment (STREAMGATE_KAFKA__BROKERS is kafka.brokers), \
 that over the settings file, that over the defaults; `streamgate config show --origin` prints the outcome.";
+
+const STREAM_LINES: &str = "A stream is active from its first package until it is closed or silent for 5 minutes; Receiving \
+while data came within 10 s. Of the past the last 10 minutes of the topic are looked at. With --follow a + marks a stream that \
+is new or has changed, a - one that has left.";
 
 const EVENT_LINES: &str = "A line that is a JSON object with \"value\" and \"id\" or \"timestamp\" (ns) is an event as it \
 stands, and gets what it lacks of \"streamId\", \"id\" and \"timestamp\"; any other line becomes the value of one.";

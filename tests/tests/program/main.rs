@@ -17,6 +17,7 @@ mod reader_kafka;
 mod reader_segments;
 mod reader_topics;
 mod start;
+mod streams;
 mod support;
 mod tls;
 mod transports;
