@@ -64,7 +64,7 @@ impl Room {
 
     /// Writes a record as it is.
     pub async fn record(&self, topic: &str, key: &[u8], value: &[u8]) {
-        let ack = self.broker.append(topic, NewRecord { key: Some(key), value }).unwrap();
+        let ack = self.broker.append(topic, NewRecord { key: Some(key), value, headers: &[] }).unwrap();
         ack.await.unwrap();
     }
 }
