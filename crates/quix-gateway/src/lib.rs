@@ -7,15 +7,19 @@
 mod audience;
 mod errors;
 mod gateway;
+mod guard;
 mod http_api;
 pub mod metrics;
 mod reader_hub;
 mod subscriptions;
 mod timestamp;
 mod topics;
+mod visitor;
 mod writer_hub;
 
 pub use errors::Problem;
 pub use gateway::{Gateway, Settings};
+pub use guard::{Guard, Lapsed, NotAdmitted};
 pub use http_api::router;
 pub use topics::Topic;
+pub use visitor::{Visitor, workspace_of_host};

@@ -28,7 +28,7 @@ pub(crate) fn methods(mut hub: Hub, gateway: &Arc<Gateway>) -> Hub {
 
 /// In force when it completes: every package acknowledged afterwards is delivered.
 async fn subscribe_to_packages(gateway: &Gateway, caller: &Caller, topic: &str) -> Result<(), HubError> {
-    let topic = gateway.topic(topic).await?;
+    let topic = gateway.topic(gateway.visitor(caller), topic).await?;
     let joined = gateway.subscriptions.join(&topic, caller.connection()).await;
     if joined.is_err() {
         gateway.topics.forget(&topic);
@@ -38,11 +38,7 @@ async fn subscribe_to_packages(gateway: &Gateway, caller: &Caller, topic: &str) 
 
 /// Unsubscribing what was never subscribed, or from a topic that is not there, succeeds.
 async fn unsubscribe_from_packages(gateway: &Gateway, caller: &Caller, topic: &str) -> Result<(), HubError> {
-    let topic = match gateway.topics.known(topic) {
-        Some(topic) => Some(topic),
-        None => gateway.topics.find(topic).await?,
-    };
-    if let Some(topic) = topic {
+    if let Some(topic) = gateway.find_topic(gateway.visitor(caller), topic).await? {
         gateway.subscriptions.leave(&topic, caller.connection_id()).await;
     }
     Ok(())

@@ -1,5 +1,6 @@
 //! What routes take from a request. A request that does not have it is told so by a problem document.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -11,6 +12,16 @@ use serde::de::DeserializeOwned;
 
 use crate::errors::Problem;
 use crate::gateway::Gateway;
+use crate::visitor::Visitor;
+
+/// Who asks: whom the server found, else a stranger.
+impl FromRequestParts<Arc<Gateway>> for Visitor {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, gateway: &Arc<Gateway>) -> Result<Self, Infallible> {
+        Ok(parts.extensions.get::<Self>().unwrap_or(&gateway.stranger).clone())
+    }
+}
 
 /// The topic in the path, as the client wrote it.
 pub(super) struct TopicText(pub(super) String);

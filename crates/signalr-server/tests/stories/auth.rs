@@ -91,7 +91,7 @@ fn by_token(request: &Parts) -> Result<Option<User>, Denied> {
 }
 
 fn whoami() -> Hub {
-    Hub::new().context(|request| request.uri.query().unwrap_or_default().to_owned()).method(
+    Hub::new().context(|request| Some(request.uri.query().unwrap_or_default().to_owned())).method(
         "WhoAmI",
         |caller: Caller, (): ()| async move {
             Ok((caller.user_id().map(str::to_owned), caller.context::<String>().cloned()))

@@ -6,11 +6,11 @@ use std::sync::Arc;
 
 use hyper::Request;
 use hyper::header;
-use hyper::http::request::Parts;
 use hyper::server::conn::http1::UpgradeableConnection;
 use hyper::server::conn::http2;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use quix_gateway::{Visitor, workspace_of_host};
 use signalr_server::http;
 use signalr_server::tls::Tls;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -19,6 +19,7 @@ use tokio::sync::{Notify, watch};
 use tokio::time::timeout;
 
 use super::addresses::Place;
+use super::host;
 use super::public::Door;
 
 /// How a connection was let in.
@@ -31,19 +32,19 @@ pub(super) struct Visit {
 }
 
 impl Visit {
-    /// Keeps the place for a websocket that leaves its HTTP connection behind; see [`kept_place`].
-    pub(super) fn stay<B>(&self, request: &mut Request<B>) {
-        if let Some(place) = &self.place
-            && request.headers().contains_key(header::UPGRADE)
-        {
-            request.extensions_mut().insert(place.clone());
+    /// Tells the hub and the routes who asks, if it is more than anybody. A websocket, which leaves its HTTP connection
+    /// behind, takes the place along.
+    pub(super) fn introduce<B>(&self, request: &mut Request<B>, visitor: Option<Visitor>) {
+        let workspace = host::of(request).and_then(workspace_of_host);
+        let place = self.place.as_ref().filter(|_| request.headers().contains_key(header::UPGRADE));
+        if visitor.is_none() && workspace.is_none() && place.is_none() {
+            return;
         }
+        let visitor = visitor.unwrap_or(Visitor::anybody());
+        let visitor = workspace.into_iter().fold(visitor, |visitor, workspace| visitor.in_workspace(&workspace));
+        let visitor = place.into_iter().fold(visitor, |visitor, place| visitor.keeping(place.clone()));
+        request.extensions_mut().insert(visitor);
     }
-}
-
-/// What the hub is to keep with a connection as long as it lives.
-pub(super) fn kept_place(request: &Parts) -> Option<Place> {
-    request.extensions.get().cloned()
 }
 
 impl Door {

@@ -94,11 +94,7 @@ impl Server {
         let feeds = Feeds::with(broker.clone(), FeedSettings::default(), broker_metrics);
         let gateway = Gateway::new(broker.clone(), feeds, settings::gateway(config), gateway_metrics);
         let addresses = Addresses::new(&config.limits);
-        let hub = match addresses.counts_at(public.local_addr()?.ip()) {
-            true => gateway.hub().context(connection::kept_place),
-            false => gateway.hub(),
-        };
-        let hub = HubServer::with_metrics("/hub", hub, settings::hub(config), hub_metrics);
+        let hub = HubServer::with_metrics("/hub", gateway.hub(), settings::hub(config), hub_metrics);
         let started = Instant::now();
         let state = Arc::new(State { hub, broker, registry, started, draining: AtomicBool::new(false) });
 

@@ -124,9 +124,10 @@ impl Door {
         } else if let Some(refused) = self.refuse_foreign_host(&request) {
             refused
         } else if self.state.hub.matches(request.uri().path()) {
-            visit.stay(&mut request);
+            visit.introduce(&mut request, None);
             self.state.hub.answer(request).await.map(Body::new)
         } else {
+            visit.introduce(&mut request, None);
             self.answer_other(request, is_draining).await
         };
         let headers = response.headers_mut();
