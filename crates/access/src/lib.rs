@@ -30,6 +30,7 @@ mod key_set;
 mod opaque;
 mod revocations;
 mod scopes;
+mod unverified;
 
 pub use check::{Access, Grant, LEEWAY, MAX_TOKEN_BYTES, Refused};
 pub use digest::{Digest, NoDigest};
@@ -39,3 +40,4 @@ pub use key_set::{KeySetError, keys_of_set};
 pub use opaque::{NotAToken, OpaqueToken, OpaqueTokens, OpaqueTokensError};
 pub use revocations::{NotRevoked, Revocations, RevocationsError, Revoked};
 pub use scopes::{Pattern, Right, Scopes};
+pub use unverified::unverified;

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use access::{Access, Grant, Refused};
-use axum::http::header::AUTHORIZATION;
-use axum::http::request::Parts;
+use axum::http::header::{AUTHORIZATION, HeaderMap};
+use axum::http::{Uri, request::Parts};
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use signalr_server::auth::bearer_token;
+use signalr_server::auth::bearer_token_of;
 use signalr_server::{Authentication, Authenticator, Clients, CloseReason, ConnectionHandle, Denied, User};
 use tokio::sync::watch;
 
@@ -56,12 +56,20 @@ impl Guard {
     ///
     /// # Errors
     /// Why it grants nothing.
-    pub fn admit(&self, request: &Parts, now: SystemTime) -> Result<Arc<Grant>, NotAdmitted> {
-        if request.headers.get_all(AUTHORIZATION).iter().nth(1).is_some() {
+    pub fn admit(&self, headers: &HeaderMap, uri: &Uri, now: SystemTime) -> Result<Arc<Grant>, NotAdmitted> {
+        if headers.get_all(AUTHORIZATION).iter().nth(1).is_some() {
             return Err(NotAdmitted::TwoTokens);
         }
-        let token = bearer_token(request).ok_or(NotAdmitted::NoToken)?;
-        Ok(Arc::new(self.access.borrow().check(&token, now)?))
+        let token = bearer_token_of(headers, uri).ok_or(NotAdmitted::NoToken)?;
+        Ok(Arc::new(self.check(&token, now)?))
+    }
+
+    /// What a token grants.
+    ///
+    /// # Errors
+    /// Why it grants nothing.
+    pub fn check(&self, token: &str, now: SystemTime) -> Result<Grant, Refused> {
+        self.access.borrow().check(token, now)
     }
 
     /// Changes keys or lists. Connections that do not hold by the new ones are ended by [`end_revoked`](Self::end_revoked).

@@ -13,6 +13,7 @@ mod progress;
 pub mod tail;
 mod target;
 mod text;
+pub mod token;
 pub mod topic;
 pub mod version;
 

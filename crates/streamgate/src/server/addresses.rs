@@ -138,7 +138,7 @@ impl Pace {
 }
 
 /// Whoever has one address of IPv6 has the 2⁶⁴ beside it.
-fn network(client: IpAddr) -> IpAddr {
+pub(super) fn network(client: IpAddr) -> IpAddr {
     match client {
         IpAddr::V4(_) => client,
         IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64)).into(),

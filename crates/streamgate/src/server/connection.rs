@@ -1,6 +1,7 @@
 //! One connection of the public port: TLS where it is on, its version of HTTP, and its end.
 
 use std::convert::Infallible;
+use std::net::IpAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 
@@ -25,6 +26,8 @@ use super::public::Door;
 /// How a connection was let in.
 #[derive(Debug, Clone)]
 pub(super) struct Visit {
+    /// Whose it is.
+    pub(super) client: IpAddr,
     /// Its place among those of its address, where these are counted.
     pub(super) place: Option<Place>,
     /// Whether it is only to be told that it is one too many.
