@@ -42,6 +42,8 @@ pub(crate) struct Calls {
     asking: u32,
     bytes: usize,
     is_connecting: bool,
+    /// No more calls begin on this connection.
+    is_ending: bool,
 }
 
 /// A call that has begun.
@@ -109,6 +111,7 @@ impl Calls {
             asking: 0,
             bytes: 0,
             is_connecting: false,
+            is_ending: false,
         }
     }
 
@@ -123,7 +126,8 @@ impl Calls {
         self.bytes < options.max_bytes_in_flight && self.in_flight() < options.max_calls_in_flight
     }
 
-    fn in_flight(&self) -> usize {
+    /// Calls that have begun and are not answered.
+    pub(crate) fn in_flight(&self) -> usize {
         let waiting = self.waiting.as_ref().map_or(0, FuturesUnordered::len);
         waiting.saturating_sub((self.uploading + self.asking) as usize)
     }
@@ -271,6 +275,11 @@ impl Calls {
         }
         self.poll_streams(encoding, cx, out);
         Ok(())
+    }
+
+    /// Lets no more calls begin.
+    pub(crate) fn take_no_more(&mut self) {
+        self.is_ending = true;
     }
 
     /// Drops all calls; what they began elsewhere goes on there.

@@ -28,10 +28,9 @@ pub(super) enum Missing {
 impl Target {
     pub(super) async fn reach(args: &ServerArgs, missing: Missing) -> Result<Self, CommandError> {
         match &args.data {
-            None => Ok(Self {
-                client: Client::new(&args.url().map_err(CommandError::Serve)?, args.token())?,
-                _own: None,
-            }),
+            None => {
+                Ok(Self { client: Client::new(&args.url().map_err(CommandError::Serve)?, args.token())?, _own: None })
+            }
             Some(folder) if missing == Missing::Refuse && !folder.exists() => {
                 Err(CommandError::Folder(format!("there is no data folder {}", folder.display())))
             }

@@ -140,7 +140,7 @@ fn key(entry: &Value) -> Result<KeyConfig, String> {
     let text = |name: &str| match table.get(name) {
         None => Ok(None),
         Some(Value::String(text)) if !text.is_empty() => Ok(Some(text.clone())),
-        Some(_) => Err(format!("has an `{name}` that is no text")),
+        Some(_) => Err(format!("has a setting `{name}` that is no text")),
     };
     let named = text("algorithm")?.unwrap_or_default();
     let algorithm = access::Algorithm::ALL.into_iter().find(|algorithm| algorithm.name() == named);

@@ -249,8 +249,12 @@ fn placed(loaded: &Loaded, key: &str) -> Placed {
 }
 
 /// Limits that 0 switches off.
-pub(super) const MAY_BE_OFF: [&str; 3] =
-    ["connections_per_address", "new_connections_per_address", "auth_failures_per_address"];
+pub(super) const MAY_BE_OFF: [&str; 4] = [
+    "connections_per_address",
+    "new_connections_per_address",
+    "auth_failures_per_address",
+    "unauthenticated_per_address",
+];
 
 /// Of the fetch of a key set; sources are asked once a second at most.
 const MIN_REFRESH: Duration = Duration::from_secs(1);

@@ -54,7 +54,7 @@ async fn let_in(Shared(entrance): Shared<Arc<Entrance>>, request: Request, next:
     let Some(client) = client else { return StatusCode::INTERNAL_SERVER_ERROR.into_response() };
     let is_admin = match entrance.admit(&request, client) {
         Ok(visitor) => visitor.is_some_and(|visitor| visitor.grant().is_some_and(|grant| grant.scopes.admin)),
-        Err(refused) => return refused,
+        Err(refused) => return *refused,
     };
     if !is_admin {
         let detail = "The token that was sent does not allow this; it needs the scope admin.";

@@ -21,6 +21,7 @@ use tokio::time::timeout;
 
 use super::addresses::Place;
 use super::host;
+use super::newcomers::Newcomer;
 use super::public::Door;
 
 /// How a connection was let in.
@@ -28,6 +29,8 @@ use super::public::Door;
 pub(super) struct Visit {
     /// Whose it is.
     pub(super) client: IpAddr,
+    /// It among those of which no request was let in.
+    pub(super) newcomer: Arc<Newcomer>,
     /// Its place among those of its address, where these are counted.
     pub(super) place: Option<Place>,
     /// Whether it is only to be told that it is one too many.
@@ -51,8 +54,17 @@ impl Visit {
 }
 
 impl Door {
-    /// Serves a connection to its end: that of the client, or a polite one when the door closes.
-    pub(super) async fn receive(self: Arc<Self>, stream: TcpStream, visit: Visit, mut closing: watch::Receiver<bool>) {
+    /// Serves a connection to its end: that of the client, or a polite one when the door closes. One of which no request is
+    /// let in may have to go for others.
+    pub(super) async fn receive(self: Arc<Self>, stream: TcpStream, visit: Visit, closing: watch::Receiver<bool>) {
+        let newcomer = visit.newcomer.clone();
+        tokio::select! {
+            () = self.converse(stream, visit, closing) => {}
+            () = newcomer.must_go() => {}
+        }
+    }
+
+    async fn converse(self: Arc<Self>, stream: TcpStream, visit: Visit, mut closing: watch::Receiver<bool>) {
         let limits = &self.settings.limits;
         let _ = stream.set_nodelay(true);
         // Websockets notice a stall by themselves and say so; this ends whatever else nobody reads, and dead peers.

@@ -50,7 +50,11 @@ impl Entrance {
     ///
     /// # Errors
     /// The answer to a request that is not let in.
-    pub(super) fn admit<B>(&self, request: &Request<B>, client: IpAddr) -> Result<Option<Visitor>, Response<Body>> {
+    pub(super) fn admit<B>(
+        &self,
+        request: &Request<B>,
+        client: IpAddr,
+    ) -> Result<Option<Visitor>, Box<Response<Body>>> {
         let Some(guard) = &self.guard else { return Ok(None) };
         let now = Instant::now();
         if let Some(left) = self.failures.silence(client, now) {
@@ -58,14 +62,14 @@ impl Entrance {
             let detail = "Too many tokens of this address were refused; try again later.";
             let mut response = refuse(request.method(), StatusCode::TOO_MANY_REQUESTS, detail);
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(left.as_secs() + 1));
-            return Err(response);
+            return Err(response.into());
         }
         match guard.admit(request.headers(), request.uri(), SystemTime::now()) {
             Ok(grant) => Ok(Some(Visitor::granted(grant))),
             Err(why) => {
                 self.failures.add(client, now);
                 self.note(why, client);
-                Err(answer(why, request.method()))
+                Err(answer(why, request.method()).into())
             }
         }
     }

@@ -12,6 +12,7 @@ mod failures;
 mod host;
 mod kafka_door;
 mod management;
+mod newcomers;
 mod outgoing;
 mod public;
 mod settings;

@@ -15,9 +15,10 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tower::ServiceExt;
 
-use super::addresses::{Addresses, Admission};
+use super::addresses::{Addresses, Admission, Place};
 use super::connection::Visit;
 use super::host::{foreign_host, refuse, refuse_foreign_host};
+use super::newcomers::Newcomers;
 use super::{Certificate, State, demo, entrance::Entrance, management, settings, throttle::Throttle};
 use crate::config::{Config, Limits};
 
@@ -47,6 +48,7 @@ pub(super) struct Door {
     routes: Router,
     pub(super) settings: Settings,
     addresses: Addresses,
+    newcomers: Newcomers,
     entrance: Arc<Entrance>,
     /// Whether no further requests are taken. Each connection that is not (yet) a websocket holds a receiver.
     closing: watch::Sender<bool>,
@@ -57,7 +59,7 @@ pub(super) struct Door {
 
 impl Door {
     pub(super) fn new(state: Arc<State>, routes: Router, settings: Settings, entrance: Arc<Entrance>) -> Arc<Self> {
-        let addresses = Addresses::new(&settings.limits);
+        let (addresses, newcomers) = (Addresses::new(&settings.limits), Newcomers::new(&settings.limits));
         let (foreign_origins, foreign_hosts, full_addresses) = Default::default();
         let closing = watch::Sender::new(false);
         Arc::new(Self {
@@ -65,6 +67,7 @@ impl Door {
             routes,
             settings,
             addresses,
+            newcomers,
             entrance,
             closing,
             foreign_origins,
@@ -106,7 +109,7 @@ impl Door {
             return None;
         }
         let (limit, place) = match self.addresses.admit(client, Instant::now()) {
-            Admission::Served(place) => return Some(Visit { client, place, refused: false }),
+            Admission::Served(place) => return Some(self.visit(client, place, false)),
             Admission::Refused(limit, place) => (limit, Some(place)),
             Admission::Unread(limit) => (limit, None),
         };
@@ -115,11 +118,16 @@ impl Door {
             tracing::warn!(%client, unsaid, "connections of an address were refused; the setting limits.{limit} decides");
         }
         // An answer over TLS would cost more than it is worth.
-        place.filter(|_| self.settings.certificate.is_none()).map(|place| Visit {
-            client,
-            place: Some(place),
-            refused: true,
-        })
+        let place = place.filter(|_| self.settings.certificate.is_none())?;
+        Some(self.visit(client, Some(place), true))
+    }
+
+    fn visit(&self, client: IpAddr, place: Option<Place>, refused: bool) -> Visit {
+        let (newcomer, limit) = self.newcomers.arrive(client);
+        if let Some(limit) = limit {
+            self.hit(limit);
+        }
+        Visit { client, newcomer: Arc::new(newcomer), place, refused }
     }
 
     /// Websockets are counted by the hub, which refuses politely; there is a little more room for being told so. Its other
@@ -149,7 +157,7 @@ impl Door {
                     self.state.hub.answer(request).await.map(Body::new)
                 }
                 Ok(()) => self.answer_other(request, is_draining).await,
-                Err(refused) => refused,
+                Err(refused) => *refused,
             }
         };
         let headers = response.headers_mut();
@@ -165,13 +173,14 @@ impl Door {
 
     /// Asks for a token where one is needed, and tells the hub and the routes whose it is. Nothing was made for the request
     /// yet.
-    fn let_in(&self, request: &mut Request<Incoming>, visit: &Visit) -> Result<(), Response<Body>> {
+    fn let_in(&self, request: &mut Request<Incoming>, visit: &Visit) -> Result<(), Box<Response<Body>>> {
         let is_for_anybody = is_open(request.uri().path()) || AllowedOrigins::is_preflight(request);
         let admitted = if is_for_anybody { Ok(None) } else { self.entrance.admit(request, visit.client) };
         let visitor = admitted.map_err(|mut refused| {
             self.settings.origins.apply(request.headers().get(header::ORIGIN), refused.headers_mut());
             refused
         })?;
+        visit.newcomer.is_let_in();
         visit.introduce(request, visitor);
         Ok(())
     }
