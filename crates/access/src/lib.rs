@@ -30,12 +30,14 @@ mod key_set;
 mod opaque;
 mod revocations;
 mod scopes;
+mod unverified;
 
 pub use check::{Access, Grant, LEEWAY, MAX_TOKEN_BYTES, Refused};
 pub use digest::{Digest, NoDigest};
 pub use issue::{IssueError, OPAQUE_PREFIX, Signer, TokenRequest, opaque_token};
 pub use key::{Algorithm, Key, KeyError, MAX_KEYS};
 pub use key_set::{KeySetError, keys_of_set};
-pub use opaque::{OpaqueToken, OpaqueTokens};
+pub use opaque::{NotAToken, OpaqueToken, OpaqueTokens, OpaqueTokensError};
 pub use revocations::{NotRevoked, Revocations, RevocationsError, Revoked};
 pub use scopes::{Pattern, Right, Scopes};
+pub use unverified::unverified;

@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use crate::check::Grant;
 use crate::digest::{Digest, NoDigest};
+use crate::unverified::unverified;
 
 /// What is revoked.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -71,6 +72,16 @@ impl FromStr for Revocations {
 impl FromIterator<Revoked> for Revocations {
     fn from_iter<I: IntoIterator<Item = Revoked>>(revoked: I) -> Self {
         Self(revoked.into_iter().collect())
+    }
+}
+
+impl Revoked {
+    /// One token: by its own id if it has one, since the bytes of a signed token can be changed so that its signature still
+    /// holds; else by its digest.
+    pub fn of_token(token: &str) -> Self {
+        let id = unverified(token).and_then(|(_, claims)| claims["jti"].as_str().map(str::to_owned));
+        let is_line = |id: &String| !id.is_empty() && id.trim() == id && !id.contains(char::is_control);
+        id.filter(is_line).map_or_else(|| Self::Token(Digest::of(token)), Self::TokenId)
     }
 }
 

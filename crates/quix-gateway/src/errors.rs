@@ -15,6 +15,9 @@ pub(crate) enum Failure {
     /// There is none, or it is not for clients.
     #[error("Topic '{0}' does not exist or may not be written.")]
     UnknownTopic(String),
+    /// The token does not reach so far, whether or not the topic is there.
+    #[error("The token that was sent does not allow this; it needs the scope {scope}.")]
+    Forbidden { scope: String },
     /// No topic can be called so.
     #[error("'{name}' is not a topic name: {reason}")]
     InvalidName { name: String, reason: String },
@@ -62,6 +65,7 @@ impl Failure {
 
     fn cause(&self) -> &'static str {
         match self {
+            Self::Forbidden { .. } => "forbidden",
             Self::UnknownTopic(_) | Self::Read(ReadError::UnknownTopic(_)) => "unknown_topic",
             Self::InvalidName { .. } | Self::Create(CreateTopicError::Invalid { .. }) => "invalid_name",
             Self::Create(CreateTopicError::Exists(_)) => "exists",
@@ -78,7 +82,7 @@ impl Failure {
                 StatusCode::BAD_REQUEST
             }
             Self::Create(CreateTopicError::Exists(_)) => StatusCode::CONFLICT,
-            Self::TooManyTopics { .. } => StatusCode::FORBIDDEN,
+            Self::Forbidden { .. } | Self::TooManyTopics { .. } => StatusCode::FORBIDDEN,
             Self::TooManySubscriptions(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::Read(_) | Self::Broker(_) | Self::Create(CreateTopicError::Broker(_)) => {
                 StatusCode::SERVICE_UNAVAILABLE

@@ -3,17 +3,20 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use access::Right;
 use kafka_bridge::broker::{Broker, BrokerError};
 use kafka_bridge::feed::Feeds;
-use signalr_server::Hub;
+use signalr_server::{Caller, Hub};
 use tokio::sync::watch;
 
 use crate::active_streams::{ActiveStreams, StreamSettings};
 use crate::errors::{Failure, WriteFailure};
+use crate::guard::Guard;
 use crate::http_api::Bodies;
 use crate::metrics::Metrics;
 use crate::subscriptions::Subscriptions;
 use crate::topics::{Topic, TopicDirectory, TopicPolicy};
+use crate::visitor::Visitor;
 use crate::write_rules::WriteRules;
 use crate::writes::Series;
 use crate::{reader_hub, writer_hub};
@@ -30,6 +33,8 @@ pub struct Gateway {
     pub(crate) metrics: Metrics,
     pub(crate) bodies: Arc<Bodies>,
     pub(crate) series: Series,
+    /// Of whom nothing is known.
+    pub(crate) stranger: Visitor,
     /// Whether answers that would go on for ever end now.
     pub(crate) stopping: watch::Sender<bool>,
 }
@@ -60,6 +65,8 @@ pub struct Settings {
     pub lookup_timeout: Duration,
     /// Active streams and topic metrics.
     pub streams: StreamSettings,
+    /// Who judges tokens. Default nobody: everybody may do everything.
+    pub guard: Option<Arc<Guard>>,
 }
 
 impl Default for Settings {
@@ -76,6 +83,7 @@ impl Default for Settings {
             body_timeout: Duration::from_secs(10),
             lookup_timeout: Duration::from_secs(10),
             streams: StreamSettings::default(),
+            guard: None,
         }
     }
 }
@@ -98,6 +106,7 @@ impl Gateway {
             feeds,
             bodies: Bodies::new(settings.max_total_body_bytes),
             series: Series::default(),
+            stranger: if settings.guard.is_some() { Visitor::nobody() } else { Visitor::anybody() },
             settings,
             metrics,
             stopping: watch::Sender::new(false),
@@ -108,6 +117,14 @@ impl Gateway {
     pub fn hub(self: &Arc<Self>) -> Hub {
         let gateway = self.clone();
         let hub = reader_hub::methods(writer_hub::methods(Hub::new(), self), self);
+        let hub = hub.context(|request| request.extensions.get::<Visitor>().cloned());
+        let hub = match self.settings.guard.clone() {
+            None => hub,
+            Some(guard) => hub.on_connected(move |caller| {
+                guard.look_at(caller.connection());
+                std::future::ready(Ok(()))
+            }),
+        };
         hub.on_disconnected(move |caller, _| {
             let gateway = gateway.clone();
             async move {
@@ -115,6 +132,14 @@ impl Gateway {
                 gateway.active_streams.leave_all(caller.connection_id()).await;
             }
         })
+    }
+
+    /// Waits until what the visitor was granted does not hold any more, and says why.
+    pub(crate) async fn lapse(&self, visitor: &Visitor) -> String {
+        match (&self.settings.guard, visitor.grant()) {
+            (Some(guard), Some(grant)) => guard.lapse(grant).await.to_string(),
+            _ => std::future::pending().await,
+        }
     }
 
     /// Ends the HTTP answers that would go on for ever: live packages. Whoever reads them is told why.
@@ -127,37 +152,52 @@ impl Gateway {
         &self.broker
     }
 
-    /// Finds the topic a client means, making it where that is allowed.
-    pub(crate) async fn topic(&self, text: &str) -> Result<Arc<Topic>, Failure> {
-        if let Some(topic) = self.topics.known(text) {
+    /// Who calls a hub method.
+    pub(crate) fn visitor<'v>(&'v self, caller: &'v Caller) -> &'v Visitor {
+        caller.context().unwrap_or(&self.stranger)
+    }
+
+    /// Finds the topic that a visitor means to read, making it where that is allowed. Whether they may is told whether or
+    /// not it is there.
+    pub(crate) async fn topic(&self, visitor: &Visitor, text: &str) -> Result<Arc<Topic>, Failure> {
+        self.open_topic(visitor, Right::Read, text).await
+    }
+
+    /// The same for a write; refusals are counted.
+    pub(crate) async fn topic_to_write(&self, visitor: &Visitor, text: &str) -> Result<Arc<Topic>, WriteFailure> {
+        let topic = self.open_topic(visitor, Right::Write, text).await.map_err(WriteFailure::from);
+        topic.inspect_err(|failure| self.metrics.write_refused(failure))
+    }
+
+    /// As [`topic`](Self::topic), but never makes one.
+    pub(crate) async fn existing_topic(&self, visitor: &Visitor, text: &str) -> Result<Arc<Topic>, Failure> {
+        self.find_topic(visitor, text).await?.ok_or_else(|| Failure::UnknownTopic(text.to_owned()))
+    }
+
+    /// The same where it does not matter whether the topic is there.
+    pub(crate) async fn find_topic(&self, visitor: &Visitor, text: &str) -> Result<Option<Arc<Topic>>, Failure> {
+        match self.topics.known(visitor, Right::Read, text) {
+            Some(topic) => Ok(Some(topic)),
+            None => self.in_time(self.topics.find(visitor, Right::Read, text)).await,
+        }
+    }
+
+    async fn open_topic(&self, visitor: &Visitor, right: Right, text: &str) -> Result<Arc<Topic>, Failure> {
+        if let Some(topic) = self.topics.known(visitor, right, text) {
             return Ok(topic);
         }
-        let topic = self.in_time(self.topics.open(text)).await.inspect_err(|failure| {
+        let topic = self.in_time(self.topics.open(visitor, right, text)).await.inspect_err(|failure| {
             if matches!(failure, Failure::TooManyTopics { .. }) {
                 self.metrics.limit_hit("create_topics");
             }
         })?;
         // Before it is known to others: whoever follows all topics follows it from the first write on.
-        let came = async { Ok::<_, Failure>(self.subscriptions.topic_came(&topic).await) };
+        let came = async { Ok::<_, Failure>(self.subscriptions.topic_came(&topic.name).await) };
         if self.in_time(came).await.is_err() {
             tracing::warn!(topic = topic.name, "those who follow all topics follow a new one late");
         }
-        self.topics.remember(&topic);
+        self.topics.remember(visitor, &topic);
         Ok(topic)
-    }
-
-    /// The same for a write; refusals are counted.
-    pub(crate) async fn topic_to_write(&self, text: &str) -> Result<Arc<Topic>, WriteFailure> {
-        let topic = self.topic(text).await.map_err(WriteFailure::from);
-        topic.inspect_err(|failure| self.metrics.write_refused(failure))
-    }
-
-    /// As [`topic`](Self::topic), but never makes one.
-    pub(crate) async fn existing_topic(&self, text: &str) -> Result<Arc<Topic>, Failure> {
-        match self.topics.known(text) {
-            Some(topic) => Ok(topic),
-            None => self.in_time(self.topics.find(text)).await?.ok_or_else(|| Failure::UnknownTopic(text.to_owned())),
-        }
     }
 
     /// The answer of the broker to a question about topics.

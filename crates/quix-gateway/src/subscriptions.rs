@@ -15,6 +15,7 @@ use crate::errors::Failure;
 use crate::metrics::Metrics;
 use crate::subscription::{Scope, Subscription};
 use crate::topics::{Topic, TopicDirectory};
+use crate::visitor::Visitor;
 
 use self::doors::Doors;
 use self::everywhere::Everywhere;
@@ -55,10 +56,11 @@ impl Subscriptions {
         Self { doors, everywhere, metrics, limit, ledgers: Mutex::default() }
     }
 
-    /// Adds a subscription; twice is once. When this completes, every package that is acknowledged afterwards counts.
+    /// Adds a subscription, whose topic the visitor may read; twice is once. When this completes, every package that is acknowledged afterwards counts.
     pub(crate) async fn subscribe(
         &self,
         reach: &Reach,
+        visitor: &Visitor,
         connection: &ConnectionHandle,
         subscription: Subscription,
     ) -> Result<(), Failure> {
@@ -68,7 +70,7 @@ impl Subscriptions {
                 let subscribed = self.doors.subscribe(topic, connection, &[subscription], may_add).await;
                 subscribed.map(|(subscribed, _)| subscribed).map_err(Failure::from)
             }
-            Reach::AllTopics => self.everywhere.subscribe(connection, subscription, may_add).await,
+            Reach::AllTopics => self.everywhere.subscribe(visitor, connection, subscription, may_add).await,
         };
         if may_add && !matches!(subscribed, Ok(Subscribed::Added)) {
             self.release(reach, connection.id(), 1);
@@ -108,14 +110,14 @@ impl Subscriptions {
         self.lock().get(&connection)?.topic(text)
     }
 
-    /// A topic was found or made by its use: whoever follows all topics follows it from now on.
-    pub(crate) async fn topic_came(&self, topic: &Arc<Topic>) {
-        self.everywhere.topic_came(topic).await;
+    /// A topic of this name was found or made by its use: whoever follows all topics follows it from now on.
+    pub(crate) async fn topic_came(&self, name: &str) {
+        self.everywhere.topic_came(name).await;
     }
 
     async fn end_at(&self, reach: &Reach, connection: ConnectionId, ending: Ending) -> usize {
         match reach {
-            Reach::Topic(topic) => self.doors.unsubscribe(&topic.name, connection, ending).await,
+            Reach::Topic(topic) => self.doors.unsubscribe(topic, connection, ending).await,
             Reach::AllTopics => self.everywhere.unsubscribe(connection, &ending).await,
         }
     }

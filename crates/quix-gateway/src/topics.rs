@@ -1,18 +1,20 @@
 //! Topics as clients call them: by name or by id, and which of them are there.
 //!
 //! A topic's *name* is what the broker calls it; its *id* is `<workspace>-<name>`. Clients use either, everywhere, and are
-//! told both. Source: Quix Streaming APIs.
+//! told both. The workspace is the one the client's request is for. Source: Quix Streaming APIs.
 
 use std::sync::Arc;
 
+use access::Right;
 use dashmap::DashMap;
 use kafka_bridge::broker::{Broker, BrokerError, CreateTopicError, NotWritten, TopicInfo};
 use kafka_bridge::names::{check_topic_name, is_internal};
 
 use crate::errors::Failure;
+use crate::visitor::Visitor;
 
 /// A topic that is there.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq, Hash)]
 pub struct Topic {
     /// Short name, also the broker's.
     pub name: String,
@@ -36,34 +38,47 @@ pub(crate) struct TopicPolicy {
 
 /// Remembers topics that were found, by both of their names. Holds no entry for a topic that is not there, so that
 /// clients cannot fill it.
+///
+/// A topic is judged by its name: whoever may not use a name does not learn whether it is there, nor is it meant by what
+/// they write. Only then it is looked for.
 #[derive(Debug)]
 pub(crate) struct TopicDirectory {
     broker: Arc<dyn Broker>,
     policy: TopicPolicy,
-    known: DashMap<String, Arc<Topic>>,
+    /// As the configured workspace calls them.
+    known: Known,
+    /// As others do, at most [`MAX_WORKSPACES`].
+    elsewhere: DashMap<String, Known>,
 }
+
+/// Topics by name and by id.
+type Known = DashMap<String, Arc<Topic>>;
 
 impl TopicDirectory {
     pub(crate) fn new(broker: Arc<dyn Broker>, policy: TopicPolicy) -> Self {
-        Self { broker, policy, known: DashMap::new() }
+        Self { broker, policy, known: Known::new(), elsewhere: DashMap::new() }
     }
 
-    /// A topic that was found before, by name or id. No waiting, no request.
-    pub(crate) fn known(&self, text: &str) -> Option<Arc<Topic>> {
-        self.known.get(text).map(|topic| topic.clone())
+    /// A topic that was found before, by name or id, and that the visitor may use so. No waiting, no request.
+    pub(crate) fn known(&self, visitor: &Visitor, right: Right, text: &str) -> Option<Arc<Topic>> {
+        let topic = match self.foreign_workspace(visitor) {
+            None => self.known.get(text)?.clone(),
+            Some(workspace) => self.elsewhere.get(workspace)?.get(text)?.clone(),
+        };
+        Some(topic).filter(|topic| visitor.may(right, &topic.name))
     }
 
     /// Finds a topic at the broker: of exactly this name, else of the name behind the workspace's prefix. One that is not
     /// there is made, where that is allowed. It is not known yet: others do not use it before it is
     /// [remembered](Self::remember).
-    pub(crate) async fn open(&self, text: &str) -> Result<Arc<Topic>, Failure> {
-        if let Some(topic) = self.look_up(text).await? {
+    pub(crate) async fn open(&self, visitor: &Visitor, right: Right, text: &str) -> Result<Arc<Topic>, Failure> {
+        if let Some(topic) = self.look_up(visitor, right, text).await? {
             return Ok(topic);
         }
-        let name = self.without_workspace(text).unwrap_or(text);
-        if !self.policy.create {
+        if !self.policy.create || !visitor.may_create_topics() {
             return Err(Failure::UnknownTopic(text.to_owned()));
         }
+        let name = self.without_workspace(visitor, text).filter(|name| visitor.may(right, name)).unwrap_or(text);
         if self.broker.topics().await?.len() >= self.policy.max_topics {
             return Err(Failure::TooManyTopics { name: name.to_owned(), limit: self.policy.max_topics });
         }
@@ -73,44 +88,67 @@ impl TopicDirectory {
             Err(CreateTopicError::Exists(_)) => {}
             Err(error) => return Err(error.into()),
         }
-        Ok(Arc::new(self.names(name)))
+        Ok(Arc::new(self.names(visitor, name)))
     }
 
     /// Finds a topic at the broker, and knows it from then on. Never makes one.
-    pub(crate) async fn find(&self, text: &str) -> Result<Option<Arc<Topic>>, Failure> {
-        Ok(self.look_up(text).await?.inspect(|topic| self.remember(topic)))
+    pub(crate) async fn find(
+        &self,
+        visitor: &Visitor,
+        right: Right,
+        text: &str,
+    ) -> Result<Option<Arc<Topic>>, Failure> {
+        Ok(self.look_up(visitor, right, text).await?.inspect(|topic| self.remember(visitor, topic)))
     }
 
-    async fn look_up(&self, text: &str) -> Result<Option<Arc<Topic>>, Failure> {
+    async fn look_up(&self, visitor: &Visitor, right: Right, text: &str) -> Result<Option<Arc<Topic>>, Failure> {
         check_topic_name(text).map_err(|error| Failure::invalid(text, &error))?;
-        for name in [Some(text), self.without_workspace(text)].into_iter().flatten() {
+        let short = self.without_workspace(visitor, text);
+        let names = [Some(text), short].map(|name| name.filter(|name| visitor.may(right, name)));
+        if names == [None, None] {
+            let verb = if right == Right::Read { "read" } else { "write" };
+            return Err(Failure::Forbidden { scope: format!("{verb}:{}", short.unwrap_or(text)) });
+        }
+        for name in names.into_iter().flatten() {
             if is_internal(name) {
                 return Err(Failure::UnknownTopic(text.to_owned()));
             }
             if self.broker.topic(name).await?.is_some() {
-                return Ok(Some(Arc::new(self.names(name))));
+                return Ok(Some(Arc::new(self.names(visitor, name))));
             }
         }
         Ok(None)
     }
 
-    /// All topics there are, by both of their names.
-    pub(crate) async fn all(&self) -> Result<Vec<Arc<Topic>>, BrokerError> {
-        let listed = self.broker.topics().await?;
-        Ok(listed.into_iter().map(|topic| Arc::new(self.names(&topic.name))).collect())
+    /// The names of all topics there are.
+    pub(crate) async fn all(&self) -> Result<Vec<String>, BrokerError> {
+        Ok(self.broker.topics().await?.into_iter().map(|topic| topic.name).collect())
     }
 
     /// Makes a topic, told by name or id.
-    pub(crate) async fn create(&self, text: &str, partitions: Option<i32>) -> Result<TopicInfo, Failure> {
-        let name = self.without_workspace(text).unwrap_or(text);
+    pub(crate) async fn create(
+        &self,
+        visitor: &Visitor,
+        text: &str,
+        partitions: Option<i32>,
+    ) -> Result<TopicInfo, Failure> {
+        let name = self.without_workspace(visitor, text).unwrap_or(text);
         check_topic_name(name).map_err(|error| Failure::invalid(name, &error))?;
+        if !visitor.may_see(name) {
+            return Err(Failure::Forbidden { scope: format!("write:{name}") });
+        }
+        if !visitor.may_create_topics() {
+            return Err(Failure::Forbidden { scope: "create_topics".to_owned() });
+        }
         Ok(self.broker.create_topic(name, partitions).await?)
     }
 
     /// Forgets a topic that turned out to be gone.
     pub(crate) fn forget(&self, topic: &Topic) {
-        self.known.remove(&topic.name);
-        self.known.remove(&topic.id);
+        for known in [&topic.name, &self.id(&self.policy.workspace, &topic.name)] {
+            self.known.remove(known);
+        }
+        self.elsewhere.clear();
     }
 
     /// Learns from a refused write.
@@ -120,28 +158,59 @@ impl TopicDirectory {
         }
     }
 
-    /// Both names of a topic.
-    pub(crate) fn names(&self, name: &str) -> Topic {
-        Topic { id: format!("{}-{name}", self.policy.workspace), name: name.to_owned() }
+    /// Both names of a topic, as the visitor's workspace has them.
+    pub(crate) fn names(&self, visitor: &Visitor, name: &str) -> Topic {
+        Topic { id: self.id(self.workspace(visitor), name), name: name.to_owned() }
+    }
+
+    fn id(&self, workspace: &str, name: &str) -> String {
+        format!("{workspace}-{name}")
     }
 
     /// Makes a topic [known](Self::known) that was found or made.
-    pub(crate) fn remember(&self, topic: &Arc<Topic>) {
-        self.known.insert(topic.name.clone(), topic.clone());
-        // The id of one topic may be the name of another, which then keeps it: exact names come first.
-        self.known.entry(topic.id.clone()).or_insert_with(|| topic.clone());
+    pub(crate) fn remember(&self, visitor: &Visitor, topic: &Arc<Topic>) {
+        match self.foreign_workspace(visitor) {
+            None => note(&self.known, topic),
+            Some(workspace) => {
+                // Anybody can name any: the few that are in use are found again soon.
+                if self.elsewhere.len() >= MAX_WORKSPACES && !self.elsewhere.contains_key(workspace) {
+                    self.elsewhere.clear();
+                }
+                note(&self.elsewhere.entry(workspace.to_owned()).or_default(), topic);
+            }
+        }
     }
 
-    fn without_workspace<'t>(&self, text: &'t str) -> Option<&'t str> {
-        text.strip_prefix(self.policy.workspace.as_str())?.strip_prefix('-').filter(|name| !name.is_empty())
+    fn workspace<'v>(&'v self, visitor: &'v Visitor) -> &'v str {
+        visitor.workspace().unwrap_or(&self.policy.workspace)
+    }
+
+    /// The visitor's workspace, if it is not the configured one.
+    fn foreign_workspace<'v>(&self, visitor: &'v Visitor) -> Option<&'v str> {
+        visitor.workspace().filter(|workspace| *workspace != self.policy.workspace)
+    }
+
+    fn without_workspace<'t>(&self, visitor: &Visitor, text: &'t str) -> Option<&'t str> {
+        text.strip_prefix(self.workspace(visitor))?.strip_prefix('-').filter(|name| !name.is_empty())
     }
 }
+
+fn note(known: &Known, topic: &Arc<Topic>) {
+    known.insert(topic.name.clone(), topic.clone());
+    // The id of one topic may be the name of another, which then keeps it: exact names come first.
+    known.entry(topic.id.clone()).or_insert_with(|| topic.clone());
+}
+
+/// Workspaces beside the configured one whose topics are remembered.
+const MAX_WORKSPACES: usize = 64;
 
 #[cfg(test)]
 mod tests {
     use kafka_bridge::memory::MemoryBroker;
 
     use super::*;
+
+    const ANYBODY: &Visitor = &Visitor::anybody();
 
     fn directory(create: bool) -> TopicDirectory {
         let policy = TopicPolicy { workspace: "ws".into(), create, max_topics: 3 };
@@ -151,45 +220,149 @@ mod tests {
     #[tokio::test]
     async fn a_topic_is_found_by_name_and_by_id() {
         let topics = directory(false);
-        topics.create("ws-f1", None).await.unwrap();
+        topics.create(ANYBODY, "ws-f1", None).await.unwrap();
         for text in ["f1", "ws-f1"] {
-            let topic = topics.open(text).await.unwrap();
+            let topic = topics.open(ANYBODY, Right::Read, text).await.unwrap();
             assert_eq!((topic.name.as_str(), topic.id.as_str()), ("f1", "ws-f1"));
-            assert!(topics.known(text).is_none());
+            assert!(topics.known(ANYBODY, Right::Read, text).is_none());
         }
-        topics.remember(&topics.open("f1").await.unwrap());
-        assert_eq!(topics.known("ws-f1"), topics.known("f1"));
-        assert_eq!(topics.open("f2").await, Err(Failure::UnknownTopic("f2".into())));
-        assert!(topics.known("f2").is_none());
+        topics.remember(ANYBODY, &topics.open(ANYBODY, Right::Read, "f1").await.unwrap());
+        assert_eq!(topics.known(ANYBODY, Right::Read, "ws-f1"), topics.known(ANYBODY, Right::Read, "f1"));
+        assert_eq!(topics.open(ANYBODY, Right::Read, "f2").await, Err(Failure::UnknownTopic("f2".into())));
+        assert!(topics.known(ANYBODY, Right::Read, "f2").is_none());
     }
 
     #[tokio::test]
     async fn an_exact_name_comes_before_an_id() {
         let topics = directory(false);
-        topics.create("f1", None).await.unwrap();
+        topics.create(ANYBODY, "f1", None).await.unwrap();
         topics.broker.create_topic("ws-f1", None).await.unwrap();
         for name in ["ws-f1", "f1"] {
-            assert_eq!(topics.find(name).await.unwrap().unwrap().name, name);
+            assert_eq!(topics.find(ANYBODY, Right::Read, name).await.unwrap().unwrap().name, name);
         }
-        assert_eq!(topics.known("ws-f1").unwrap().name, "ws-f1");
+        assert_eq!(topics.known(ANYBODY, Right::Read, "ws-f1").unwrap().name, "ws-f1");
     }
 
     #[tokio::test]
     async fn first_use_makes_a_topic_only_where_allowed_and_within_bounds() {
         let topics = directory(true);
-        assert_eq!(topics.open("ws-new").await.unwrap().name, "new");
-        topics.open("b").await.unwrap();
-        topics.open("c").await.unwrap();
-        assert_eq!(topics.open("d").await, Err(Failure::TooManyTopics { name: "d".into(), limit: 3 }));
+        assert_eq!(topics.open(ANYBODY, Right::Read, "ws-new").await.unwrap().name, "new");
+        topics.open(ANYBODY, Right::Read, "b").await.unwrap();
+        topics.open(ANYBODY, Right::Read, "c").await.unwrap();
+        assert_eq!(
+            topics.open(ANYBODY, Right::Read, "d").await,
+            Err(Failure::TooManyTopics { name: "d".into(), limit: 3 })
+        );
     }
 
     #[tokio::test]
     async fn names_that_are_none_and_internal_ones_are_refused() {
         let topics = directory(true);
         for text in ["", "a b", "..", "ä", &"x".repeat(250)] {
-            assert!(matches!(topics.open(text).await, Err(Failure::InvalidName { .. })), "{text}");
+            assert!(
+                matches!(topics.open(ANYBODY, Right::Read, text).await, Err(Failure::InvalidName { .. })),
+                "{text}"
+            );
         }
-        assert!(topics.open("__consumer_offsets").await.is_err());
-        assert!(topics.open("ws-__consumer_offsets").await.is_err());
+        assert!(topics.open(ANYBODY, Right::Read, "__consumer_offsets").await.is_err());
+        assert!(topics.open(ANYBODY, Right::Read, "ws-__consumer_offsets").await.is_err());
+    }
+
+    #[tokio::test]
+    async fn each_workspace_has_ids_of_its_own() {
+        let topics = directory(false);
+        topics.create(ANYBODY, "f1", None).await.unwrap();
+        let other = Visitor::anybody().in_workspace("other");
+        for text in ["f1", "other-f1"] {
+            let topic = topics.open(&other, Right::Read, text).await.unwrap();
+            assert_eq!((topic.name.as_str(), topic.id.as_str()), ("f1", "other-f1"));
+            assert_eq!(topics.known(&other, Right::Read, text), Some(topic));
+        }
+        assert!(topics.open(&other, Right::Read, "ws-f1").await.is_err());
+        assert!(topics.open(ANYBODY, Right::Read, "other-f1").await.is_err());
+        assert_eq!(topics.open(ANYBODY, Right::Read, "f1").await.unwrap().id, "ws-f1");
+        let same = Visitor::anybody().in_workspace("ws");
+        assert_eq!(topics.known(&same, Right::Read, "ws-f1"), topics.known(ANYBODY, Right::Read, "f1"));
+
+        for number in 0..3 * MAX_WORKSPACES {
+            let visitor = Visitor::anybody().in_workspace(&format!("w{number}"));
+            topics.open(&visitor, Right::Read, "f1").await.unwrap();
+            assert!(topics.elsewhere.len() <= MAX_WORKSPACES);
+        }
+        topics.forget(&topics.names(ANYBODY, "f1"));
+        assert!(topics.known(ANYBODY, Right::Read, "ws-f1").is_none());
+        assert!(topics.elsewhere.is_empty());
+    }
+
+    #[tokio::test]
+    async fn what_a_token_does_not_reach_is_forbidden_whether_or_not_it_is_there() {
+        let topics = directory(true);
+        for name in ["f1", "secret"] {
+            topics.create(ANYBODY, name, None).await.unwrap();
+            topics.open(ANYBODY, Right::Read, name).await.unwrap();
+        }
+        let reader = visitor("read:f1* write:w");
+        for text in ["f1", "ws-f1"] {
+            assert_eq!(topics.open(&reader, Right::Read, text).await.unwrap().name, "f1");
+            assert!(topics.known(&reader, Right::Read, text).is_some());
+            assert!(topics.known(&reader, Right::Write, text).is_none());
+        }
+        for (text, right, scope) in [
+            ("secret", Right::Read, "read:secret"),
+            ("ws-secret", Right::Read, "read:secret"),
+            ("nowhere", Right::Read, "read:nowhere"),
+            ("w", Right::Read, "read:w"),
+            ("f1", Right::Write, "write:f1"),
+        ] {
+            let forbidden = Failure::Forbidden { scope: scope.to_owned() };
+            assert_eq!(topics.known(&reader, right, text), None, "{text}");
+            assert_eq!(topics.open(&reader, right, text).await, Err(forbidden), "{text}");
+        }
+        let missing = Failure::UnknownTopic("f1-new".into());
+        assert_eq!(topics.open(&reader, Right::Read, "f1-new").await, Err(missing), "it may not make topics");
+        assert_eq!(
+            topics.open(&visitor("read:f1-new create_topics"), Right::Read, "f1-new").await.unwrap().name,
+            "f1-new"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_name_that_a_token_does_not_reach_is_not_what_its_bearer_means() {
+        let topics = directory(false);
+        topics.create(ANYBODY, "f1", None).await.unwrap();
+        topics.broker.create_topic("ws-f1", None).await.unwrap();
+        topics.open(ANYBODY, Right::Read, "ws-f1").await.unwrap();
+        assert_eq!(topics.open(&visitor("read:f1"), Right::Read, "ws-f1").await.unwrap().name, "f1");
+        assert_eq!(topics.open(&visitor("read:*"), Right::Read, "ws-f1").await.unwrap().name, "ws-f1");
+    }
+
+    #[tokio::test]
+    async fn topics_are_made_by_those_who_may_within_their_names() {
+        let topics = directory(false);
+        let rows = [
+            ("write:f1*", "f1", Some("create_topics")),
+            ("create_topics", "f1", Some("write:f1")),
+            ("create_topics write:f1*", "f2", Some("write:f2")),
+            ("create_topics write:f1*", "ws-f1", None),
+            ("create_topics read:f2", "f2", None),
+        ];
+        for (scopes, text, forbidden) in rows {
+            let made = topics.create(&visitor(scopes), text, None).await;
+            let expected = forbidden.map(|scope| Failure::Forbidden { scope: scope.to_owned() });
+            assert_eq!(made.err(), expected, "{scopes} {text}");
+        }
+    }
+
+    fn visitor(scopes: &str) -> Visitor {
+        let secret = [7; 32];
+        let key = access::Key::new(access::Algorithm::Hs256, &secret).unwrap();
+        let access = access::Access { keys: vec![key], ..access::Access::default() };
+        let request = access::TokenRequest {
+            scope: scopes.to_owned(),
+            ..access::TokenRequest::lasting(std::time::Duration::from_secs(60))
+        };
+        let now = std::time::SystemTime::now();
+        let token = access::Signer::new(access::Algorithm::Hs256, &secret).unwrap().sign(&request, now).unwrap();
+        Visitor::granted(Arc::new(access.check(&token, now).unwrap()))
     }
 }

@@ -51,20 +51,20 @@ where
     M: DeserializeOwned + Send + Sync + 'static,
 {
     let gateway = gateway.clone();
-    hub.pipelined_method(name, move |_: Caller, (topic, stream_id, model): (String, String, M)| {
+    hub.pipelined_method(name, move |caller: Caller, (topic, stream_id, model): (String, String, M)| {
         let gateway = gateway.clone();
-        async move { admit(&gateway, &topic, &stream_id, outgoing(&model)).await }
+        async move { admit(&gateway, &caller, &topic, &stream_id, outgoing(&model)).await }
     })
 }
 
 fn create_stream(hub: Hub, gateway: &Arc<Gateway>) -> Hub {
     let gateway = gateway.clone();
-    hub.pipelined_method("CreateStream", move |_: Caller, (topic, properties): (String, StreamProperties)| {
+    hub.pipelined_method("CreateStream", move |caller: Caller, (topic, properties): (String, StreamProperties)| {
         let gateway = gateway.clone();
         async move {
             let created = CreatedStream::new();
             let written = Outgoing::StreamProperties(&properties);
-            let stored = admit(&gateway, &topic, &created.stream_id, written).await?;
+            let stored = admit(&gateway, &caller, &topic, &created.stream_id, written).await?;
             Ok(async move { stored.await.map(|()| created) })
         }
     })
@@ -72,9 +72,9 @@ fn create_stream(hub: Hub, gateway: &Arc<Gateway>) -> Hub {
 
 fn close_stream(hub: Hub, gateway: &Arc<Gateway>) -> Hub {
     let gateway = gateway.clone();
-    hub.pipelined_method("CloseStream", move |_: Caller, (topic, stream_id): (String, String)| {
+    hub.pipelined_method("CloseStream", move |caller: Caller, (topic, stream_id): (String, String)| {
         let gateway = gateway.clone();
-        async move { admit(&gateway, &topic, &stream_id, Outgoing::StreamEnd(StreamEnd::Closed)).await }
+        async move { admit(&gateway, &caller, &topic, &stream_id, Outgoing::StreamEnd(StreamEnd::Closed)).await }
     })
 }
 
@@ -82,11 +82,12 @@ fn close_stream(hub: Hub, gateway: &Arc<Gateway>) -> Hub {
 /// completes when the broker has acknowledged them.
 async fn admit(
     gateway: &Gateway,
+    caller: &Caller,
     topic: &str,
     stream_id: &str,
     outgoing: Outgoing<'_>,
 ) -> Result<impl Future<Output = Result<(), HubError>> + Send + use<>, HubError> {
-    let topic = gateway.topic_to_write(topic).await?;
+    let topic = gateway.topic_to_write(gateway.visitor(caller), topic).await?;
     let stored = gateway.append(&topic, stream_id, outgoing)?;
     Ok(async move { Ok(stored.await?) })
 }

@@ -48,6 +48,8 @@ pub enum CloseReason {
     Draining,
     /// The credentials of the peer have expired; it may come back with new ones.
     Expired,
+    /// The credentials of the peer were taken back; it has no business to come back.
+    Revoked,
 }
 
 /// How much of an error a client is told.
@@ -69,6 +71,7 @@ impl CloseReason {
             Self::TransportEnded | Self::Handshake(_) | Self::WriteStalled => return None,
             Self::Ended | Self::PeerClosed(_) => (None, false),
             Self::Draining | Self::Expired => (None, true),
+            Self::Revoked => (Some(with_detail(Some(REVOKED), true)), false),
             Self::Refused { text, for_client } => {
                 (Some(with_detail(Some(text), *for_client || detail >= ErrorDetail::All)), false)
             }
@@ -86,6 +89,7 @@ impl CloseReason {
             Self::Handshake(error) => Some(error.to_string()),
             Self::WriteStalled => Some("Nothing could be written to the connection for too long.".to_owned()),
             Self::Refused { text, .. } => Some(text.clone()),
+            Self::Revoked => Some(REVOKED.to_owned()),
             _ => self.cause().map(|(_, text)| text.into_owned()),
         }
     }
@@ -102,6 +106,7 @@ impl CloseReason {
             Self::Fault(_) | Self::Refused { .. } => "error",
             Self::Draining => "drain",
             Self::Expired => "expired",
+            Self::Revoked => "revoked",
         }
     }
 
@@ -143,6 +148,7 @@ impl CloseReason {
 }
 
 const INVALID_DATA: &str = "InvalidDataException";
+const REVOKED: &str = "Access was revoked.";
 
 fn with_detail(detail: Option<&str>, told: bool) -> String {
     match detail {
@@ -173,6 +179,12 @@ mod tests {
             (CloseReason::PeerClosed(None), ErrorDetail::All, close(None, false)),
             (CloseReason::Draining, ErrorDetail::Hidden, close(None, true)),
             (CloseReason::TransportEnded, ErrorDetail::All, None),
+            (CloseReason::Expired, ErrorDetail::Hidden, close(None, true)),
+            (
+                CloseReason::Revoked,
+                ErrorDetail::Hidden,
+                close(Some("Connection closed with an error. Access was revoked."), false),
+            ),
             (large.clone(), ErrorDetail::Hidden, close(Some("Connection closed with an error."), true)),
             (
                 large,

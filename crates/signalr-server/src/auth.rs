@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use hyper::header;
+use hyper::Uri;
+use hyper::header::{self, HeaderMap};
 use hyper::http::request::Parts;
 
 use crate::user::User;
@@ -63,11 +64,16 @@ impl fmt::Debug for Authentication {
 /// The bearer token of a request: of its `Authorization` header, which is final even if it is no such token, else of the
 /// query's `access_token`, as browsers set no headers on websockets and event streams. Never log it.
 pub fn bearer_token(request: &Parts) -> Option<Cow<'_, str>> {
-    if let Some(value) = request.headers.get(header::AUTHORIZATION) {
+    bearer_token_of(&request.headers, &request.uri)
+}
+
+/// The same of a request that is in its parts.
+pub fn bearer_token_of<'r>(headers: &'r HeaderMap, uri: &'r Uri) -> Option<Cow<'r, str>> {
+    if let Some(value) = headers.get(header::AUTHORIZATION) {
         let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
         return scheme.eq_ignore_ascii_case("bearer").then(|| token.trim().into());
     }
-    query_value(request.uri.query()?, "access_token")
+    query_value(uri.query()?, "access_token")
 }
 
 /// A parameter of a query, decoded; names are compared without case.

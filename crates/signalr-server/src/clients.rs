@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use signalr_proto::Encoding;
+use signalr_proto::{CloseReason, Encoding};
 
 use crate::client_results::{InvokeError, ask};
 use crate::clock;
@@ -59,6 +59,17 @@ impl Clients {
     pub fn groups(&self, groups: &[&str]) -> Target {
         let members = self.server.as_ref().map(|server| server.groups.members_of_all(groups));
         Target { members: members.unwrap_or_default() }
+    }
+
+    /// Ends those connections for which there is a reason. Of those whose handshake is not over none is asked; a reason
+    /// that may come up meanwhile is for [`Hub::on_connected`](crate::Hub::on_connected) to look for.
+    pub fn end_where(&self, mut reason: impl FnMut(&ConnectionHandle) -> Option<CloseReason>) {
+        let connections = self.server.as_ref().map(|server| server.store.connections(&[])).unwrap_or_default();
+        for connection in connections {
+            if let Some(reason) = reason(&connection) {
+                connection.end(reason);
+            }
+        }
     }
 
     /// All connections of a user.

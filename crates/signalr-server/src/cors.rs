@@ -40,15 +40,19 @@ impl AllowedOrigins {
         }
     }
 
+    /// Whether a browser asks whether a page may make another request.
+    pub fn is_preflight<B>(request: &Request<B>) -> bool {
+        request.method() == Method::OPTIONS
+            && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD)
+            && request.headers().contains_key(header::ORIGIN)
+    }
+
     /// The answer to a preflight request, or `None` if this is none. It needs no authentication.
     pub fn preflight<B, R: Default>(&self, request: &Request<B>) -> Option<Response<R>> {
-        let headers = request.headers();
-        let asked = request.method() == Method::OPTIONS
-            && headers.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD)
-            && headers.contains_key(header::ORIGIN);
-        if !asked {
+        if !Self::is_preflight(request) {
             return None;
         }
+        let headers = request.headers();
         let mut response = Response::new(R::default());
         *response.status_mut() = StatusCode::NO_CONTENT;
         if self.allows_request(request) {

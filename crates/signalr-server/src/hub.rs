@@ -33,7 +33,7 @@ pub struct Hub {
     context: Option<KeepContext>,
 }
 
-type KeepContext = Box<dyn Fn(&Parts) -> Context + Send + Sync>;
+type KeepContext = Box<dyn Fn(&Parts) -> Option<Context> + Send + Sync>;
 
 pub(crate) struct Registered {
     pub(crate) begin: Begin,
@@ -198,19 +198,19 @@ impl Hub {
         self
     }
 
-    /// Keeps something of each connection's first request but the negotiation, for [`Caller::context`]. Keep little: it
-    /// stays as long as the connection, and a single header kept as it is keeps the memory of all of them.
+    /// Keeps something of each connection's first request but the negotiation, or nothing, for [`Caller::context`]. Keep
+    /// little: it stays as long as the connection, and a single header kept as it is keeps the memory of all of them.
     pub fn context<C, F>(mut self, keep: F) -> Self
     where
         C: Send + Sync + 'static,
-        F: Fn(&Parts) -> C + Send + Sync + 'static,
+        F: Fn(&Parts) -> Option<C> + Send + Sync + 'static,
     {
-        self.context = Some(Box::new(move |request| Box::new(keep(request))));
+        self.context = Some(Box::new(move |request| keep(request).map(|kept| Box::new(kept) as Context)));
         self
     }
 
     pub(crate) fn context_of(&self, request: &Parts) -> Option<Context> {
-        self.context.as_ref().map(|keep| keep(request))
+        self.context.as_ref().and_then(|keep| keep(request))
     }
 
     /// Runs when a connection's handshake has succeeded, before its first call. An error ends the connection.
@@ -318,9 +318,9 @@ impl Caller {
         self.handle.transport()
     }
 
-    /// What [`Hub::context`] has kept of the connection's first request. `None`: it keeps nothing, or another type.
+    /// What [`Hub::context`] has kept of the connection's first request. `None`: nothing, or another type.
     pub fn context<C: 'static>(&self) -> Option<&C> {
-        self.handle.context()?.downcast_ref()
+        self.handle.context()
     }
 
     /// Who the caller is, if that is known.

@@ -13,6 +13,11 @@ pub struct User {
 }
 
 impl User {
+    /// Somebody without a name, of whom only the credentials are known.
+    pub fn anonymous() -> Self {
+        Self { id: None, expires: None }
+    }
+
     /// A user of this id.
     pub fn new(id: impl Into<String>) -> Self {
         Self { id: Some(id.into()), expires: None }

@@ -1,6 +1,6 @@
 //! The command line: commands, flags, and their help. Flags that set configuration become [`Setting`]s.
 
-use std::{path::PathBuf, str::FromStr};
+use std::{path::PathBuf, str::FromStr, time::Duration};
 
 use clap::{Parser, Subcommand};
 use reqwest::Url;
@@ -30,6 +30,8 @@ pub enum Command {
     Streams(StreamsArgs),
     /// Write lines from standard input to a topic, each as one event
     Produce(ProduceArgs),
+    /// Make, look at and revoke tokens
+    Token(TokenArgs),
     /// Check or repair a data folder
     Log(LogArgs),
     /// Show or check the configuration
@@ -83,6 +85,9 @@ pub struct ConfigFlags {
     /// Make unknown topics at the first write or subscription [default: only on loopback without Kafka]
     #[arg(long, value_name = "true|false", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub create_topics: Option<bool>,
+    /// Serve other machines without authentication: whoever reaches the server may read and write everything
+    #[arg(long)]
+    pub insecure_no_auth: bool,
 }
 
 impl ConfigFlags {
@@ -109,6 +114,7 @@ impl ConfigFlags {
             ("kafka_listen", "--kafka-listen", text(&self.kafka_listen)),
             ("kafka_advertised", "--kafka-advertised", text(&self.kafka_advertised)),
             ("create_topics", "--create-topics", self.create_topics.map(Value::Boolean)),
+            ("auth.insecure_no_auth", "--insecure-no-auth", self.insecure_no_auth.then_some(Value::Boolean(true))),
         ];
         let given = |(key, flag, value): (&str, &'static str, Option<Value>)| {
             Some(Setting { key: key.to_owned(), value: value?, origin: Origin::Flag(flag) })
@@ -126,9 +132,17 @@ pub struct ServerArgs {
     /// A data folder that no server uses, instead of a server
     #[arg(long, value_name = "DIR", conflicts_with = "url")]
     pub data: Option<PathBuf>,
+    /// Token to send
+    #[arg(long, value_name = "TOKEN", env = "STREAMGATE_TOKEN", hide_env_values = true)]
+    token: Option<String>,
 }
 
 impl ServerArgs {
+    /// The token to send, if there is one.
+    pub fn token(&self) -> Option<&str> {
+        self.token.as_deref().filter(|token| !token.is_empty())
+    }
+
     /// The server's address: the flag's, else the environment's, else the default.
     ///
     /// # Errors
@@ -277,6 +291,127 @@ pub struct ProduceArgs {
     pub server: ServerArgs,
 }
 
+/// `streamgate token`.
+#[derive(Debug, clap::Args)]
+pub struct TokenArgs {
+    /// What to do with tokens.
+    #[command(subcommand)]
+    pub command: TokenCommand,
+}
+
+/// The commands about tokens.
+#[derive(Debug, Subcommand)]
+pub enum TokenCommand {
+    /// Make a token and print it
+    New(TokenNewArgs),
+    /// Print what a token says, and whether `serve` would take it; exit code 1 if not
+    Inspect(TokenInspectArgs),
+    /// Take tokens back: at the running server, or in the file of auth.revocations_file
+    #[command(group = clap::ArgGroup::new("what").required(true).args(["jti", "sub", "token"]))]
+    Revoke(TokenRevokeArgs),
+}
+
+/// `streamgate token new`.
+#[derive(Debug, clap::Args)]
+pub struct TokenNewArgs {
+    /// Whose it is
+    #[arg(long, value_name = "USER")]
+    pub sub: Option<String>,
+    /// Topics it may read: a name, a beginning and *, or *
+    #[arg(long, value_name = "PATTERN")]
+    pub read: Vec<String>,
+    /// Topics it may write
+    #[arg(long, value_name = "PATTERN")]
+    pub write: Vec<String>,
+    /// Further scopes, with blanks between: admin, kafka, create_topics, read:PATTERN, write:PATTERN
+    #[arg(long, value_name = "SCOPES")]
+    pub scope: Vec<String>,
+    /// How long it counts: 15m, 8h, 30d
+    #[arg(long, value_name = "TIME", default_value = "1d", value_parser = parse_ttl)]
+    pub ttl: Duration,
+    /// Issuer it names [default: what the key asks for]
+    #[arg(long, value_name = "ISS")]
+    pub issuer: Option<String>,
+    /// Audience it names [default: what the key asks for]
+    #[arg(long, value_name = "AUD")]
+    pub audience: Option<String>,
+    /// File of the secret or private key (PEM) to sign with [default: a secret of the configuration]
+    #[arg(long, value_name = "FILE", conflicts_with = "opaque")]
+    pub key: Option<PathBuf>,
+    /// Algorithm of that key: HS256, RS256, ES256 or EdDSA
+    #[arg(long, value_name = "ALG", default_value = "HS256")]
+    pub algorithm: String,
+    /// Id of the key to sign with, which the token then names
+    #[arg(long, value_name = "ID", conflicts_with = "opaque")]
+    pub kid: Option<String>,
+    /// Make a token without content, and print the line for the file of auth.tokens_file with it
+    #[arg(long)]
+    pub opaque: bool,
+    /// Print one JSON object
+    #[arg(long)]
+    pub json: bool,
+    /// Where the configuration is.
+    #[command(flatten)]
+    pub config: ConfigFile,
+}
+
+/// `streamgate token inspect`.
+#[derive(Debug, clap::Args)]
+pub struct TokenInspectArgs {
+    /// The token; - reads it from standard input
+    pub token: String,
+    /// Print one JSON object
+    #[arg(long)]
+    pub json: bool,
+    /// Where the configuration is.
+    #[command(flatten)]
+    pub config: ConfigFile,
+}
+
+/// `streamgate token revoke`.
+#[derive(Debug, clap::Args)]
+pub struct TokenRevokeArgs {
+    /// The token of this id
+    #[arg(long, value_name = "ID")]
+    pub jti: Option<String>,
+    /// All tokens of this user
+    #[arg(long, value_name = "USER")]
+    pub sub: Option<String>,
+    /// This token; - reads it from standard input
+    #[arg(long, value_name = "TOKEN")]
+    pub token: Option<String>,
+    /// Write it to the file of auth.revocations_file, rather than telling the server
+    #[arg(long)]
+    pub file: bool,
+    /// The server's address of administration [default: admin_listen of the configuration]
+    #[arg(long, value_name = "URL", value_parser = parse_url, conflicts_with = "file")]
+    pub admin_url: Option<Url>,
+    /// Token with the scope admin [default: made with a secret of the configuration]
+    #[arg(long, value_name = "TOKEN", env = "STREAMGATE_TOKEN", hide_env_values = true)]
+    pub admin_token: Option<String>,
+    /// Print one JSON object
+    #[arg(long)]
+    pub json: bool,
+    /// Where the configuration is.
+    #[command(flatten)]
+    pub config: ConfigFile,
+}
+
+/// A settings file.
+#[derive(Debug, Default, clap::Args)]
+pub struct ConfigFile {
+    /// Settings file [default: ./streamgate.toml if it exists]
+    #[arg(long, value_name = "FILE", env = "STREAMGATE_CONFIG", hide_env_values = true)]
+    config: Option<PathBuf>,
+}
+
+impl ConfigFile {
+    /// The configuration of this process, without flags.
+    pub fn load(&self) -> Result<Loaded, ConfigError> {
+        ConfigFlags { config: self.config.clone(), ..ConfigFlags::default() }.load()
+    }
+}
+
 /// `streamgate log`.
 #[derive(Debug, clap::Args)]
 pub struct LogArgs {
@@ -394,6 +529,11 @@ is new or has changed, a - one that has left.";
 
 const EVENT_LINES: &str = "A line that is a JSON object with \"value\" and \"id\" or \"timestamp\" (ns) is an event as it \
 stands, and gets what it lacks of \"streamId\", \"id\" and \"timestamp\"; any other line becomes the value of one.";
+
+fn parse_ttl(text: &str) -> Result<Duration, String> {
+    let ttl = config::parse_duration(text).map_err(|error| error.to_string())?;
+    if ttl.as_secs() == 0 { Err("a token counts for a second at least".to_owned()) } else { Ok(ttl) }
+}
 
 fn parse_url(text: &str) -> Result<Url, String> {
     let example = format!("write it like {DEFAULT_URL}");

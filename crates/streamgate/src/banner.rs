@@ -82,15 +82,24 @@ impl Banner<'_> {
 
     /// Every insecure setting by name.
     fn risks(&self) -> Vec<Row> {
-        let mut risks = vec![("no authentication", "whoever is on this machine may read and write".to_owned())];
-        if self.config.makes_topics() {
+        let mut risks = Vec::new();
+        if !self.config.auth.is_on() {
+            let whoever =
+                if self.config.listen.ip().is_loopback() { "is on this machine" } else { "reaches the server" };
+            risks.push(("no authentication", format!("whoever {whoever} may read and write")));
+        }
+        if self.config.makes_topics() && !self.config.auth.is_on() {
             risks.push(("create_topics", "any client may make topics; --create-topics=false forbids it".to_owned()));
         }
         if let Some(address) = self.kafka.filter(|address| !address.ip().is_loopback()) {
             risks.push(("kafka_listen", format!("{address}: other machines may read and write, as any Kafka client")));
         }
-        let foreign = self.config.allowed_origins.iter().filter_map(|origin| match origin {
-            AllowedOrigin::Loopback => None,
+        if let Some(address) = self.management.filter(|address| !address.ip().is_loopback()) {
+            risks.push(("admin_listen", format!("{address}: other machines may read the metrics")));
+        }
+        let foreign = self.config.allowed_origins.iter().filter(|_| !self.config.auth.is_on());
+        let foreign = foreign.filter_map(|origin| match origin {
+            AllowedOrigin::Auto | AllowedOrigin::Any | AllowedOrigin::Loopback => None,
             AllowedOrigin::Null => Some("null (any page can be that)"),
             AllowedOrigin::Exact(origin) => Some(origin.as_str()),
         });

@@ -12,10 +12,10 @@ use crate::banner::Banner;
 use crate::commands::{CommandError, folder};
 use crate::config::{Config, Loaded};
 use crate::descriptors;
-use crate::server::{Certificate, ChoiceError, Server, Sockets, choose_broker};
+use crate::server::{Certificate, ChoiceError, Credentials, Server, Sockets, choose_broker};
 
-/// Serves until SIGTERM or SIGINT, then drains; a second signal ends the process at once. With TLS, SIGHUP reads its files
-/// again.
+/// Serves until SIGTERM or SIGINT, then drains; a second signal ends the process at once. SIGHUP reads the files again
+/// of TLS and of tokens.
 pub async fn run(args: &ServeArgs) -> Result<(), CommandError> {
     let mut loaded = args.flags.load()?;
     for warning in &loaded.warnings {
@@ -29,6 +29,10 @@ pub async fn run(args: &ServeArgs) -> Result<(), CommandError> {
     if let Some(certificate) = certificate.clone() {
         tokio::spawn(certificate.follow(signal(SignalKind::hangup()).map_err(CommandError::System)?));
     }
+    let credentials = Credentials::load(&loaded)?;
+    if let Some(credentials) = credentials.clone() {
+        tokio::spawn(credentials.follow_files(signal(SignalKind::hangup()).map_err(CommandError::System)?));
+    }
     let public = bind("listen", config.listen).await?;
     let management = bind_management(&loaded).await?;
     let kafka = bind_kafka(&loaded).await?;
@@ -37,7 +41,7 @@ pub async fn run(args: &ServeArgs) -> Result<(), CommandError> {
         ChoiceError::Settings(error) => CommandError::Serve(error.to_string()),
     })?;
     let described = broker.broker.describe();
-    let sockets = Sockets { public, certificate, management, kafka };
+    let sockets = Sockets { public, certificate, credentials, management, kafka };
     let server = Server::start(config, broker, sockets).map_err(CommandError::System)?;
     let (public, management, kafka) = (server.public, server.management, server.kafka());
     greet(&Banner { config, broker: &described, public, management, kafka });

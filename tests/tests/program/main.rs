@@ -1,6 +1,7 @@
 //! Stories of the program as people run it: the real binary as a process, on free ports.
 
 mod addresses;
+mod bearer;
 mod commands;
 mod data;
 mod drain;
@@ -20,6 +21,12 @@ mod start;
 mod streams;
 mod support;
 mod tls;
+mod tokens;
+mod tokens_clients;
+mod tokens_command;
+mod tokens_kinds;
+mod tokens_live;
+mod tokens_scopes;
 mod transports;
 mod writer;
 mod writer_forms;

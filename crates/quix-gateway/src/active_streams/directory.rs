@@ -31,10 +31,10 @@ pub(crate) struct ActiveStreams {
 
 #[derive(Debug, Default)]
 struct State {
-    /// The door of each running task, by topic name.
-    tasks: HashMap<String, mpsc::Sender<Request>>,
+    /// The door of each running task. A topic that two workspaces follow has two: its id is in what they are sent.
+    tasks: HashMap<Arc<Topic>, mpsc::Sender<Request>>,
     /// Subscriptions of each connection, to leave them when it ends.
-    subscribed: HashMap<ConnectionId, HashSet<(Subject, String)>>,
+    subscribed: HashMap<ConnectionId, HashSet<(Subject, Arc<Topic>)>>,
 }
 
 impl ActiveStreams {
@@ -73,10 +73,12 @@ impl ActiveStreams {
         self.join(Subject::Metrics, topic, connection, ask).await
     }
 
-    /// Ends a subscription, if there is one. When this completes nothing more of it is sent.
-    pub(crate) async fn unsubscribe(&self, subject: Subject, topic: &Topic, connection: ConnectionId) {
-        if self.forget(subject, topic, connection) {
-            self.ask_to_leave(subject, &topic.name, connection).await;
+    /// Ends the subscription to a topic, told by name or id, if there is one. When this completes nothing more of it is
+    /// sent.
+    pub(crate) async fn unsubscribe(&self, subject: Subject, topic: &str, connection: ConnectionId) {
+        if let Some(topic) = self.subscribed_to(subject, topic, connection) {
+            self.forget(subject, &topic, connection);
+            self.ask_to_leave(subject, &topic, connection).await;
         }
     }
 
@@ -112,7 +114,7 @@ impl ActiveStreams {
         Ok(answered?)
     }
 
-    async fn ask_to_leave(&self, subject: Subject, topic: &str, connection: ConnectionId) {
+    async fn ask_to_leave(&self, subject: Subject, topic: &Arc<Topic>, connection: ConnectionId) {
         let door = self.lock().tasks.get(topic).cloned();
         let (left, answer) = oneshot::channel();
         if let Some(door) = door
@@ -125,7 +127,7 @@ impl ActiveStreams {
 
     fn task(&self, topic: &Arc<Topic>) -> mpsc::Sender<Request> {
         let mut state = self.lock();
-        match state.tasks.get(&topic.name) {
+        match state.tasks.get(topic) {
             Some(door) if !door.is_closed() => door.clone(),
             _ => {
                 let door = task::start(Parts {
@@ -136,16 +138,17 @@ impl ActiveStreams {
                     metrics: self.metrics.clone(),
                     share: self.shares.join(),
                 });
-                state.tasks.insert(topic.name.clone(), door.clone());
+                state.tasks.retain(|_, door| !door.is_closed());
+                state.tasks.insert(topic.clone(), door.clone());
                 door
             }
         }
     }
 
-    fn note(&self, subject: Subject, topic: &Topic, connection: ConnectionId) -> Result<(), Failure> {
+    fn note(&self, subject: Subject, topic: &Arc<Topic>, connection: ConnectionId) -> Result<(), Failure> {
         let mut state = self.lock();
         let subscribed = state.subscribed.entry(connection).or_default();
-        let subscription = (subject, topic.name.clone());
+        let subscription = (subject, topic.clone());
         if subscribed.len() >= self.max_subscriptions && !subscribed.contains(&subscription) {
             self.metrics.limit_hits("subscriptions", 1);
             return Err(Failure::TooManySubscriptions(self.max_subscriptions));
@@ -154,14 +157,24 @@ impl ActiveStreams {
         Ok(())
     }
 
-    fn forget(&self, subject: Subject, topic: &Topic, connection: ConnectionId) -> bool {
+    /// The topic of this name, else of this id, that a connection subscribed to.
+    fn subscribed_to(&self, subject: Subject, text: &str, connection: ConnectionId) -> Option<Arc<Topic>> {
+        let state = self.lock();
+        let topics = || {
+            let subscribed = state.subscribed.get(&connection).into_iter().flatten();
+            subscribed.filter(|(noted, _)| *noted == subject).map(|(_, topic)| topic)
+        };
+        topics().find(|topic| topic.name == text).or_else(|| topics().find(|topic| topic.id == text)).cloned()
+    }
+
+    fn forget(&self, subject: Subject, topic: &Arc<Topic>, connection: ConnectionId) {
         let mut state = self.lock();
-        let Some(subscribed) = state.subscribed.get_mut(&connection) else { return false };
-        let was_there = subscribed.remove(&(subject, topic.name.clone()));
-        if subscribed.is_empty() {
-            state.subscribed.remove(&connection);
+        if let Some(subscribed) = state.subscribed.get_mut(&connection) {
+            subscribed.remove(&(subject, topic.clone()));
+            if subscribed.is_empty() {
+                state.subscribed.remove(&connection);
+            }
         }
-        was_there
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

@@ -1,5 +1,6 @@
 //! What routes take from a request. A request that does not have it is told so by a problem document.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -11,6 +12,16 @@ use serde::de::DeserializeOwned;
 
 use crate::errors::Problem;
 use crate::gateway::Gateway;
+use crate::visitor::Visitor;
+
+/// Who asks: whom the server found, else a stranger.
+impl FromRequestParts<Arc<Gateway>> for Visitor {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, gateway: &Arc<Gateway>) -> Result<Self, Infallible> {
+        Ok(parts.extensions.get::<Self>().unwrap_or(&gateway.stranger).clone())
+    }
+}
 
 /// The topic in the path, as the client wrote it.
 pub(super) struct TopicText(pub(super) String);
@@ -26,16 +37,18 @@ impl<S: Send + Sync> FromRequestParts<S> for TopicText {
 
 /// The stream in the path.
 pub(super) struct Place {
+    pub(super) visitor: Visitor,
     pub(super) topic: String,
     pub(super) stream_id: String,
 }
 
-impl<S: Send + Sync> FromRequestParts<S> for Place {
+impl FromRequestParts<Arc<Gateway>> for Place {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let path = Path::<(String, String)>::from_request_parts(parts, state).await;
-        path.map(|Path((topic, stream_id))| Self { topic, stream_id })
+    async fn from_request_parts(parts: &mut Parts, gateway: &Arc<Gateway>) -> Result<Self, Problem> {
+        let Ok(visitor) = Visitor::from_request_parts(parts, gateway).await;
+        let path = Path::<(String, String)>::from_request_parts(parts, gateway).await;
+        path.map(|Path((topic, stream_id))| Self { visitor, topic, stream_id })
             .map_err(|error| Problem::not_written(error.status(), error.body_text()))
     }
 }

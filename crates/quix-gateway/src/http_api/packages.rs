@@ -7,11 +7,11 @@ use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use futures::stream;
+use futures::future::BoxFuture;
+use futures::{FutureExt, stream};
 use kafka_bridge::broker::{Deliveries, Delivery, Start};
 use kafka_bridge::feed::{FeedEvent, Following};
 use serde::Deserialize;
-use tokio::sync::watch;
 use utoipa::IntoParams;
 
 use super::ends::Ends;
@@ -21,6 +21,7 @@ use super::schemas::{ReadingProblems, TopicPath};
 use crate::errors::{Failure, Problem};
 use crate::gateway::Gateway;
 use crate::topics::Topic;
+use crate::visitor::Visitor;
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -45,13 +46,18 @@ pub(super) struct Ask {
 )]
 pub(super) async fn read(
     State(gateway): State<Arc<Gateway>>,
+    visitor: Visitor,
     TopicText(topic): TopicText,
     Parameters(ask): Parameters<Ask>,
 ) -> Result<Response, Problem> {
     let start = start(ask.from.as_deref())?;
-    let topic = if ask.until_end { gateway.existing_topic(&topic).await? } else { gateway.topic(&topic).await? };
+    let topic = match ask.until_end {
+        true => gateway.existing_topic(&visitor, &topic).await?,
+        false => gateway.topic(&visitor, &topic).await?,
+    };
     let source = open(&gateway, &topic, start, ask.until_end).await.inspect_err(|_| gateway.topics.forget(&topic))?;
-    let tail = Tail { source, topic, stopping: gateway.stopping.subscribe() };
+    let end = end(gateway, visitor, ask.until_end).boxed();
+    let tail = Tail { source, topic, end };
     let lines = stream::unfold(tail, |mut tail| async move {
         let lines = tail.next_lines().await?;
         Some((Ok::<_, std::convert::Infallible>(lines), tail))
@@ -86,11 +92,22 @@ async fn open(gateway: &Gateway, topic: &Topic, start: Start, until_end: bool) -
     })
 }
 
+/// Why an answer ends before its own end: the visitor's grant does, or the server. What has an end is left to come to it
+/// by a stopping server.
+async fn end(gateway: Arc<Gateway>, visitor: Visitor, until_end: bool) -> String {
+    let mut stopping = gateway.stopping.subscribe();
+    tokio::select! {
+        why = gateway.lapse(&visitor) => why,
+        _ = stopping.wait_for(|stopping| *stopping), if !until_end => "The server is stopping.".to_owned(),
+    }
+}
+
 /// One answer under way.
 struct Tail {
     source: Source,
     topic: Arc<Topic>,
-    stopping: watch::Receiver<bool>,
+    /// See [`end`].
+    end: BoxFuture<'static, String>,
 }
 
 /// Where the packages come from.
@@ -110,14 +127,12 @@ enum Source {
 impl Tail {
     /// The lines of the next batch, several or none; `None` at the end.
     async fn next_lines(&mut self) -> Option<Bytes> {
-        let Self { source, topic, stopping } = self;
+        let Self { source, topic, end } = self;
         let lines = match source {
             Source::Nothing => return None,
-            // What has an end is left to come to it.
-            Source::Until { .. } => source.next_lines(topic).await?,
-            Source::Live(_) | Source::From(_) => tokio::select! {
+            _ => tokio::select! {
+                why = end => Err(why),
                 lines = source.next_lines(topic) => lines?,
-                _ = stopping.wait_for(|stopping| *stopping) => Err("The server is stopping.".to_owned()),
             },
         };
         let lines = lines.unwrap_or_else(|error| {

@@ -15,6 +15,7 @@ use super::extract::{Body, Model, Place, TopicText};
 use super::schemas::{self, StreamPath, TopicPath, WritingProblems};
 use crate::errors::Problem;
 use crate::gateway::Gateway;
+use crate::visitor::Visitor;
 use crate::writer_hub::CreatedStream;
 
 /// Makes a stream
@@ -26,11 +27,12 @@ use crate::writer_hub::CreatedStream;
 )]
 pub(super) async fn create(
     State(gateway): State<Arc<Gateway>>,
+    visitor: Visitor,
     TopicText(topic): TopicText,
     Model(properties): Model<StreamProperties>,
 ) -> Result<Json<CreatedStream>, Problem> {
     let created = CreatedStream::new();
-    let place = Place { topic, stream_id: created.stream_id.clone() };
+    let place = Place { visitor, topic, stream_id: created.stream_id.clone() };
     store(&gateway, &place, Outgoing::StreamProperties(&properties)).await?;
     Ok(Json(created))
 }
@@ -148,7 +150,7 @@ pub(super) async fn define_events(
 
 /// Clients look for 200 and nothing else.
 async fn store(gateway: &Gateway, place: &Place, outgoing: Outgoing<'_>) -> Result<StatusCode, Problem> {
-    let topic = gateway.topic_to_write(&place.topic).await?;
+    let topic = gateway.topic_to_write(&place.visitor, &place.topic).await?;
     gateway.append(&topic, &place.stream_id, outgoing)?.await?;
     Ok(StatusCode::OK)
 }

@@ -13,6 +13,7 @@ use super::extract::{Body, TopicText};
 use super::schemas::{ListingProblems, MakingProblems, TopicPath};
 use crate::errors::{Failure, Problem};
 use crate::gateway::Gateway;
+use crate::visitor::Visitor;
 
 /// A topic as tools see it.
 #[derive(Debug, Serialize, ToSchema)]
@@ -34,14 +35,18 @@ struct Wanted {
     partitions: Option<i32>,
 }
 
-/// All topics
+/// The topics that the visitor may know of
 #[utoipa::path(
     get, path = "/topics", tag = "Tools",
     responses((status = 200, description = "By name.", body = Vec<TopicDocument>), ListingProblems),
 )]
-pub(super) async fn list(State(gateway): State<Arc<Gateway>>) -> Result<Json<Vec<TopicDocument>>, Problem> {
+pub(super) async fn list(
+    State(gateway): State<Arc<Gateway>>,
+    visitor: Visitor,
+) -> Result<Json<Vec<TopicDocument>>, Problem> {
     let topics = gateway.in_time(gateway.broker.topics()).await?;
-    Ok(Json(topics.into_iter().map(|topic| document(&gateway, topic)).collect()))
+    let visible = topics.into_iter().filter(|topic| visitor.may_see(&topic.name));
+    Ok(Json(visible.map(|topic| document(&gateway, &visitor, topic)).collect()))
 }
 
 /// Makes a topic
@@ -53,13 +58,16 @@ pub(super) async fn list(State(gateway): State<Arc<Gateway>>) -> Result<Json<Vec
 )]
 pub(super) async fn create(
     State(gateway): State<Arc<Gateway>>,
+    visitor: Visitor,
     TopicText(name): TopicText,
     Body(body): Body,
 ) -> Result<Json<TopicDocument>, Problem> {
     let wanted = wanted(&body)?;
-    match gateway.in_time(gateway.topics.create(&name, wanted.partitions)).await {
-        Ok(topic) => Ok(Json(document(&gateway, topic))),
-        Err(Failure::Create(CreateTopicError::Exists(name))) => existing(&gateway, &name, wanted.partitions).await,
+    match gateway.in_time(gateway.topics.create(&visitor, &name, wanted.partitions)).await {
+        Ok(topic) => Ok(Json(document(&gateway, &visitor, topic))),
+        Err(Failure::Create(CreateTopicError::Exists(name))) => {
+            existing(&gateway, &visitor, &name, wanted.partitions).await
+        }
         Err(failure) => Err(failure.into()),
     }
 }
@@ -73,7 +81,12 @@ fn wanted(body: &[u8]) -> Result<Wanted, Problem> {
     })
 }
 
-async fn existing(gateway: &Gateway, name: &str, partitions: Option<i32>) -> Result<Json<TopicDocument>, Problem> {
+async fn existing(
+    gateway: &Gateway,
+    visitor: &Visitor,
+    name: &str,
+    partitions: Option<i32>,
+) -> Result<Json<TopicDocument>, Problem> {
     let Some(topic) = gateway.in_time(gateway.broker.topic(name)).await? else {
         return Err(Failure::UnknownTopic(name.to_owned()).into());
     };
@@ -83,11 +96,11 @@ async fn existing(gateway: &Gateway, name: &str, partitions: Option<i32>) -> Res
             let detail = format!("Topic '{name}' exists already, with {} {unit}.", topic.partitions);
             Err(Problem::new(StatusCode::CONFLICT, detail))
         }
-        _ => Ok(Json(document(gateway, topic))),
+        _ => Ok(Json(document(gateway, visitor, topic))),
     }
 }
 
-fn document(gateway: &Gateway, topic: TopicInfo) -> TopicDocument {
-    let names = gateway.topics.names(&topic.name);
+fn document(gateway: &Gateway, visitor: &Visitor, topic: TopicInfo) -> TopicDocument {
+    let names = gateway.topics.names(visitor, &topic.name);
     TopicDocument { name: names.name, id: names.id, partitions: topic.partitions }
 }

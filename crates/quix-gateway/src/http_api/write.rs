@@ -17,6 +17,7 @@ use super::schemas::{self, TopicPath, WritingProblems};
 use crate::errors::{Problem, WriteFailure};
 use crate::gateway::Gateway;
 use crate::topics::Topic;
+use crate::visitor::Visitor;
 
 /// How many lines are durable.
 #[derive(Debug, Serialize, ToSchema)]
@@ -41,10 +42,11 @@ struct Envelope {
 )]
 pub(super) async fn write(
     State(gateway): State<Arc<Gateway>>,
+    visitor: Visitor,
     TopicText(topic): TopicText,
     Body(body): Body,
 ) -> Result<Json<Written>, Problem> {
-    let topic = gateway.topic_to_write(&topic).await?;
+    let topic = gateway.topic_to_write(&visitor, &topic).await?;
     let mut writes = Writes::default();
     let stopped_by = writes.write_lines(&gateway, &topic, &body).await.err();
     writes.settle(0).await;

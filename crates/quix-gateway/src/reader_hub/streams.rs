@@ -16,7 +16,7 @@ pub(super) fn methods(hub: Hub, gateway: &Arc<Gateway>) -> Hub {
         .holding_method("SubscribeToActiveStreams", move |caller: Caller, (topic,): (String,)| {
             let gateway = streams.clone();
             async move {
-                let topic = topic_of(&gateway, &topic).await?;
+                let topic = topic_of(&gateway, &caller, &topic).await?;
                 let subscribed = gateway.active_streams.subscribe(&topic, caller.connection()).await;
                 Ok(subscribed.inspect_err(|_| gateway.topics.forget(&topic))?)
             }
@@ -24,7 +24,7 @@ pub(super) fn methods(hub: Hub, gateway: &Arc<Gateway>) -> Hub {
         .holding_method("SubscribeToTopicMetrics", move |caller: Caller, (topic,): (String,)| {
             let gateway = metrics.clone();
             async move {
-                let topic = topic_of(&gateway, &topic).await?;
+                let topic = topic_of(&gateway, &caller, &topic).await?;
                 let subscribed = gateway.active_streams.subscribe_to_metrics(&topic, caller.connection()).await;
                 Ok(subscribed.inspect_err(|_| gateway.topics.forget(&topic))?)
             }
@@ -39,27 +39,20 @@ fn unsubscribe(hub: Hub, name: &str, subject: Subject, gateway: &Arc<Gateway>) -
     hub.method(name, move |caller: Caller, (topic,): (String,)| {
         let gateway = gateway.clone();
         async move {
-            let topic = match gateway.topics.known(&topic) {
-                Some(topic) => Some(topic),
-                None if topic == EVERY_TOPIC => None,
-                None => gateway.topics.find(&topic).await?,
-            };
-            if let Some(topic) = topic {
-                gateway.active_streams.unsubscribe(subject, &topic, caller.connection_id()).await;
-            }
+            gateway.active_streams.unsubscribe(subject, &topic, caller.connection_id()).await;
             Ok(())
         }
     })
 }
 
 /// Each topic that is followed so is read from some way back, so all of them at a word would be too much.
-async fn topic_of(gateway: &Gateway, text: &str) -> Result<Arc<Topic>, HubError> {
+async fn topic_of(gateway: &Gateway, caller: &Caller, text: &str) -> Result<Arc<Topic>, HubError> {
     if text == EVERY_TOPIC {
         return Err(HubError::new(
             "The streams of all topics at once cannot be followed: name the topic instead of '*', in one call for each.",
         ));
     }
-    Ok(gateway.topic(text).await?)
+    Ok(gateway.topic(gateway.visitor(caller), text).await?)
 }
 
 const EVERY_TOPIC: &str = "*";

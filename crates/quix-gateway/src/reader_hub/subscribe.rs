@@ -76,9 +76,13 @@ fn pair<A: FromArguments + Send + 'static>(
 /// In force when it completes: every package acknowledged afterwards counts.
 async fn subscribe(gateway: &Gateway, caller: &Caller, wish: &Wish) -> Result<(), HubError> {
     wish.check(gateway)?;
-    let reach = if wish.topic == ALL { Reach::AllTopics } else { Reach::Topic(gateway.topic(&wish.topic).await?) };
+    let visitor = gateway.visitor(caller);
+    let reach = match wish.topic.as_str() {
+        ALL => Reach::AllTopics,
+        topic => Reach::Topic(gateway.topic(visitor, topic).await?),
+    };
     let subscription = wish.subscription(reach.scope());
-    let subscribed = gateway.subscriptions.subscribe(&reach, caller.connection(), subscription).await;
+    let subscribed = gateway.subscriptions.subscribe(&reach, visitor, caller.connection(), subscription).await;
     if let (Err(Failure::Read(_)), Reach::Topic(topic)) = (&subscribed, &reach) {
         gateway.topics.forget(topic);
     }
@@ -88,8 +92,10 @@ async fn subscribe(gateway: &Gateway, caller: &Caller, wish: &Wish) -> Result<()
 /// Ending what was never begun, or is of a topic that is not there, succeeds.
 async fn end(gateway: &Gateway, caller: &Caller, topic: &str, ending: impl FnOnce(Scope) -> Ending) {
     let id = caller.connection_id();
-    let followed = || gateway.topics.known(topic).or_else(|| gateway.subscriptions.followed(id, topic));
-    let reach = if topic == ALL { Some(Reach::AllTopics) } else { followed().map(Reach::Topic) };
+    let reach = match topic {
+        ALL => Some(Reach::AllTopics),
+        topic => gateway.subscriptions.followed(id, topic).map(Reach::Topic),
+    };
     if let Some(reach) = reach {
         gateway.subscriptions.unsubscribe(&reach, id, ending(reach.scope())).await;
     }

@@ -20,8 +20,8 @@ pub(crate) type Door = mpsc::Sender<Command>;
 pub(crate) struct Doors {
     feeds: Arc<Feeds>,
     metrics: Metrics,
-    /// By topic name.
-    open: Mutex<HashMap<String, Door>>,
+    /// A topic that two workspaces follow has two: its id is in what they are sent.
+    open: Mutex<HashMap<Arc<Topic>, Door>>,
 }
 
 impl Doors {
@@ -53,7 +53,7 @@ impl Doors {
     }
 
     /// Ends subscriptions of a connection to a topic; their number. When this completes nothing more of them is sent.
-    pub(crate) async fn unsubscribe(&self, topic: &str, connection: ConnectionId, ending: Ending) -> usize {
+    pub(crate) async fn unsubscribe(&self, topic: &Topic, connection: ConnectionId, ending: Ending) -> usize {
         let door = self.lock().get(topic).cloned();
         let (done, answer) = oneshot::channel();
         match door {
@@ -65,25 +65,26 @@ impl Doors {
         }
     }
 
-    /// Names of the topics that have a running task.
-    pub(crate) fn topics(&self) -> Vec<String> {
-        let running = |(topic, door): (&String, &Door)| (!door.is_closed()).then(|| topic.clone());
+    /// The topics that have a running task.
+    pub(crate) fn topics(&self) -> Vec<Arc<Topic>> {
+        let running = |(topic, door): (&Arc<Topic>, &Door)| (!door.is_closed()).then(|| topic.clone());
         self.lock().iter().filter_map(running).collect()
     }
 
     fn door(&self, topic: &Arc<Topic>) -> Door {
         let mut open = self.lock();
-        match open.get(&topic.name) {
+        match open.get(topic) {
             Some(door) if !door.is_closed() => door.clone(),
             _ => {
+                open.retain(|_, door| !door.is_closed());
                 let door = audience::start(topic.clone(), self.feeds.clone(), self.metrics.clone());
-                open.insert(topic.name.clone(), door.clone());
+                open.insert(topic.clone(), door.clone());
                 door
             }
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, Door>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Arc<Topic>, Door>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -17,7 +17,8 @@ use super::doors::{Door, Doors};
 use crate::audience::{Ending, Subscribed};
 use crate::errors::Failure;
 use crate::subscription::Subscription;
-use crate::topics::{Topic, TopicDirectory};
+use crate::topics::TopicDirectory;
+use crate::visitor::Visitor;
 
 #[derive(Debug)]
 pub(crate) struct Everywhere {
@@ -32,19 +33,24 @@ pub(crate) struct Everywhere {
 #[derive(Debug, Default)]
 struct State {
     followers: HashMap<ConnectionId, Follower>,
-    /// By name: where all of them have their subscriptions.
-    followed: HashMap<String, Door>,
+    /// By name: where those of them that may read it have their subscriptions; one for each workspace.
+    followed: HashMap<String, Vec<Door>>,
 }
 
 #[derive(Debug)]
 struct Follower {
+    visitor: Visitor,
     connection: ConnectionHandle,
     subscriptions: BTreeSet<Subscription>,
 }
 
-/// Which topics `*` means to a connection: all of its workspace that it may read.
-fn may_read(_connection: &ConnectionHandle, _topic: &Topic) -> bool {
-    true
+impl State {
+    fn note(&mut self, name: &str, door: Door) {
+        let doors = self.followed.entry(name.to_owned()).or_default();
+        if !doors.iter().any(|noted| noted.same_channel(&door)) {
+            doors.push(door);
+        }
+    }
 }
 
 impl Everywhere {
@@ -55,6 +61,7 @@ impl Everywhere {
     /// Adds a subscription to all topics, if it is there already or may be added. When this completes it is in force.
     pub(crate) async fn subscribe(
         self: &Arc<Self>,
+        visitor: &Visitor,
         connection: &ConnectionHandle,
         subscription: Subscription,
         may_add: bool,
@@ -72,18 +79,18 @@ impl Everywhere {
         if !watched {
             tokio::spawn(watch(Arc::downgrade(self)));
         }
-        let topics = self.topics.all().await?;
-        self.follow_new(&mut state, &topics).await;
-        let readable = topics.iter().filter(|topic| may_read(connection, topic));
+        let names = self.topics.all().await?;
+        self.follow_new(&mut state, &names).await;
+        let readable = names.iter().filter(|name| visitor.may_read(name));
         let own = std::slice::from_ref(&subscription);
-        let joined = join_all(readable.map(async |topic| {
-            let joined = self.doors.subscribe(topic, connection, own, true).await;
-            (topic, joined)
+        let joined = join_all(readable.map(async |name| {
+            let topic = Arc::new(self.topics.names(visitor, name));
+            (name, self.doors.subscribe(&topic, connection, own, true).await)
         }));
         let mut failed = None;
-        for (topic, joined) in joined.await {
+        for (name, joined) in joined.await {
             match joined {
-                Ok((_, door)) => drop(state.followed.insert(topic.name.clone(), door)),
+                Ok((_, door)) => state.note(name, door),
                 Err(ReadError::UnknownTopic(_)) => {} // gone since it was listed
                 Err(error) => failed = Some(error),
             }
@@ -92,7 +99,8 @@ impl Everywhere {
             self.end(connection.id(), &Ending::One(subscription)).await;
             return Err(error.into());
         }
-        let new = || Follower { connection: connection.clone(), subscriptions: BTreeSet::new() };
+        let new =
+            || Follower { visitor: visitor.clone(), connection: connection.clone(), subscriptions: BTreeSet::new() };
         state.followers.entry(connection.id()).or_insert_with(new).subscriptions.insert(subscription);
         Ok(Subscribed::Added)
     }
@@ -119,41 +127,43 @@ impl Everywhere {
     }
 
     /// Follows a topic that has just been found or made, before anything is written to it.
-    pub(crate) async fn topic_came(&self, topic: &Arc<Topic>) {
+    pub(crate) async fn topic_came(&self, name: &str) {
         if self.in_use.load(Ordering::Acquire) {
             let mut state = self.state.lock().await;
-            self.follow(&mut state, topic).await;
+            self.follow(&mut state, name).await;
         }
     }
 
     /// Follows those topics that are not, and forgets those that are no more.
-    async fn follow_new(&self, state: &mut State, topics: &[Arc<Topic>]) {
-        state.followed.retain(|name, _| topics.iter().any(|topic| topic.name == *name));
-        for topic in topics {
-            self.follow(state, topic).await;
+    async fn follow_new(&self, state: &mut State, names: &[String]) {
+        state.followed.retain(|followed, _| names.contains(followed));
+        for name in names {
+            self.follow(state, name).await;
         }
     }
 
-    async fn follow(&self, state: &mut State, topic: &Arc<Topic>) {
-        if state.followed.get(&topic.name).is_some_and(|door| !door.is_closed()) {
+    async fn follow(&self, state: &mut State, name: &str) {
+        if state.followed.get(name).is_some_and(|doors| !doors.iter().any(Door::is_closed)) {
             return;
         }
-        let mut followed = None;
-        for Follower { connection, subscriptions } in state.followers.values() {
-            if !may_read(connection, topic) {
+        let mut doors = Vec::new();
+        for Follower { visitor, connection, subscriptions } in state.followers.values() {
+            if !visitor.may_read(name) {
                 continue;
             }
+            let topic = Arc::new(self.topics.names(visitor, name));
             let subscriptions: Vec<_> = subscriptions.iter().cloned().collect();
-            match self.doors.subscribe(topic, connection, &subscriptions, true).await {
-                Ok((_, door)) => followed = Some(door),
+            match self.doors.subscribe(&topic, connection, &subscriptions, true).await {
+                Ok((_, door)) => doors.push(door),
                 // Tried again at the next look.
                 Err(error) => {
-                    tracing::warn!(topic = topic.name, %error, "a topic is not followed by those of all");
+                    tracing::warn!(topic = name, %error, "a topic is not followed by those of all");
                     return;
                 }
             }
         }
-        state.followed.extend(followed.map(|door| (topic.name.clone(), door)));
+        state.followed.remove(name);
+        doors.into_iter().for_each(|door| state.note(name, door));
     }
 
     /// At every topic that is followed by anybody: what was only begun is at some that are not noted here.
@@ -164,15 +174,15 @@ impl Everywhere {
 
     /// Looks for topics that others have made; `false` when nobody follows all of them any more.
     async fn look(&self) -> bool {
-        let topics = self.topics.all().await;
+        let names = self.topics.all().await;
         let mut state = self.state.lock().await;
         if state.followers.is_empty() {
             state.followed.clear();
             self.in_use.store(false, Ordering::Release);
             return false;
         }
-        match topics {
-            Ok(topics) => self.follow_new(&mut state, &topics).await,
+        match names {
+            Ok(names) => self.follow_new(&mut state, &names).await,
             Err(error) => tracing::debug!(%error, "topics could not be listed"),
         }
         true

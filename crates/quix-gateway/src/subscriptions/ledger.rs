@@ -9,7 +9,7 @@ use crate::topics::Topic;
 /// One connection's. Which subscriptions they are, each topic's task knows.
 #[derive(Debug, Default)]
 pub(crate) struct Ledger {
-    /// By name; each has some.
+    /// By name, as a connection is of one workspace; each has some.
     topics: HashMap<String, Followed>,
     /// Those of all topics, each one subscription however many topics there are.
     everywhere: usize,
@@ -67,9 +67,9 @@ impl Ledger {
         self.topics.get(text).or_else(by_id).map(|followed| followed.topic.clone())
     }
 
-    /// All topics that have some, by name.
-    pub(crate) fn topics(&self) -> impl Iterator<Item = &str> {
-        self.topics.keys().map(String::as_str)
+    /// All topics that have some.
+    pub(crate) fn topics(&self) -> impl Iterator<Item = &Arc<Topic>> {
+        self.topics.values().map(|followed| &followed.topic)
     }
 }
 

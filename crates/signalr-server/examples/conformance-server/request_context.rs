@@ -14,8 +14,8 @@ pub(crate) struct FirstRequest {
 }
 
 impl FirstRequest {
-    pub(crate) fn keep(request: &Parts) -> Self {
-        Self { query: request.uri.query().unwrap_or_default().to_owned(), headers: request.headers.clone() }
+    pub(crate) fn keep(request: &Parts) -> Option<Self> {
+        Some(Self { query: request.uri.query().unwrap_or_default().to_owned(), headers: request.headers.clone() })
     }
 
     /// Of the caller of a hub that keeps it.

@@ -44,6 +44,8 @@ pub(crate) struct Calls {
     is_connecting: bool,
     /// Of completions that are not on their way yet.
     guards: Vec<Guard>,
+    /// No more calls begin on this connection.
+    is_ending: bool,
 }
 
 /// A call that has begun.
@@ -114,6 +116,7 @@ impl Calls {
             bytes: 0,
             is_connecting: false,
             guards: Vec::new(),
+            is_ending: false,
         }
     }
 
@@ -128,7 +131,8 @@ impl Calls {
         self.bytes < options.max_bytes_in_flight && self.in_flight() < options.max_calls_in_flight
     }
 
-    fn in_flight(&self) -> usize {
+    /// Calls that have begun and are not answered.
+    pub(crate) fn in_flight(&self) -> usize {
         let waiting = self.waiting.as_ref().map_or(0, FuturesUnordered::len);
         waiting.saturating_sub((self.uploading + self.asking) as usize)
     }
@@ -285,6 +289,11 @@ impl Calls {
         if self.guards.capacity() > 0 {
             self.guards = Vec::new();
         }
+    }
+
+    /// Lets no more calls begin.
+    pub(crate) fn take_no_more(&mut self) {
+        self.is_ending = true;
     }
 
     /// Drops all calls; what they began elsewhere goes on there.

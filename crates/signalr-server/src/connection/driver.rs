@@ -12,7 +12,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures::FutureExt;
@@ -167,10 +167,8 @@ impl Driver {
             }
             self.look_for_polls(now);
             self.look_for_websocket(now);
-            if self.expiry().is_some_and(|expiry| expiry <= now) {
-                self.protocol.close(CloseReason::Expired);
-            }
             self.poll_calls(&mut buffers.output, cx);
+            self.look_for_expiry(now);
             self.poll_input(buffers, now, cx);
             self.count_input(cx);
             self.settle(&mut buffers.output, now);
@@ -190,9 +188,24 @@ impl Driver {
         }
     }
 
-    /// When the credentials of its user end.
+    /// When the credentials of its user end, no more calls begin, and those under way have a moment left.
+    fn look_for_expiry(&mut self, now: Instant) {
+        let Some(expiry) = self.expiry().filter(|expiry| *expiry <= now) else {
+            return;
+        };
+        self.calls.take_no_more();
+        if self.calls.in_flight() == 0 || expiry + LAST_CALLS <= now {
+            self.protocol.close(CloseReason::Expired);
+        }
+    }
+
     fn expiry(&self) -> Option<Instant> {
         self.handle.user()?.expires
+    }
+
+    /// When [`look_for_expiry`](Self::look_for_expiry) has something to do.
+    fn expiry_due(&self, now: Instant) -> Option<Instant> {
+        self.expiry().map(|expiry| if expiry > now { expiry } else { expiry + LAST_CALLS })
     }
 
     fn poll_deadline(&self) -> Option<Instant> {
@@ -360,7 +373,7 @@ impl Driver {
             self.settle(out, now);
         }
         let is_running = matches!(self.stage, Stage::Running);
-        let while_running = [self.poll_deadline(), self.expiry(), self.detached_until()]
+        let while_running = [self.poll_deadline(), self.expiry_due(now), self.detached_until()]
             .into_iter()
             .flatten()
             .min()
@@ -446,6 +459,9 @@ impl Driver {
 const MAX_DISCARDED: usize = 16 * 1024 * 1024;
 
 const NORMAL_CLOSURE: u16 = 1000;
+
+/// How long calls may go on after the credentials have ended; clients are to be told within a second.
+const LAST_CALLS: Duration = Duration::from_millis(900);
 
 /// What the handler for ended connections is told of a panic.
 const PANICKED: &str = "A hub method panicked.";

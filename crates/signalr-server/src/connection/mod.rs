@@ -92,8 +92,9 @@ impl ConnectionHandle {
         self.user().and_then(|user| user.id.as_deref())
     }
 
-    pub(crate) fn context(&self) -> Option<&(dyn Any + Send + Sync)> {
-        self.0.who.as_ref()?.context.as_deref()
+    /// What [`Hub::context`](crate::Hub::context) has kept of its first request. `None`: nothing, or another type.
+    pub fn context<C: 'static>(&self) -> Option<&C> {
+        self.0.who.as_ref()?.context.as_ref()?.downcast_ref()
     }
 
     /// What carries it.

@@ -10,7 +10,12 @@ use signalr_server::{Authentication, Caller, Denied, Hub, Options, User};
 
 use crate::common::{Client, End, Server, Wire, on_every_wire, upgrade_request};
 
-on_every_wire!(the_user_of_a_websocket_is_whom_its_upgrade_names, a_connection_ends_with_its_credentials,);
+on_every_wire!(
+    the_user_of_a_websocket_is_whom_its_upgrade_names,
+    a_connection_ends_with_its_credentials,
+    calls_under_way_are_finished_before_the_credentials_end_a_connection,
+    credentials_end_a_connection_whatever_its_calls_do,
+);
 
 #[tokio::test]
 async fn every_request_is_asked_and_refused_before_anything_is_made() {
@@ -72,6 +77,32 @@ async fn a_connection_ends_with_its_credentials(wire: Wire) {
     assert_eq!(client.closed().await, (Some(close), End::Close(Some(1000))));
 }
 
+async fn calls_under_way_are_finished_before_the_credentials_end_a_connection(wire: Wire) {
+    // Longer than the credentials last, and not as long as calls may go on then.
+    let hub = Hub::new().method("Outlast", |_: Caller, (): ()| async {
+        tokio::time::sleep(Duration::from_millis(600)).await;
+        Ok("done")
+    });
+    let server = Server::start_with(wire, hub, guarded()).await;
+    let mut client = Client::upgrade(server.dial().await, "/hub?access_token=brief").await;
+    client.shake_hands().await;
+    assert_eq!(client.invoke("Outlast", json!([])).await, Ok(json!("done")));
+    let close = json!({"type": 7, "allowReconnect": true});
+    assert_eq!(client.closed().await, (Some(close), End::Close(Some(1000))));
+}
+
+async fn credentials_end_a_connection_whatever_its_calls_do(wire: Wire) {
+    let hub = Hub::new().method("Hang", |_: Caller, (): ()| std::future::pending::<Result<(), _>>());
+    let server = Server::start_with(wire, hub, guarded()).await;
+    let mut client = Client::upgrade(server.dial().await, "/hub?access_token=brief").await;
+    let begun = Instant::now();
+    client.shake_hands().await;
+    client.send(&json!({"type": 1, "invocationId": "1", "target": "Hang", "arguments": []})).await;
+    let close = json!({"type": 7, "allowReconnect": true});
+    assert_eq!(client.closed().await, (Some(close), End::Close(Some(1000))));
+    assert!(begun.elapsed() < Duration::from_millis(300 + 1000 + 500), "{:?}", begun.elapsed());
+}
+
 fn guarded() -> Options {
     Options { authentication: Some(Authentication::new(by_token)), ..Options::default() }
 }
@@ -91,7 +122,7 @@ fn by_token(request: &Parts) -> Result<Option<User>, Denied> {
 }
 
 fn whoami() -> Hub {
-    Hub::new().context(|request| request.uri.query().unwrap_or_default().to_owned()).method(
+    Hub::new().context(|request| Some(request.uri.query().unwrap_or_default().to_owned())).method(
         "WhoAmI",
         |caller: Caller, (): ()| async move {
             Ok((caller.user_id().map(str::to_owned), caller.context::<String>().cloned()))

@@ -2,7 +2,8 @@
 
 use std::{error::Error, time::Duration};
 
-use reqwest::{RequestBuilder, Response, Url, header::CONTENT_TYPE};
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
+use reqwest::{RequestBuilder, Response, StatusCode, Url};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::error::{CommandError, Problem};
@@ -22,15 +23,17 @@ pub(super) struct Client {
     base: Url,
     /// For people.
     name: String,
+    has_token: bool,
 }
 
 impl Client {
-    pub(super) fn new(base: &Url) -> Result<Self, CommandError> {
-        Self::named(base, base.to_string())
+    /// Sends this token with every request.
+    pub(super) fn new(base: &Url, token: Option<&str>) -> Result<Self, CommandError> {
+        Self::named(base, base.to_string(), token)
     }
 
     /// A server that people know by another name than its address.
-    pub(super) fn named(base: &Url, name: String) -> Result<Self, CommandError> {
+    pub(super) fn named(base: &Url, name: String, token: Option<&str>) -> Result<Self, CommandError> {
         // Fails if that was done before.
         let _ = tokio_rustls::rustls::crypto::ring::default_provider().install_default();
         let mut builder = reqwest::Client::builder().connect_timeout(CONNECT_TIMEOUT);
@@ -42,8 +45,11 @@ impl Client {
             // A proxy for the outside cannot reach this machine's own loopback.
             builder = builder.no_proxy();
         }
+        if let Some(token) = token {
+            builder = builder.default_headers(authorization(token)?);
+        }
         let http = builder.build().map_err(|error| broken(&name, &error))?;
-        Ok(Self { http, base: base.clone(), name })
+        Ok(Self { http, base: base.clone(), name, has_token: token.is_some() })
     }
 
     /// An address below the server's, each part escaped.
@@ -107,6 +113,9 @@ impl Client {
 
     async fn refused(&self, response: Response) -> CommandError {
         let status = response.status();
+        if status == StatusCode::UNAUTHORIZED {
+            return CommandError::Unauthorized { url: self.name.clone(), has_token: self.has_token };
+        }
         let kind = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
         if !kind.starts_with("application/problem+json") {
             return self.not_streamgate(format!("HTTP status {status}"));
@@ -116,6 +125,14 @@ impl Client {
             Err(error) => error,
         }
     }
+}
+
+fn authorization(token: &str) -> Result<HeaderMap, CommandError> {
+    let value = HeaderValue::from_str(&format!("Bearer {token}"));
+    let mut value =
+        value.map_err(|_| CommandError::Serve("the token is none: it has characters that none has".into()))?;
+    value.set_sensitive(true);
+    Ok([(AUTHORIZATION, value)].into_iter().collect())
 }
 
 fn is_loopback(url: &Url) -> bool {

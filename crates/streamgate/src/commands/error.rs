@@ -56,6 +56,14 @@ pub enum CommandError {
         /// The nearest topic there is.
         suggestion: Option<String>,
     },
+    /// The server wants a token, or another one.
+    #[error("{}", unauthorized(url, *has_token))]
+    Unauthorized {
+        /// The address asked.
+        url: String,
+        /// Whether one was sent.
+        has_token: bool,
+    },
     /// The server said no.
     #[error("the server refused: {0}")]
     Refused(Box<Problem>),
@@ -161,6 +169,16 @@ impl fmt::Display for Problem {
 /// `1 line is`, `2 lines are`.
 fn lines(count: u64) -> String {
     if count == 1 { "1 line is".to_owned() } else { format!("{count} lines are") }
+}
+
+fn unauthorized(url: &str, has_token: bool) -> String {
+    if has_token {
+        return format!("the server at {url} refuses this token; `streamgate token inspect TOKEN` says more");
+    }
+    format!(
+        "the server at {url} wants a token: give one with --token or in STREAMGATE_TOKEN; where the server is configured, \
+         `streamgate token new --read 'TOPIC*' --ttl 1d` makes one"
+    )
 }
 
 fn did_you_mean(suggestion: Option<&str>) -> String {

@@ -16,6 +16,7 @@ pub mod streams;
 pub mod tail;
 mod target;
 mod text;
+pub mod token;
 pub mod topic;
 pub mod version;
 

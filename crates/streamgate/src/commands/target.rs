@@ -7,7 +7,7 @@ use tokio::net::TcpListener;
 use super::{CommandError, client::Client, folder};
 use crate::{
     args::{ConfigFlags, ServerArgs},
-    config::Config,
+    config::{AuthConfig, Config},
     server::{ChoiceError, Server, Sockets, choose_broker},
 };
 
@@ -28,7 +28,9 @@ pub(super) enum Missing {
 impl Target {
     pub(super) async fn reach(args: &ServerArgs, missing: Missing) -> Result<Self, CommandError> {
         match &args.data {
-            None => Ok(Self { client: Client::new(&args.url().map_err(CommandError::Serve)?)?, _own: None }),
+            None => {
+                Ok(Self { client: Client::new(&args.url().map_err(CommandError::Serve)?, args.token())?, _own: None })
+            }
             Some(folder) if missing == Missing::Refuse && !folder.exists() => {
                 Err(CommandError::Folder(format!("there is no data folder {}", folder.display())))
             }
@@ -36,7 +38,7 @@ impl Target {
                 let server = serve(folder).await?;
                 let url = format!("http://{}", server.public).parse();
                 let url = url.map_err(|error| CommandError::Serve(format!("{}: {error}", server.public)))?;
-                Ok(Self { client: Client::named(&url, folder.display().to_string())?, _own: Some(server) })
+                Ok(Self { client: Client::named(&url, folder.display().to_string(), None)?, _own: Some(server) })
             }
         }
     }
@@ -50,7 +52,7 @@ async fn serve(folder: &Path) -> Result<Server, CommandError> {
         ChoiceError::Folder(error) => folder::refused(&error, folder, folder::Busy::AskServer),
         ChoiceError::Settings(error) => CommandError::Serve(error.to_string()),
     })?;
-    let sockets = Sockets { public, certificate: None, management: None, kafka: None };
+    let sockets = Sockets { public, certificate: None, credentials: None, management: None, kafka: None };
     Server::start(&config, broker, sockets).map_err(CommandError::System)
 }
 
@@ -63,6 +65,8 @@ fn config(folder: &Path) -> Result<Config, CommandError> {
     config.memory = false;
     config.kafka.brokers.clear();
     config.kafka_listen = None;
+    // Whoever may use the folder may use the server over it, which nobody else knows.
+    config.auth = AuthConfig::default();
     config.log.retention_bytes = usize::MAX / 2;
     config.log.retention_age = CENTURY;
     Ok(config)

@@ -5,7 +5,7 @@ use std::{net::SocketAddr, time::Duration};
 use toml::Value;
 
 use super::{
-    Config, ConfigError, Form, Split, Storage,
+    AllowedOrigin, Config, ConfigError, Form, Split, Storage,
     error::Placed,
     schema::to_table,
     sources::{Loaded, Origin},
@@ -18,6 +18,7 @@ pub(super) fn check(loaded: &Loaded) -> Result<(), ConfigError> {
     loopback(loaded, "listen", config.listen)?;
     loopback(loaded, "admin_listen", config.admin_listen)?;
     ports(loaded)?;
+    auth(loaded)?;
     storage(loaded)?;
     tls(loaded)?;
     brokers(loaded)?;
@@ -120,14 +121,61 @@ fn log(loaded: &Loaded) -> Result<(), ConfigError> {
 }
 
 fn loopback(loaded: &Loaded, key: &str, address: SocketAddr) -> Result<(), ConfigError> {
-    if address.ip().is_loopback() {
+    let auth = &loaded.config.auth;
+    if address.ip().is_loopback() || auth.is_on() || auth.insecure_no_auth {
         return Ok(());
     }
     let problem = format!(
-        "is {address}, which other machines can reach: this version has no authentication yet, so it listens on loopback \
-         only (127.0.0.1 or [::1])"
+        "is {address}, which other machines can reach, and there is no authentication: name what tokens are signed with in \
+         [auth] (secret, keys, jwks_url or tokens_file), or listen on loopback (127.0.0.1 or [::1]); --insecure-no-auth lets \
+         everybody read and write"
     );
     Err(invalid(loaded, key, problem))
+}
+
+fn auth(loaded: &Loaded) -> Result<(), ConfigError> {
+    let auth = &loaded.config.auth;
+    let named = [
+        ("auth.secret", auth.secret.is_some()),
+        ("auth.keys", !auth.keys.is_empty()),
+        ("auth.jwks_url", auth.jwks_url.is_some()),
+        ("auth.tokens_file", auth.tokens_file.is_some()),
+    ];
+    if let (true, Some((key, _))) = (auth.insecure_no_auth, named.iter().find(|(_, is_there)| *is_there)) {
+        let problem = "exclude each other: either tokens are asked for or they are not; leave one out".to_owned();
+        return Err(conflict(loaded, key, "auth.insecure_no_auth", problem));
+    }
+    if !auth.is_on() && loaded.config.allowed_origins.contains(&AllowedOrigin::Any) {
+        let problem =
+            "cannot be \"*\": without authentication any web page could then read and write; list the origins";
+        return Err(invalid(loaded, "allowed_origins", problem.to_owned()));
+    }
+    if !auth.is_on() && auth.revocations_file.is_some() {
+        let problem = "revokes tokens, and none are asked for: name what they are signed with in [auth] (secret, keys, \
+                       jwks_url or tokens_file)";
+        return Err(invalid(loaded, "auth.revocations_file", problem.to_owned()));
+    }
+    if let Some(url) = &auth.jwks_url {
+        let parsed = reqwest::Url::parse(url).ok().filter(|url| url.has_host());
+        match parsed.as_ref().map(|url| url.scheme()) {
+            Some("https") => {}
+            Some("http") if auth.jwks_allow_private => {}
+            Some("http") => {
+                let problem =
+                    "must be https, as who answers there decides who is let in; auth.jwks_allow_private allows http";
+                return Err(invalid(loaded, "auth.jwks_url", problem.to_owned()));
+            }
+            _ => {
+                let problem = format!("must be like \"https://login.example.com/keys\", not {url:?}");
+                return Err(invalid(loaded, "auth.jwks_url", problem));
+            }
+        }
+        if auth.jwks_refresh < MIN_REFRESH {
+            let problem = format!("must be at least {}", format_duration(MIN_REFRESH));
+            return Err(invalid(loaded, "auth.jwks_refresh", problem));
+        }
+    }
+    Ok(())
 }
 
 fn brokers(loaded: &Loaded) -> Result<(), ConfigError> {
@@ -217,9 +265,16 @@ fn placed(loaded: &Loaded, key: &str) -> Placed {
 }
 
 /// Limits that 0 switches off.
-pub(super) const MAY_BE_OFF: [&str; 2] = ["connections_per_address", "new_connections_per_address"];
+pub(super) const MAY_BE_OFF: [&str; 4] = [
+    "connections_per_address",
+    "new_connections_per_address",
+    "auth_failures_per_address",
+    "unauthenticated_per_address",
+];
 
 const MIN_MESSAGE: usize = 2 << 10;
+/// Of the fetch of a key set; sources are asked once a second at most.
+const MIN_REFRESH: Duration = Duration::from_secs(1);
 const MIN_SEGMENT: usize = 1 << 20;
 const MAX_SEGMENT: usize = 1 << 30;
 const MAX_LINGER_MS: u32 = 5;

@@ -76,5 +76,5 @@ fn is_foreign(name: &str, value: &str) -> bool {
 
 const PREFIX: &str = "STREAMGATE_";
 
-/// Read by clap (`args.rs`): `--url` and `--config`.
-const COMMANDS: [&str; 2] = ["URL", "CONFIG"];
+/// Read by clap (`args.rs`): `--url`, `--config` and `--token`.
+const COMMANDS: [&str; 3] = ["URL", "CONFIG", "TOKEN"];

@@ -52,10 +52,19 @@ pub(super) fn readable_key(path: &Path) -> Option<String> {
 
 /// A warning if the file holds secrets and others on this machine may read it.
 pub(super) fn readable_secrets(path: &Path, settings: &[Setting]) -> Option<String> {
-    let in_file =
-        |setting: &Setting| property_name(&setting.key).is_some() && matches!(setting.origin, Origin::File { .. });
-    let readable = settings.iter().any(in_file) && others_may_read(path);
-    readable.then(|| format!("{} holds {PROPERTIES} and can be read by other users: chmod 600 it", path.display()))
+    let in_file = settings.iter().filter(|setting| matches!(setting.origin, Origin::File { .. }));
+    let mut secrets = in_file.filter_map(|setting| match setting.key.as_str() {
+        "auth.secret" if setting.value.as_str() != Some("off") => Some("auth.secret"),
+        "auth.keys" if holds_secret(&setting.value) => Some("a secret in auth.keys"),
+        key => property_name(key).map(|_| PROPERTIES),
+    });
+    let secret = secrets.next().filter(|_| others_may_read(path))?;
+    Some(format!("{} holds {secret} and can be read by other users: chmod 600 it", path.display()))
+}
+
+fn holds_secret(keys: &Value) -> bool {
+    let mut tables = keys.as_array().into_iter().flatten().filter_map(Value::as_table);
+    tables.any(|key| key.contains_key("secret"))
 }
 
 #[cfg(unix)]

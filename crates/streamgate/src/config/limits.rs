@@ -29,6 +29,17 @@ pub struct Limits {
     /// 429 with `Retry-After`; over TLS, and past twice the rate, the connection is closed unread.
     #[serde(with = "values::auto_number")]
     pub new_connections_per_address: Option<u32>,
+    /// Requests per minute and address whose token was refused or missing; of IPv6, all addresses with the same first 64 bits
+    /// are one. `None`, written `"auto"`, is the default: 60, but any number from this machine. A number and 0 as in
+    /// `connections_per_address`. Past it: HTTP 429 with `Retry-After`, before any token is looked at.
+    #[serde(with = "values::auto_number")]
+    pub auth_failures_per_address: Option<u32>,
+    /// Connections of which no request was let in yet. Default 2 000. Past it: the one is closed that has waited longest.
+    pub unauthenticated: u32,
+    /// The same of one address; of IPv6, all addresses with the same first 64 bits are one. `None`, written `"auto"`, is the
+    /// default: 200, but any number from this machine. A number and 0 as in `connections_per_address`.
+    #[serde(with = "values::auto_number")]
+    pub unauthenticated_per_address: Option<u32>,
     /// Connections negotiated but not yet opened, in all. Default 10 000. Past it: negotiate answers 503.
     pub negotiated: u32,
     /// Bytes of one hub message from a client. Default 4 MiB (ASP.NET Core: 32 KiB). Past it: the connection ends with
@@ -111,6 +122,9 @@ impl Default for Limits {
             connections: 50_000,
             connections_per_address: None,
             new_connections_per_address: None,
+            auth_failures_per_address: None,
+            unauthenticated: 2_000,
+            unauthenticated_per_address: None,
             negotiated: 10_000,
             message_size: 4 * MIB,
             frame_size: 4 * MIB + 64 * KIB,
@@ -147,6 +161,16 @@ impl Limits {
     /// The bound of [`new_connections_per_address`](Self::new_connections_per_address) for this address, if there is one.
     pub fn new_connections_of(&self, address: IpAddr) -> Option<u32> {
         of(address, self.new_connections_per_address, 200)
+    }
+
+    /// The bound of [`auth_failures_per_address`](Self::auth_failures_per_address) for this address, if there is one.
+    pub fn auth_failures_of(&self, address: IpAddr) -> Option<u32> {
+        of(address, self.auth_failures_per_address, 60)
+    }
+
+    /// The bound of [`unauthenticated_per_address`](Self::unauthenticated_per_address) for this address, if there is one.
+    pub fn unauthenticated_of(&self, address: IpAddr) -> Option<u32> {
+        of(address, self.unauthenticated_per_address, 200)
     }
 }
 

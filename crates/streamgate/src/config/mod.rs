@@ -1,5 +1,6 @@
 //! The configuration: one struct with defaults, filled from flags, environment and file, in this order of precedence.
 
+mod auth;
 mod check;
 mod environment;
 mod error;
@@ -28,6 +29,7 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use self::topics::write_rules;
 pub use self::{
+    auth::{AuthConfig, KeyConfig, KeyMaterial},
     error::{ConfigError, Placed},
     kafka::{Compression, KafkaConfig, Partitioner, Secret, forced_property},
     limits::Limits,
@@ -45,7 +47,7 @@ pub use self::{
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
     /// Address and port of the hubs and the HTTP API. Default `127.0.0.1:8080`; port 0 takes any free one. Loopback only, as
-    /// long as there is no authentication. A port that is taken ends the start.
+    /// long as there is no authentication and `auth.insecure_no_auth` does not say otherwise. A port that is taken ends the start.
     #[serde(deserialize_with = "values::address")]
     pub listen: SocketAddr,
     /// Address and port of health, metrics and administration. Default `127.0.0.1:9090`. A port that is taken ends the start
@@ -74,11 +76,14 @@ pub struct Config {
     /// Workspace of requests whose host name names none; a topic's id is `<workspace>-<name>`. Default `local`.
     #[serde(deserialize_with = "values::workspace")]
     pub workspace: String,
-    /// Origins whose web pages may use the server. Default `["loopback"]`. Others get 403 and no CORS headers.
+    /// Origins whose web pages may use the server. Default `["auto"]`: any with authentication, as pages carry their tokens
+    /// themselves, else those of this machine. Others get 403 and no CORS headers.
     pub allowed_origins: Vec<AllowedOrigin>,
     /// Sends the texts of unexpected errors to clients, for development. Default off. Source: ASP.NET Core
     /// `EnableDetailedErrors`.
     pub detailed_errors: bool,
+    /// Who may use the server.
+    pub auth: AuthConfig,
     /// TLS of `listen`.
     pub tls: TlsConfig,
     /// Kafka as the broker.
@@ -102,8 +107,9 @@ impl Default for Config {
             kafka_advertised: None,
             create_topics: None,
             workspace: "local".to_owned(),
-            allowed_origins: vec![AllowedOrigin::Loopback],
+            allowed_origins: vec![AllowedOrigin::Auto],
             detailed_errors: false,
+            auth: AuthConfig::default(),
             tls: TlsConfig::default(),
             kafka: KafkaConfig::default(),
             log: LogConfig::default(),
@@ -125,6 +131,13 @@ pub enum Storage {
 }
 
 impl Config {
+    /// Whose pages may use the server: `allowed_origins` with what `auto` stands for.
+    pub fn origins(&self) -> Vec<AllowedOrigin> {
+        let auto = if self.auth.is_on() { AllowedOrigin::Any } else { AllowedOrigin::Loopback };
+        let spelt = self.allowed_origins.iter();
+        spelt.map(|origin| if *origin == AllowedOrigin::Auto { auto.clone() } else { origin.clone() }).collect()
+    }
+
     /// Where topics are kept: in the data folder, unless something else was asked for.
     pub fn storage(&self) -> Storage {
         match (self.memory, self.kafka.brokers.is_empty()) {

@@ -7,6 +7,10 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum AllowedOrigin {
+    /// `auto`: any with authentication, else as `loopback`.
+    Auto,
+    /// `*`: any. Only with authentication.
+    Any,
     /// `loopback`: `localhost`, `127.0.0.0/8` and `[::1]`, http and https, any port.
     Loopback,
     /// `null`: pages opened from a file, sandboxed frames. Any page can make one.
@@ -20,9 +24,10 @@ impl TryFrom<String> for AllowedOrigin {
 
     fn try_from(text: String) -> Result<Self, String> {
         match text.as_str() {
+            "auto" => Ok(Self::Auto),
+            "*" => Ok(Self::Any),
             "loopback" => Ok(Self::Loopback),
             "null" => Ok(Self::Null),
-            "*" => Err(ANY.to_owned()),
             _ => exact(&text).map(Self::Exact).ok_or_else(|| format!("{NO_ORIGIN}, not {text:?}")),
         }
     }
@@ -31,6 +36,8 @@ impl TryFrom<String> for AllowedOrigin {
 impl From<AllowedOrigin> for String {
     fn from(origin: AllowedOrigin) -> Self {
         match origin {
+            AllowedOrigin::Auto => "auto".to_owned(),
+            AllowedOrigin::Any => "*".to_owned(),
             AllowedOrigin::Loopback => "loopback".to_owned(),
             AllowedOrigin::Null => "null".to_owned(),
             AllowedOrigin::Exact(origin) => origin,
@@ -52,8 +59,8 @@ fn exact(text: &str) -> Option<String> {
     }
 }
 
-const ANY: &str = "cannot be \"*\": without authentication any web page could then read and write; list the origins";
-const NO_ORIGIN: &str = "must hold origins such as \"https://app.example.com\" (no path), \"loopback\" or \"null\"";
+const NO_ORIGIN: &str =
+    "must hold origins such as \"https://app.example.com\" (no path), \"auto\", \"loopback\", \"null\" or \"*\"";
 
 #[cfg(test)]
 mod tests {
@@ -68,7 +75,8 @@ mod tests {
             ("https://app.example.com:443/", Some("https://app.example.com")),
             ("http://app.example.com:8080", Some("http://app.example.com:8080")),
             ("tauri://localhost", Some("tauri://localhost")),
-            ("*", None),
+            ("*", Some("*")),
+            ("auto", Some("auto")),
             ("https://*.example.com", None),
             ("https://app.example.com/page", None),
             ("https://me@app.example.com", None),

@@ -242,6 +242,47 @@ fn bad_values_are_refused_in_one_sentence_that_names_them() {
             "allowed_origins = \"*\"",
             "`allowed_origins` (streamgate.toml:1) cannot be \"*\": without authentication any web page could then read and write; list the origins",
         ),
+        (
+            "auth.default_scope = \"raed:*\"",
+            "`auth.default_scope` (streamgate.toml:1) must be scopes such as \"read:f1-* write:f1-data\", not \"raed:*\"",
+        ),
+        ("auth.secret = 5", "`auth.secret` (streamgate.toml:1) must be a text, or \"off\""),
+        (
+            "auth.keys = \"hunter2\"",
+            "`auth.keys` (streamgate.toml:1) must be a list of keys; number 1 is no table; write it like [[auth.keys]] with algorithm = \"HS256\" and file = \"secret.txt\" below",
+        ),
+        (
+            "[[auth.keys]]\nalgorithm = \"none\"\nsecret = \"hunter2\"",
+            "`auth.keys` (streamgate.toml:1) must be a list of keys; number 1 needs an `algorithm`: HS256, RS256, ES256 or EdDSA",
+        ),
+        (
+            "[[auth.keys]]\nalgorithm = \"HS256\"\nsecret = 5",
+            "`auth.keys` (streamgate.toml:1) must be a list of keys; number 1 has a setting `secret` that is no text",
+        ),
+        (
+            "[[auth.keys]]\nalgorithm = \"HS256\"\nsecret = \"hunter2\"\nfile = \"f\"",
+            "`auth.keys` (streamgate.toml:1) must be a list of keys; number 1 needs one of `file`, `environment` and `secret`",
+        ),
+        (
+            "[[auth.keys]]\nalgorithm = \"HS256\"\npassword = \"hunter2\"",
+            "`auth.keys` (streamgate.toml:1) must be a list of keys; number 1 has `password`, which is none of algorithm, id, file, environment, secret, issuer, audience",
+        ),
+        (
+            "auth.jwks_url = \"http://login.example.com/keys\"",
+            "`auth.jwks_url` (streamgate.toml:1) must be https, as who answers there decides who is let in; auth.jwks_allow_private allows http",
+        ),
+        (
+            "auth.jwks_url = \"login.example.com\"",
+            "`auth.jwks_url` (streamgate.toml:1) must be like \"https://login.example.com/keys\", not \"login.example.com\"",
+        ),
+        (
+            "auth.jwks_url = \"https://a.example\"\nauth.jwks_refresh = \"10ms\"",
+            "`auth.jwks_refresh` (streamgate.toml:2) must be at least 1s",
+        ),
+        (
+            "auth.revocations_file = \"r\"",
+            "`auth.revocations_file` (streamgate.toml:1) revokes tokens, and none are asked for: name what they are signed with in [auth] (secret, keys, jwks_url or tokens_file)",
+        ),
         ("limits = 5", "`limits` (streamgate.toml:1) is a section: write [limits] and its settings below"),
         (
             "limits.connections.most = 5",
@@ -311,8 +352,9 @@ fn a_bad_value_is_refused_even_where_a_flag_overrides_it() {
 
 #[test]
 fn settings_that_do_not_go_together_are_refused() {
-    const NO_AUTHENTICATION: &str = "which other machines can reach: this version has no authentication yet, so it listens on \
-        loopback only (127.0.0.1 or [::1])";
+    const NO_AUTHENTICATION: &str = "which other machines can reach, and there is no authentication: name what tokens are signed \
+        with in [auth] (secret, keys, jwks_url or tokens_file), or listen on loopback (127.0.0.1 or [::1]); --insecure-no-auth \
+        lets everybody read and write";
     for (flags, file, sentence) in [
         (
             &["--kafka", "a:1", "--memory"][..],
@@ -384,6 +426,11 @@ fn settings_that_do_not_go_together_are_refused() {
             &["--admin-listen", "192.168.0.1:9"],
             "",
             format!("`admin_listen` (flag --admin-listen) is 192.168.0.1:9, {NO_AUTHENTICATION}"),
+        ),
+        (
+            &["--insecure-no-auth"],
+            "auth.tokens_file = \"t\"",
+            "`auth.tokens_file` (streamgate.toml:1) and `auth.insecure_no_auth` (flag --insecure-no-auth) exclude each other: either tokens are asked for or they are not; leave one out".to_owned(),
         ),
         (
             &["--tls-certificate", "c.pem"],
@@ -547,6 +594,46 @@ fn what_is_wrong_about_topics_is_said() {
 }
 
 #[test]
+fn with_authentication_or_by_name_without_it_any_address_is_served() {
+    let everywhere = &["--listen", "0.0.0.0:80", "--admin-listen", "[::]:9090"];
+    for file in [
+        "auth.secret = \"hunter2\"",
+        "auth.tokens_file = \"t\"",
+        "auth.jwks_url = \"https://a.example/keys\"",
+        "[[auth.keys]]\nalgorithm = \"RS256\"\nfile = \"key.pem\"",
+    ] {
+        let config = Setup { file, flags: everywhere, ..Setup::default() }.load().unwrap().config;
+        assert!(config.auth.is_on(), "{file}");
+        assert_eq!(config.origins(), [AllowedOrigin::Any], "pages carry their tokens themselves");
+    }
+    let narrowed = "allowed_origins = [\"https://a.example\"]\nauth.secret = \"hunter2\"";
+    let config = Setup { file: narrowed, ..Setup::default() }.load().unwrap().config;
+    assert_eq!(config.origins(), [AllowedOrigin::Exact("https://a.example".to_owned())]);
+    let flags = &[everywhere.as_slice(), &["--insecure-no-auth"]].concat();
+    let config = Setup { flags, ..Setup::default() }.load().unwrap().config;
+    assert!(!config.auth.is_on() && config.auth.insecure_no_auth);
+    assert_eq!(config.origins(), [AllowedOrigin::Loopback]);
+}
+
+#[test]
+fn keys_are_read_and_their_secrets_never_shown() {
+    let file = "auth.secret = \"hunter2\"\n[[auth.keys]]\nalgorithm = \"HS256\"\nid = \"a\"\nsecret = \"hunter2\"\nissuer = \"i\"\n\
+                [[auth.keys]]\nalgorithm = \"EdDSA\"\nfile = \"k.pem\"\n[[auth.keys]]\nalgorithm = \"HS256\"\nenvironment = \"V\"";
+    let loaded = Setup { file, ..Setup::default() }.load().unwrap();
+    let keys = &loaded.config.auth.keys;
+    assert_eq!(keys[0].material, KeyMaterial::Secret("hunter2".to_owned().into()));
+    assert_eq!((keys[0].id.as_deref(), keys[0].issuer.as_deref()), (Some("a"), Some("i")));
+    assert_eq!((keys[1].algorithm, &keys[1].material), (access::Algorithm::EdDsa, &KeyMaterial::File("k.pem".into())));
+    assert_eq!(keys[2].material, KeyMaterial::Environment("V".to_owned()));
+    let shown = show(&loaded, true) + &format!("{loaded:?}");
+    assert!(!shown.contains("hunter2"), "{shown}");
+    assert!(shown.contains("secret = \"***\"") && shown.contains("k.pem"), "{shown}");
+    let environment = &[("STREAMGATE_AUTH__SECRET", "hunter2"), ("STREAMGATE_TOKEN", "t")];
+    let loaded = Setup { environment, ..Setup::default() }.load().unwrap();
+    assert_eq!(loaded.config.auth.secret, Some("hunter2".to_owned().into()));
+}
+
+#[test]
 fn a_named_file_must_exist_and_the_default_one_need_not() {
     let missing = PathBuf::from("there-is-no-such-file.toml");
     let named = Sources { file: FileChoice::Named(missing.clone()), ..Sources::default() };
@@ -564,6 +651,10 @@ fn secrets_that_others_can_read_are_warned_of() {
         ("kafka.properties.x = \"y\"", 0o644, true),
         ("kafka.properties.x = \"y\"", 0o600, false),
         ("memory = true", 0o644, false),
+        ("auth.secret = \"y\"", 0o644, true),
+        ("auth.secret = \"off\"", 0o644, false),
+        ("[[auth.keys]]\nalgorithm = \"HS256\"\nsecret = \"y\"", 0o644, true),
+        ("[[auth.keys]]\nalgorithm = \"HS256\"\nfile = \"y\"", 0o644, false),
     ] {
         let folder = TempDir::new().unwrap();
         let path = folder.path().join("streamgate.toml");

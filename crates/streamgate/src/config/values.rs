@@ -131,6 +131,37 @@ pub(crate) mod file_or_off {
     }
 }
 
+/// For a text that may be `"off"`.
+pub(crate) mod text_or_off {
+    use super::{Deserialize, Deserializer, de};
+
+    pub(crate) fn serialize<S: serde::Serializer>(value: &Option<String>, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(value.as_deref().unwrap_or("off"))
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+        match String::deserialize(deserializer)?.as_str() {
+            "" => Err(de::Error::custom("must be a text, or \"off\", not \"\"")),
+            "off" => Ok(None),
+            text => Ok(Some(text.to_owned())),
+        }
+    }
+}
+
+/// For a secret that may be `"off"`. What stands there is not shown, whatever it is.
+pub(crate) mod secret_or_off {
+    use super::{super::Secret, Deserialize, Deserializer, de};
+
+    pub(crate) fn serialize<S: serde::Serializer>(value: &Option<Secret>, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(if value.is_some() { "***" } else { "off" })
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Secret>, D::Error> {
+        let text = String::deserialize(deserializer).map_err(|_| de::Error::custom("must be a text, or \"off\""))?;
+        Ok(Some(text).filter(|text| text != "off").map(Secret::from))
+    }
+}
+
 /// For a number that may be `"auto"`.
 pub(crate) mod auto_number {
     use super::{Deserializer, de, fmt};

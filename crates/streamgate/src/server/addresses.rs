@@ -60,11 +60,6 @@ impl Addresses {
         Self { limits: limits.clone(), table: Arc::default() }
     }
 
-    /// Whether the connections of clients are counted that can reach this address.
-    pub(super) fn counts_at(&self, listening: IpAddr) -> bool {
-        self.limits.connections_of(listening).is_some()
-    }
-
     /// Counts a new connection.
     pub(super) fn admit(&self, client: IpAddr, now: Instant) -> Admission {
         let client = client.to_canonical();
@@ -143,7 +138,7 @@ impl Pace {
 }
 
 /// Whoever has one address of IPv6 has the 2⁶⁴ beside it.
-fn network(client: IpAddr) -> IpAddr {
+pub(super) fn network(client: IpAddr) -> IpAddr {
     match client {
         IpAddr::V4(_) => client,
         IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64)).into(),
@@ -232,9 +227,6 @@ mod tests {
             let bound = |address: &str| limits.connections_of(client(address));
             assert_eq!((bound("127.0.0.2"), bound("::1")), (here, here), "{setting:?}");
             assert_eq!((bound("10.0.0.1"), bound("2001:db8::1")), (elsewhere, elsewhere), "{setting:?}");
-            let addresses = Addresses::new(&limits);
-            assert_eq!(addresses.counts_at(client("127.0.0.1")), here.is_some(), "{setting:?}");
-            assert_eq!(addresses.counts_at(client("0.0.0.0")), elsewhere.is_some(), "{setting:?}");
         }
     }
 

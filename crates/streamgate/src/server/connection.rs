@@ -1,16 +1,17 @@
 //! One connection of the public port: TLS where it is on, its version of HTTP, and its end.
 
 use std::convert::Infallible;
+use std::net::IpAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 
 use hyper::Request;
 use hyper::header;
-use hyper::http::request::Parts;
 use hyper::server::conn::http1::UpgradeableConnection;
 use hyper::server::conn::http2;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use quix_gateway::{Visitor, workspace_of_host};
 use signalr_server::http::{self, Begun};
 use signalr_server::tls::Tls;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -19,11 +20,17 @@ use tokio::sync::{Notify, watch};
 use tokio::time::timeout;
 
 use super::addresses::Place;
+use super::host;
+use super::newcomers::Newcomer;
 use super::public::Door;
 
 /// How a connection was let in.
 #[derive(Debug, Clone)]
 pub(super) struct Visit {
+    /// Whose it is.
+    pub(super) client: IpAddr,
+    /// It among those of which no request was let in.
+    pub(super) newcomer: Arc<Newcomer>,
     /// Its place among those of its address, where these are counted.
     pub(super) place: Option<Place>,
     /// Whether it is only to be told that it is one too many.
@@ -31,24 +38,33 @@ pub(super) struct Visit {
 }
 
 impl Visit {
-    /// Keeps the place for a websocket that leaves its HTTP connection behind; see [`kept_place`].
-    pub(super) fn stay<B>(&self, request: &mut Request<B>) {
-        if let Some(place) = &self.place
-            && request.headers().contains_key(header::UPGRADE)
-        {
-            request.extensions_mut().insert(place.clone());
+    /// Tells the hub and the routes who asks, if it is more than anybody. A websocket, which leaves its HTTP connection
+    /// behind, takes the place along.
+    pub(super) fn introduce<B>(&self, request: &mut Request<B>, visitor: Option<Visitor>) {
+        let workspace = host::of(request).and_then(workspace_of_host);
+        let place = self.place.as_ref().filter(|_| request.headers().contains_key(header::UPGRADE));
+        if visitor.is_none() && workspace.is_none() && place.is_none() {
+            return;
         }
+        let visitor = visitor.unwrap_or(Visitor::anybody());
+        let visitor = workspace.into_iter().fold(visitor, |visitor, workspace| visitor.in_workspace(&workspace));
+        let visitor = place.into_iter().fold(visitor, |visitor, place| visitor.keeping(place.clone()));
+        request.extensions_mut().insert(visitor);
     }
 }
 
-/// What the hub is to keep with a connection as long as it lives.
-pub(super) fn kept_place(request: &Parts) -> Option<Place> {
-    request.extensions.get().cloned()
-}
-
 impl Door {
-    /// Serves a connection to its end: that of the client, or a polite one when the door closes.
-    pub(super) async fn receive(self: Arc<Self>, stream: TcpStream, visit: Visit, mut closing: watch::Receiver<bool>) {
+    /// Serves a connection to its end: that of the client, or a polite one when the door closes. One of which no request is
+    /// let in may have to go for others.
+    pub(super) async fn receive(self: Arc<Self>, stream: TcpStream, visit: Visit, closing: watch::Receiver<bool>) {
+        let newcomer = visit.newcomer.clone();
+        tokio::select! {
+            () = self.converse(stream, visit, closing) => {}
+            () = newcomer.must_go() => {}
+        }
+    }
+
+    async fn converse(self: Arc<Self>, stream: TcpStream, visit: Visit, mut closing: watch::Receiver<bool>) {
         let limits = &self.settings.limits;
         let _ = stream.set_nodelay(true);
         // Websockets notice a stall by themselves and say so; this ends whatever else nobody reads, and dead peers.

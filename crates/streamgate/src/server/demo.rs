@@ -27,6 +27,11 @@ pub(crate) fn router() -> Router {
         .route("/demo", get(to_demo))
 }
 
+/// Whether a path is the demo's.
+pub(super) fn is_page(path: &str) -> bool {
+    ["/", "/demo"].contains(&path) || ASSETS.iter().any(|asset| asset.path == path)
+}
+
 async fn to_demo() -> Response {
     let mut response = Redirect::temporary("/demo/").into_response();
     response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));

@@ -1,4 +1,4 @@
-//! The host that a request is for: without authentication only names of this machine are answered.
+//! The host that a request is for. Without authentication only names of this machine are answered.
 
 use axum::body::Body;
 use axum::response::IntoResponse;
@@ -6,6 +6,12 @@ use hyper::header::{self, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
 use quix_gateway::Problem;
 use signalr_server::cors;
+
+/// The host a request is for, with its port if there is one: of its target (HTTP/2), else its `Host`.
+pub(super) fn of<B>(request: &Request<B>) -> Option<&str> {
+    let target = request.uri().authority().map(|authority| authority.as_str());
+    target.or_else(|| request.headers().get(header::HOST)?.to_str().ok())
+}
 
 /// Without authentication a page of any site could reach this machine by a name of its own that leads here (DNS
 /// rebinding); such a request carries that name as its host: in its target (always so with HTTP/2), its `Host`, or both.

@@ -1,5 +1,6 @@
-//! The management listener: metrics and health. Health is answered on the public port too, without details.
+//! The management listener: metrics, health, administration. Health is answered on the public port too, without details.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
@@ -14,11 +15,13 @@ use tokio::net::TcpListener;
 use super::{State, host};
 
 /// Serves until the task is dropped.
-pub(super) async fn serve(listener: TcpListener, state: Arc<State>) {
+pub(super) async fn serve(listener: TcpListener, state: Arc<State>, admin: Router, is_for_this_machine: bool) {
     let routes = health(state.clone())
         .route("/metrics", get(metrics).with_state(state))
+        .merge(admin)
         .fallback(|| async { Problem::new(StatusCode::NOT_FOUND, "There is nothing at this address.") })
-        .layer(from_fn(guard));
+        .layer(from_fn(move |request, next| guard(request, next, is_for_this_machine)))
+        .into_make_service_with_connect_info::<SocketAddr>();
     if let Err(error) = axum::serve(listener, routes).await {
         tracing::error!(%error, "the management listener ended");
     }
@@ -41,10 +44,10 @@ pub(super) fn is_health(path: &str) -> bool {
 }
 
 /// What holds for the public listener holds here too.
-async fn guard(request: Request, next: Next) -> Response {
+async fn guard(request: Request, next: Next, is_for_this_machine: bool) -> Response {
     let mut response = match host::refuse_foreign_host(&request) {
-        Some(refused) => refused,
-        None => next.run(request).await,
+        Some(refused) if is_for_this_machine => refused,
+        _ => next.run(request).await,
     };
     response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     response

@@ -1,13 +1,19 @@
 //! `Server`: everything that listens, wired together. `run` of the binary and the tests start it the same way.
 
 mod addresses;
+mod admin;
 mod broker;
 mod certificate;
 mod connection;
+pub(crate) mod credentials;
 mod demo;
+mod entrance;
+mod failures;
 mod host;
 mod kafka_door;
 mod management;
+mod newcomers;
+mod outgoing;
 mod public;
 mod settings;
 mod throttle;
@@ -29,9 +35,10 @@ use tokio::task::JoinHandle;
 
 use embedded_log::listener::Listener;
 
-use addresses::Addresses;
 pub use broker::{BrokerChoice, ChoiceError, choose_broker};
 pub use certificate::Certificate;
+pub use credentials::Credentials;
+use entrance::Entrance;
 use kafka_door::KafkaDoor;
 use public::Door;
 
@@ -59,7 +66,9 @@ pub struct Sockets {
     pub public: TcpListener,
     /// What that listener proves itself with; without, there is no TLS.
     pub certificate: Option<Arc<Certificate>>,
-    /// Of health and metrics.
+    /// What tokens are judged by; without, everybody may do everything.
+    pub credentials: Option<Arc<Credentials>>,
+    /// Of health, metrics and administration.
     pub management: Option<TcpListener>,
     /// Of Kafka clients; not used but for an embedded broker.
     pub kafka: Option<Listener>,
@@ -71,6 +80,7 @@ struct State {
     hub: HubServer,
     broker: Arc<dyn Broker>,
     registry: Registry,
+    credentials: Option<Arc<Credentials>>,
     started: Instant,
     draining: AtomicBool,
 }
@@ -78,7 +88,8 @@ struct State {
 impl Server {
     /// Serves `broker` on these sockets.
     pub fn start(config: &Config, broker: BrokerChoice, sockets: Sockets) -> io::Result<Self> {
-        let Sockets { public, certificate, management, kafka } = sockets;
+        let Sockets { public, certificate, credentials, management, kafka } = sockets;
+        let guard = credentials.as_ref().map(|credentials| credentials.guard().clone());
         let BrokerChoice { broker, metrics: broker_metrics, log } = broker;
         let limit_hits = broker_metrics.limit_hits();
         let hub_metrics = signalr_server::metrics::Metrics::sharing(limit_hits.clone());
@@ -92,24 +103,29 @@ impl Server {
         let kafka = kafka.transpose()?;
 
         let feeds = Feeds::with(broker.clone(), FeedSettings::default(), broker_metrics);
-        let gateway = Gateway::new(broker.clone(), feeds, settings::gateway(config), gateway_metrics);
-        let addresses = Addresses::new(&config.limits);
-        let hub = match addresses.counts_at(public.local_addr()?.ip()) {
-            true => gateway.hub().context(connection::kept_place),
-            false => gateway.hub(),
-        };
-        let hub = HubServer::with_metrics("/hub", hub, settings::hub(config), hub_metrics);
+        let gateway = Gateway::new(broker.clone(), feeds, settings::gateway(config, guard.clone()), gateway_metrics);
+        let entrance = Entrance::new(guard.clone(), &config.limits, limit_hits.clone(), &mut registry);
+        let hub = HubServer::with_metrics("/hub", gateway.hub(), settings::hub(config, guard.as_deref()), hub_metrics);
         let started = Instant::now();
-        let state = Arc::new(State { hub, broker, registry, started, draining: AtomicBool::new(false) });
+        let draining = AtomicBool::new(false);
+        let state = Arc::new(State { hub, broker, registry, credentials: credentials.clone(), started, draining });
 
         let (address, management_address) = (public.local_addr()?, management.as_ref().map(TcpListener::local_addr));
         let api = quix_gateway::router(gateway.clone());
         let routes = demo::router().merge(management::health(state.clone())).fallback_service(api);
         let settings = public::Settings::new(config, certificate, limit_hits);
-        let door = Door::new(state.clone(), routes, settings, addresses);
+        let is_for_this_machine = settings::is_for_this_machine(config);
+        let door = Door::new(state.clone(), routes, settings, entrance.clone());
         let mut tasks = vec![tokio::spawn(door.clone().serve(public))];
+        if let Some(guard) = guard {
+            tasks.push(tokio::spawn(guard.end_revoked(state.hub.clients())));
+        }
+        if let Some(credentials) = credentials.clone() {
+            tasks.push(tokio::spawn(credentials.follow_key_set()));
+        }
         if let Some(listener) = management {
-            tasks.push(tokio::spawn(management::serve(listener, state.clone())));
+            let admin = credentials.map(|credentials| admin::router(credentials, entrance)).unwrap_or_default();
+            tasks.push(tokio::spawn(management::serve(listener, state.clone(), admin, is_for_this_machine)));
         }
         Ok(Self {
             public: address,
@@ -166,6 +182,9 @@ impl State {
     fn unready(&self) -> Option<&'static str> {
         if self.is_draining() {
             return Some("draining");
+        }
+        if self.credentials.as_ref().is_some_and(|credentials| !credentials.are_complete()) {
+            return Some("keys of auth.jwks_url not fetched yet");
         }
         match self.broker.health() {
             // Unreachable since before the start: it has not been there yet.

@@ -15,10 +15,11 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tower::ServiceExt;
 
-use super::addresses::{Addresses, Admission};
+use super::addresses::{Addresses, Admission, Place};
 use super::connection::Visit;
 use super::host::{foreign_host, refuse, refuse_foreign_host};
-use super::{Certificate, State, management, settings, throttle::Throttle};
+use super::newcomers::Newcomers;
+use super::{Certificate, State, demo, entrance::Entrance, management, settings, throttle::Throttle};
 use crate::config::{Config, Limits};
 
 /// What the listener itself is told.
@@ -26,13 +27,17 @@ use crate::config::{Config, Limits};
 pub(super) struct Settings {
     pub(super) certificate: Option<Arc<Certificate>>,
     origins: AllowedOrigins,
+    /// Whether only names of this machine are answered to.
+    is_for_this_machine: bool,
     pub(super) limits: Limits,
     limit_hits: LimitHits,
 }
 
 impl Settings {
     pub(super) fn new(config: &Config, certificate: Option<Arc<Certificate>>, limit_hits: LimitHits) -> Self {
-        Self { certificate, origins: settings::origins(config), limits: config.limits.clone(), limit_hits }
+        let is_for_this_machine = settings::is_for_this_machine(config);
+        let (origins, limits) = (settings::origins(config), config.limits.clone());
+        Self { certificate, origins, is_for_this_machine, limits, limit_hits }
     }
 }
 
@@ -43,6 +48,8 @@ pub(super) struct Door {
     routes: Router,
     pub(super) settings: Settings,
     addresses: Addresses,
+    newcomers: Newcomers,
+    entrance: Arc<Entrance>,
     /// Whether no further requests are taken. Each connection that is not (yet) a websocket holds a receiver.
     closing: watch::Sender<bool>,
     foreign_origins: Throttle,
@@ -51,10 +58,22 @@ pub(super) struct Door {
 }
 
 impl Door {
-    pub(super) fn new(state: Arc<State>, routes: Router, settings: Settings, addresses: Addresses) -> Arc<Self> {
+    pub(super) fn new(state: Arc<State>, routes: Router, settings: Settings, entrance: Arc<Entrance>) -> Arc<Self> {
+        let (addresses, newcomers) = (Addresses::new(&settings.limits), Newcomers::new(&settings.limits));
         let (foreign_origins, foreign_hosts, full_addresses) = Default::default();
         let closing = watch::Sender::new(false);
-        Arc::new(Self { state, routes, settings, addresses, closing, foreign_origins, foreign_hosts, full_addresses })
+        Arc::new(Self {
+            state,
+            routes,
+            settings,
+            addresses,
+            newcomers,
+            entrance,
+            closing,
+            foreign_origins,
+            foreign_hosts,
+            full_addresses,
+        })
     }
 
     /// Accepts until the task is dropped or the door closes.
@@ -68,7 +87,7 @@ impl Door {
             match accepted {
                 Ok((stream, client)) => {
                     // Whoever is not let in is closed unread.
-                    if let Some(visit) = self.let_in(client.ip()) {
+                    if let Some(visit) = self.meet(client.ip()) {
                         tokio::spawn(self.clone().receive(stream, visit, self.closing.subscribe()));
                     }
                 }
@@ -84,13 +103,13 @@ impl Door {
         self.closing.closed().await;
     }
 
-    fn let_in(&self, client: IpAddr) -> Option<Visit> {
+    fn meet(&self, client: IpAddr) -> Option<Visit> {
         if !self.has_room() {
             self.hit("connections");
             return None;
         }
         let (limit, place) = match self.addresses.admit(client, Instant::now()) {
-            Admission::Served(place) => return Some(Visit { place, refused: false }),
+            Admission::Served(place) => return Some(self.visit(client, place, false)),
             Admission::Refused(limit, place) => (limit, Some(place)),
             Admission::Unread(limit) => (limit, None),
         };
@@ -99,7 +118,16 @@ impl Door {
             tracing::warn!(%client, unsaid, "connections of an address were refused; the setting limits.{limit} decides");
         }
         // An answer over TLS would cost more than it is worth.
-        place.filter(|_| self.settings.certificate.is_none()).map(|place| Visit { place: Some(place), refused: true })
+        let place = place.filter(|_| self.settings.certificate.is_none())?;
+        Some(self.visit(client, Some(place), true))
+    }
+
+    fn visit(&self, client: IpAddr, place: Option<Place>, refused: bool) -> Visit {
+        let (newcomer, limit) = self.newcomers.arrive(client);
+        if let Some(limit) = limit {
+            self.hit(limit);
+        }
+        Visit { client, newcomer: Arc::new(newcomer), place, refused }
     }
 
     /// Websockets are counted by the hub, which refuses politely; there is a little more room for being told so. Its other
@@ -123,11 +151,14 @@ impl Door {
             refuse(request.method(), StatusCode::TOO_MANY_REQUESTS, detail)
         } else if let Some(refused) = self.refuse_foreign_host(&request) {
             refused
-        } else if self.state.hub.matches(request.uri().path()) {
-            visit.stay(&mut request);
-            self.state.hub.answer(request).await.map(Body::new)
         } else {
-            self.answer_other(request, is_draining).await
+            match self.let_in(&mut request, &visit) {
+                Ok(()) if self.state.hub.matches(request.uri().path()) => {
+                    self.state.hub.answer(request).await.map(Body::new)
+                }
+                Ok(()) => self.answer_other(request, is_draining).await,
+                Err(refused) => *refused,
+            }
         };
         let headers = response.headers_mut();
         headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
@@ -138,6 +169,20 @@ impl Door {
             headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         response
+    }
+
+    /// Asks for a token where one is needed, and tells the hub and the routes whose it is. Nothing was made for the request
+    /// yet.
+    fn let_in(&self, request: &mut Request<Incoming>, visit: &Visit) -> Result<(), Box<Response<Body>>> {
+        let is_for_anybody = is_open(request.uri().path()) || AllowedOrigins::is_preflight(request);
+        let admitted = if is_for_anybody { Ok(None) } else { self.entrance.admit(request, visit.client) };
+        let visitor = admitted.map_err(|mut refused| {
+            self.settings.origins.apply(request.headers().get(header::ORIGIN), refused.headers_mut());
+            refused
+        })?;
+        visit.newcomer.is_let_in();
+        visit.introduce(request, visitor);
+        Ok(())
     }
 
     /// The HTTP API and the demo; the hub sees to origins and to draining by itself.
@@ -171,6 +216,9 @@ impl Door {
     }
 
     fn refuse_foreign_host<B>(&self, request: &Request<B>) -> Option<Response<Body>> {
+        if !self.settings.is_for_this_machine {
+            return None;
+        }
         let refused = refuse_foreign_host(request)?;
         if let Some(unsaid) = self.foreign_hosts.may_speak() {
             let host = shown(foreign_host(request));
@@ -182,6 +230,12 @@ impl Door {
         }
         Some(refused)
     }
+}
+
+/// What is shown to anybody: how the server is, its demo, and the description of its API.
+fn is_open(path: &str) -> bool {
+    let is_below = |root: &str| path.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    management::is_health(path) || demo::is_page(path) || is_below("/swagger") || is_below("/openapi")
 }
 
 /// A client's text for the log, which escapes it.

@@ -6,12 +6,13 @@ use std::time::Duration;
 use embedded_log::listener::{ListenerMetrics, ListenerOptions};
 use kafka_bridge::embedded::EmbeddedSettings;
 use kafka_bridge::kafka::{KafkaSettings, SettingsError};
+use quix_gateway::Guard;
 use signalr_server::cors::AllowedOrigins;
 use signalr_server::{ErrorDetail, Options};
 
 use crate::config::{AllowedOrigin, Config, write_rules};
 
-pub(super) fn hub(config: &Config) -> Options {
+pub(super) fn hub(config: &Config, guard: Option<&Guard>) -> Options {
     let limits = &config.limits;
     let defaults = Options::default();
     Options {
@@ -34,21 +35,30 @@ pub(super) fn hub(config: &Config) -> Options {
         max_control_frame_burst: limits.control_frames_burst,
         max_connections: limits.connections as usize,
         max_negotiated: limits.negotiated as usize,
+        authentication: guard.map(Guard::authentication),
         allowed_origins: origins(config),
         ..defaults
     }
 }
 
 pub(super) fn origins(config: &Config) -> AllowedOrigins {
-    let name = |origin: &AllowedOrigin| match origin {
+    let origins = config.origins();
+    if origins.contains(&AllowedOrigin::Any) {
+        return AllowedOrigins::Any;
+    }
+    let name = |origin| match origin {
         AllowedOrigin::Loopback => AllowedOrigins::LOOPBACK.to_owned(),
-        AllowedOrigin::Null => "null".to_owned(),
-        AllowedOrigin::Exact(origin) => origin.clone(),
+        origin => origin.into(),
     };
-    AllowedOrigins::List(config.allowed_origins.iter().map(name).collect())
+    AllowedOrigins::List(origins.into_iter().map(name).collect())
 }
 
-pub(super) fn gateway(config: &Config) -> quix_gateway::Settings {
+/// Without authentication a page of anywhere could otherwise reach a server that nobody but this machine can.
+pub(super) fn is_for_this_machine(config: &Config) -> bool {
+    !config.auth.is_on() && !config.auth.insecure_no_auth
+}
+
+pub(super) fn gateway(config: &Config, guard: Option<Arc<Guard>>) -> quix_gateway::Settings {
     quix_gateway::Settings {
         workspace: config.workspace.clone(),
         create_topics: config.makes_topics(),
@@ -58,6 +68,7 @@ pub(super) fn gateway(config: &Config) -> quix_gateway::Settings {
         max_total_body_bytes: config.limits.input_total,
         body_timeout: config.limits.body_timeout,
         lookup_timeout: config.limits.delivery_timeout.min(LONGEST_LOOKUP),
+        guard,
         ..quix_gateway::Settings::default()
     }
 }

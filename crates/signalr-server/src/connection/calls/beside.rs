@@ -67,9 +67,9 @@ impl Calls {
         }
     }
 
-    /// While the server drains, no calls begin; those under way still get what they wait for.
+    /// While the server or the connection drains, no calls begin; those under way still get what they wait for.
     fn is_draining(&self) -> bool {
-        self.server.draining.load(Ordering::Relaxed)
+        self.is_ending || self.server.draining.load(Ordering::Relaxed)
     }
 
     /// Begins a server stream.

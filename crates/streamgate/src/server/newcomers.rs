@@ -1,0 +1,149 @@
+//! `Newcomers`: connections of which no request was let in yet. Past so many the oldest goes: whoever only holds
+//! connections open keeps nobody out.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Notify;
+
+use super::addresses::network;
+use crate::config::Limits;
+
+/// All of them.
+#[derive(Debug)]
+pub(super) struct Newcomers {
+    limits: Limits,
+    table: Arc<Table>,
+}
+
+/// One of them, until [`is_let_in`](Self::is_let_in) or dropped.
+#[derive(Debug)]
+pub(super) struct Newcomer {
+    table: Arc<Table>,
+    number: u64,
+    must_go: Arc<Notify>,
+    is_known: AtomicBool,
+}
+
+#[derive(Debug, Default)]
+struct Table(Mutex<Entries>);
+
+/// In the order in which they came.
+#[derive(Debug, Default)]
+struct Entries {
+    next: u64,
+    all: BTreeMap<u64, (IpAddr, Arc<Notify>)>,
+    of: HashMap<IpAddr, BTreeSet<u64>>,
+}
+
+impl Newcomers {
+    pub(super) fn new(limits: &Limits) -> Self {
+        Self { limits: limits.clone(), table: Arc::default() }
+    }
+
+    /// Takes one more; and the limit past which another must go for it, if one must.
+    pub(super) fn arrive(&self, client: IpAddr) -> (Newcomer, Option<&'static str>) {
+        let client = client.to_canonical();
+        let (address, must_go) = (network(client), Arc::<Notify>::default());
+        let mut entries = self.table.lock();
+        let number = entries.next;
+        entries.next += 1;
+        entries.all.insert(number, (address, must_go.clone()));
+        let own = entries.of.entry(address).or_default();
+        own.insert(number);
+        let too_many = |most: Option<u32>| most.is_some_and(|most| own.len() > most as usize);
+        let oldest = if too_many(self.limits.unauthenticated_of(client)) {
+            own.first().map(|number| (*number, "unauthenticated_per_address"))
+        } else {
+            let all = (entries.all.len() > self.limits.unauthenticated as usize).then(|| entries.all.keys().next());
+            all.flatten().map(|number| (*number, "unauthenticated"))
+        };
+        if let Some((number, _)) = oldest
+            && let Some(must_go) = entries.remove(number)
+        {
+            must_go.notify_one();
+        }
+        let is_known = AtomicBool::new(false);
+        let newcomer = Newcomer { table: self.table.clone(), number, must_go, is_known };
+        (newcomer, oldest.map(|(_, limit)| limit))
+    }
+}
+
+impl Newcomer {
+    /// A request of it was let in: it is none any more.
+    pub(super) fn is_let_in(&self) {
+        if !self.is_known.swap(true, Ordering::Relaxed) {
+            self.table.lock().remove(self.number);
+        }
+    }
+
+    /// Waits until it must go.
+    pub(super) async fn must_go(&self) {
+        self.must_go.notified().await;
+    }
+}
+
+impl Drop for Newcomer {
+    fn drop(&mut self) {
+        self.is_let_in();
+    }
+}
+
+impl Table {
+    fn lock(&self) -> MutexGuard<'_, Entries> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Entries {
+    fn remove(&mut self, number: u64) -> Option<Arc<Notify>> {
+        let (address, must_go) = self.all.remove(&number)?;
+        if let Some(own) = self.of.get_mut(&address) {
+            own.remove(&number);
+            if own.is_empty() {
+                self.of.remove(&address);
+            }
+        }
+        Some(must_go)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt;
+
+    use super::*;
+
+    #[test]
+    fn past_so_many_the_oldest_goes_that_nobody_knows() {
+        let limits = Limits { unauthenticated: 3, ..Limits::default() };
+        let newcomers = Newcomers::new(&limits);
+        let mut held: Vec<_> = ["10.0.0.1", "10.0.0.2", "127.0.0.1"].map(|client| arrive(&newcomers, client)).into();
+        assert!(held.iter().all(|(_, limit)| limit.is_none()));
+        held[0].0.is_let_in();
+        held.push(arrive(&newcomers, "10.0.0.3"));
+        assert_eq!(held[3].1, None, "one of them is known");
+        held.push(arrive(&newcomers, "10.0.0.4"));
+        assert_eq!(held[4].1, Some("unauthenticated"));
+        let gone: Vec<_> = held.iter().map(|(newcomer, _)| newcomer.must_go().now_or_never().is_some()).collect();
+        assert_eq!(gone, [false, true, false, false, false]);
+        held.clear();
+        let entries = newcomers.table.lock();
+        assert!(entries.all.is_empty() && entries.of.is_empty());
+    }
+
+    #[test]
+    fn of_one_address_there_are_fewer() {
+        let limits = Limits { unauthenticated_per_address: Some(2), ..Limits::default() };
+        let newcomers = Newcomers::new(&limits);
+        let held = ["10.0.0.1", "10.0.0.2", "10.0.0.1", "10.0.0.1"].map(|client| arrive(&newcomers, client));
+        let gone = held.each_ref().map(|(newcomer, _)| newcomer.must_go().now_or_never().is_some());
+        assert_eq!((gone, held[3].1), ([true, false, false, false], Some("unauthenticated_per_address")));
+    }
+
+    fn arrive(newcomers: &Newcomers, client: &str) -> (Newcomer, Option<&'static str>) {
+        newcomers.arrive(client.parse().unwrap())
+    }
+}
