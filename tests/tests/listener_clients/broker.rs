@@ -26,17 +26,21 @@ enum Kind {
 impl Broker {
     /// A broker that is not restarted.
     pub(crate) async fn start() -> Self {
-        if control() {
-            return Self { kind: Kind::SharedKafka(shared_kafka().await), program: None };
-        }
-        Self::start_mortal().await
+        if control() { Self::shared_kafka().await } else { Self::listener().await }
+    }
+
+    /// The real Kafka of this test program.
+    pub(crate) async fn shared_kafka() -> Self {
+        Self { kind: Kind::SharedKafka(shared_kafka().await), program: None }
     }
 
     /// A broker that is.
     pub(crate) async fn start_mortal() -> Self {
-        if control() {
-            return Self { kind: Kind::Kafka(Kafka::start().await), program: None };
-        }
+        if control() { Self { kind: Kind::Kafka(Kafka::start().await), program: None } } else { Self::listener().await }
+    }
+
+    /// Streamgate's listener.
+    pub(crate) async fn listener() -> Self {
         let [port] = lasting_ports();
         let mut broker = Self { kind: Kind::Listener { data: TempDir::new().expect("a folder"), port }, program: None };
         broker.serve().await;

@@ -7,6 +7,7 @@ mod clients;
 mod group;
 mod process;
 mod quix;
+mod quix_vectors;
 
 use broker::Broker;
 use clients::Client;
