@@ -57,6 +57,11 @@ pub(super) fn gateway(config: &Config) -> quix_gateway::Settings {
         max_total_body_bytes: config.limits.input_total,
         body_timeout: config.limits.body_timeout,
         lookup_timeout: config.limits.delivery_timeout.min(LONGEST_LOOKUP),
+        streams: quix_gateway::StreamSettings {
+            max_streams: config.limits.tracked_streams as usize,
+            max_streams_per_topic: config.limits.tracked_streams_per_topic as usize,
+            ..quix_gateway::StreamSettings::default()
+        },
         ..quix_gateway::Settings::default()
     }
 }
