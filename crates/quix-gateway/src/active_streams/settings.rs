@@ -26,6 +26,9 @@ pub struct StreamSettings {
     pub max_streams: usize,
     /// Bytes that may be kept of all streams, of which one takes 530 KiB at most. Default 256 MiB. Past it as `max_streams`.
     pub max_bytes: usize,
+    /// Bytes of the list that a subscriber is answered, as they are kept. Default 6 MiB, so that it fits what may wait for a
+    /// connection. Past it the least recently seen are left out; each comes as an update when it is next seen.
+    pub max_list_bytes: usize,
     /// Time between two measurements of a topic. Default 5 s.
     pub metrics_period: Duration,
     /// How far back the measurements go that a new subscriber gets. Default 5 min.
@@ -45,6 +48,7 @@ impl Default for StreamSettings {
             max_streams_per_topic: 10_000,
             max_streams: 100_000,
             max_bytes: 256 << 20,
+            max_list_bytes: 6 << 20,
             metrics_period: Duration::from_secs(5),
             metrics_history: Duration::from_secs(5 * 60),
         }

@@ -61,7 +61,7 @@ pub(crate) fn start(parts: Parts) -> mpsc::Sender<Request> {
 
 async fn run(parts: Parts, mut requests: mpsc::Receiver<Request>) {
     let records = parts.settings.look_back_records;
-    match Reading::begin(&*parts.broker, &parts.topic.name, records).await {
+    match Reading::begin(&parts.broker, &parts.topic.name, records).await {
         Ok(reading) => Task::new(parts, reading).run(&mut requests).await,
         Err(error) => {
             requests.close();
@@ -145,7 +145,7 @@ impl Task {
                     None => break,
                 },
                 came = self.reading.next() => match came {
-                    Ok(records) => records.iter().for_each(|record| self.take(record)),
+                    Ok(records) => self.take(&records),
                     Err(end) => {
                         self.end_all(end);
                         break;
@@ -191,29 +191,37 @@ impl Task {
     /// All that is tracked has been told to the others, so the list and the changes behind it make a whole.
     async fn answer_streams(&mut self, connection: ConnectionHandle, answer: Answer<StreamList>) {
         self.tell().await;
-        let list = StreamList { topic: self.topic.clone(), streams: self.tracker.list(now_ms()) };
+        let now = now_ms();
+        let streams = self.tracker.list(now, self.settings.max_list_bytes);
+        if streams.len() < self.tracker.active(now) {
+            self.metrics.limit_hits("active_streams_list", 1);
+        }
+        let list = StreamList { topic: self.topic.clone(), streams };
         if give(answer, list).await {
             self.of_streams.insert(connection);
         }
     }
 
-    fn take(&mut self, record: &Record) {
-        let now = now_ms();
-        // A new record counts from its arrival, whatever clock its writer has.
-        let is_new = self.reading.is_new(record.partition);
-        let seen_at = if is_new { now } else { record.timestamp_ms.unwrap_or(now).min(now) };
-        if seen_at >= self.began_at {
-            self.meter.count(bytes_of(record));
-        }
-        if seen_at < now.saturating_sub(milliseconds(self.settings.look_back)) {
-            return;
-        }
-        let (tracker, metrics) = (&mut self.tracker, &self.metrics);
-        self.signs.read(record, Instant::now(), |stream_id, sign| {
-            if !tracker.see(stream_id, sign, seen_at, now) {
-                metrics.limit_hits("names", 1);
+    fn take(&mut self, records: &[Record]) {
+        let (arrived, now) = (Instant::now(), now_ms());
+        let oldest = now.saturating_sub(milliseconds(self.settings.look_back));
+        for record in records {
+            // A new record counts from its arrival, whatever clock its writer has.
+            let is_new = self.reading.is_new(record.partition);
+            let seen_at = if is_new { now } else { record.timestamp_ms.unwrap_or(now).min(now) };
+            if seen_at >= self.began_at {
+                self.meter.count(bytes_of(record));
             }
-        });
+            if seen_at < oldest {
+                continue;
+            }
+            let (tracker, metrics) = (&mut self.tracker, &self.metrics);
+            self.signs.read(record, arrived, |stream_id, sign| {
+                if !tracker.see(stream_id, sign, seen_at, now) {
+                    metrics.limit_hits("names", 1);
+                }
+            });
+        }
     }
 
     /// What every turn ends in: what time brings, what there is room for, and what is to be told.
@@ -259,7 +267,7 @@ impl Task {
     /// Until something is due by time alone.
     fn due_in(&self) -> Duration {
         let (now, now_ms) = (Instant::now(), now_ms());
-        let due = self.tracker.next_due().map_or(i64::MAX, |due| due.min(self.meter.due())).min(self.meter.due());
+        let due = self.tracker.next_due().into_iter().fold(self.meter.due(), i64::min);
         let by_clock = Duration::from_millis(u64::try_from(due.saturating_sub(now_ms)).unwrap_or(0));
         let answers = (!self.waiting.is_empty()).then(|| self.wait_until.saturating_duration_since(now));
         let lingered = self.idle_since.map(|since| (since + self.settings.linger).saturating_duration_since(now));
@@ -298,7 +306,7 @@ fn bytes_of(record: &Record) -> usize {
 }
 
 fn now_ms() -> i64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| milliseconds(since))
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, milliseconds)
 }
 
 fn milliseconds(time: Duration) -> i64 {

@@ -1,5 +1,6 @@
 //! `Tracker`: which streams live in a topic. A state machine: signs of life and times in, changes out.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
@@ -196,9 +197,17 @@ impl Tracker {
         }
     }
 
-    /// The streams that are active now, in the order of first sight.
-    pub(crate) fn list(&self, now: i64) -> Vec<(Stream, Status)> {
+    /// The streams that are active now, in the order of first sight: those seen last that come to no more bytes than this.
+    pub(crate) fn list(&self, now: i64, max_bytes: usize) -> Vec<(Stream, Status)> {
         let mut listed: Vec<_> = self.listed(now).collect();
+        listed.sort_unstable_by_key(|(_, entry)| Reverse(entry.stream.last_seen));
+        let mut bytes = 0;
+        let mut fits = |entry: &Entry| {
+            bytes += entry.bytes;
+            bytes <= max_bytes
+        };
+        let count = listed.iter().map(|(_, entry)| *entry).take_while(|entry| fits(entry)).count();
+        listed.truncate(count);
         listed.sort_unstable_by_key(|(number, _)| **number);
         let status = |stream: &Stream| stream.status(now, self.rules.idle_after);
         listed.into_iter().map(|(_, entry)| (entry.stream.clone(), status(&entry.stream))).collect()
@@ -206,7 +215,7 @@ impl Tracker {
 
     /// How many they are.
     pub(crate) fn active(&self, now: i64) -> usize {
-        if self.looks_back { self.listed(now).count() } else { self.entries.len() }
+        self.listed(now).count()
     }
 
     /// What is tracked, listed or not.

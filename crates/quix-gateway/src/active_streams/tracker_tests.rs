@@ -135,8 +135,8 @@ fn the_look_back_shows_what_lives_with_what_was_said_before() {
     }
     assert_eq!(topic.shown(now), ["alive Receiving"]);
     assert_eq!((topic.tracker.active(now), topic.tracker.load().streams), (1, 2), "it may still speak up");
-    assert_eq!(topic.tracker.list(now)[0].0.properties.name.as_deref(), Some("said long ago"));
-    assert_eq!(topic.tracker.list(now)[0].0.first_seen, 1_000);
+    assert_eq!(topic.tracker.list(now, usize::MAX)[0].0.properties.name.as_deref(), Some("said long ago"));
+    assert_eq!(topic.tracker.list(now, usize::MAX)[0].0.first_seen, 1_000);
     topic.tracker.look_back_over(now);
     assert_eq!(topic.changes(now), [""; 0], "of the silent one nobody knew");
     assert_eq!(topic.tracker.load().streams, 1);
@@ -167,6 +167,22 @@ fn past_its_bound_the_least_recently_seen_leaves() {
 }
 
 #[test]
+fn a_list_that_is_too_long_holds_those_seen_last() {
+    let mut topic = Told::live();
+    for (at, id) in [(1, "a"), (2, "b"), (3, "c"), (4, "a")] {
+        topic.see(id, life(), at);
+    }
+    topic.changes(4);
+    let of_one = topic.tracker.load().bytes / 3;
+    let ids = |max_bytes| -> Vec<String> {
+        topic.tracker.list(4, max_bytes).iter().map(|(stream, _)| stream.id.to_string()).collect()
+    };
+    assert_eq!(ids(3 * of_one), ["a", "b", "c"]);
+    assert_eq!(ids(3 * of_one - 1), ["a", "c"]);
+    assert_eq!(ids(of_one - 1), [""; 0]);
+}
+
+#[test]
 fn a_million_stream_and_parameter_ids_stay_within_the_bounds() {
     let mut tracker = Tracker::new(RULES, Load { streams: 1_000, bytes: 4 << 20 });
     tracker.look_back_over(0);
@@ -184,7 +200,7 @@ fn a_million_stream_and_parameter_ids_stay_within_the_bounds() {
     }
     assert!(highest <= 4 << 20, "{highest}");
     assert_eq!(tracker.take_crowded_out(), 1_000_001 - 1_000);
-    let list = tracker.list(999_999);
+    let list = tracker.list(999_999, usize::MAX);
     assert_eq!(list.len(), 1_000);
     let always = &list.iter().find(|(stream, _)| &*stream.id == "always").unwrap().0;
     assert_eq!(always.parameters.all().count(), 1_000);
@@ -214,7 +230,7 @@ proptest! {
             prop_assert_eq!(&folded, &topic.shown(now));
             prop_assert!(topic.tracker.next_due().is_none_or(|due| due > now), "nothing due is left");
             let facts = |(stream, _): &(Stream, Status)| (stream.id.clone(), stream.parameters.clone(), stream.properties.clone());
-            let mut listed: Vec<_> = topic.tracker.list(now).iter().map(facts).collect();
+            let mut listed: Vec<_> = topic.tracker.list(now, usize::MAX).iter().map(facts).collect();
             listed.sort_by(|a, b| a.0.cmp(&b.0));
             prop_assert_eq!(listed, topic.told.values().map(facts).collect::<Vec<_>>());
         }
@@ -222,7 +238,7 @@ proptest! {
         now += RULES.update_interval;
         topic.tracker.tick(now);
         topic.changes(now);
-        let mut listed = topic.tracker.list(now);
+        let mut listed = topic.tracker.list(now, usize::MAX);
         listed.sort_by(|a, b| a.0.id.cmp(&b.0.id));
         prop_assert_eq!(listed, topic.told.values().cloned().collect::<Vec<_>>());
     }
@@ -331,7 +347,8 @@ impl Told {
     }
 
     fn shown(&self, now: i64) -> Vec<String> {
-        let mut shown: Vec<_> = self.tracker.list(now).iter().map(|(stream, status)| line(stream, *status)).collect();
+        let mut shown: Vec<_> =
+            self.tracker.list(now, usize::MAX).iter().map(|(stream, status)| line(stream, *status)).collect();
         shown.sort();
         shown
     }

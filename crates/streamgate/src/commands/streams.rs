@@ -33,7 +33,8 @@ pub async fn run_to(args: &StreamsArgs, out: &mut impl Write) -> Result<(), Comm
     let mut hub = Hub::open(client).await?;
     let list = hub.invoke("SubscribeToActiveStreams", &(&args.topic,)).await?;
     let list: Vec<Box<RawValue>> = serde_json::from_str(list.get()).map_err(|error| no_streams(client, &error))?;
-    let printer = Printer { client, json: args.json, follow: args.follow };
+    let widths = TITLES.map(str::len);
+    let mut printer = Printer { client, json: args.json, follow: args.follow, widths };
     printer.list(&list, out)?;
     out.flush()?;
     while args.follow {
@@ -61,22 +62,23 @@ struct Printer<'a> {
     client: &'a Client,
     json: bool,
     follow: bool,
+    /// Of the columns, by what the list holds.
+    widths: [usize; 6],
 }
 
 impl Printer<'_> {
-    fn list(&self, list: &[Box<RawValue>], out: &mut impl Write) -> Result<(), CommandError> {
+    fn list(&mut self, list: &[Box<RawValue>], out: &mut impl Write) -> Result<(), CommandError> {
         if self.json {
             return list.iter().try_for_each(|stream| self.json_line(stream, "\"AddUpdate\"", out));
         }
         let rows = list.iter().map(|stream| self.row(stream)).collect::<Result<Vec<_>, _>>()?;
-        let mut widths = TITLES.map(str::len);
         for row in &rows {
-            for (width, cell) in widths.iter_mut().zip(row) {
+            for (width, cell) in self.widths.iter_mut().zip(row) {
                 *width = (*width).max(cell.chars().count());
             }
         }
-        self.line(" ", &TITLES.map(str::to_owned), &widths, out)?;
-        rows.iter().try_for_each(|row| self.line(" ", row, &widths, out))
+        self.line(" ", &TITLES.map(str::to_owned), out)?;
+        rows.iter().try_for_each(|row| self.line(" ", row, out))
     }
 
     fn change(&self, stream: &RawValue, action: &RawValue, out: &mut impl Write) -> Result<(), CommandError> {
@@ -84,7 +86,7 @@ impl Printer<'_> {
             return self.json_line(stream, action.get(), out);
         }
         let mark = if action.get() == "\"Remove\"" { "-" } else { "+" };
-        self.line(mark, &self.row(stream)?, &TITLES.map(str::len), out)
+        self.line(mark, &self.row(stream)?, out)
     }
 
     /// The stream as the server sent it; among changes, with what became of it.
@@ -112,18 +114,12 @@ impl Printer<'_> {
         ])
     }
 
-    fn line(
-        &self,
-        mark: &str,
-        cells: &[String; 6],
-        widths: &[usize; 6],
-        out: &mut impl Write,
-    ) -> Result<(), CommandError> {
+    fn line(&self, mark: &str, cells: &[String; 6], out: &mut impl Write) -> Result<(), CommandError> {
         if self.follow {
             write!(out, "{mark} ")?;
         }
         let [id, name, status, parameters, events, last_data] = cells;
-        let [of_id, of_name, of_status, of_parameters, of_events, _] = widths;
+        let [of_id, of_name, of_status, of_parameters, of_events, _] = self.widths;
         writeln!(
             out,
             "{id:of_id$}  {name:of_name$}  {status:of_status$}  {parameters:>of_parameters$}  {events:>of_events$}  {last_data}"

@@ -67,6 +67,11 @@ pub struct Limits {
     pub calls_in_flight_bytes: usize,
     /// Subscriptions of one connection. Default 4 096. Past it: the Subscribe call completes with an error.
     pub subscriptions: u32,
+    /// Streams of all topics that are tracked for those who subscribe to active streams. Default 100 000. Past it: topics that
+    /// have more than an equal share of them give up those they saw least recently, which leave the list.
+    pub tracked_streams: u32,
+    /// The same of one topic. Default 10 000. Past it: the least recently seen stream leaves the list.
+    pub tracked_streams_per_topic: u32,
     /// Bytes waiting to be written to one connection. Default 8 MiB. Past it: the connection ends with
     /// `The subscriber is too slow.`
     #[serde(with = "units::size")]
@@ -134,6 +139,8 @@ impl Default for Limits {
             calls_in_flight: 1_024,
             calls_in_flight_bytes: 8 * MIB,
             subscriptions: 4_096,
+            tracked_streams: 100_000,
+            tracked_streams_per_topic: 10_000,
             output_queue_bytes: 8 * MIB,
             output_queue_frames: 8_192,
             output_queue_age: Duration::from_secs(10),

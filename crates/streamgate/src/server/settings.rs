@@ -69,6 +69,11 @@ pub(super) fn gateway(config: &Config, guard: Option<Arc<Guard>>) -> quix_gatewa
         body_timeout: config.limits.body_timeout,
         lookup_timeout: config.limits.delivery_timeout.min(LONGEST_LOOKUP),
         guard,
+        streams: quix_gateway::StreamSettings {
+            max_streams: config.limits.tracked_streams as usize,
+            max_streams_per_topic: config.limits.tracked_streams_per_topic as usize,
+            ..quix_gateway::StreamSettings::default()
+        },
         ..quix_gateway::Settings::default()
     }
 }
