@@ -109,11 +109,12 @@ impl fmt::Debug for Visitor {
 /// The workspace that a host name names, with or without a port: of `writer-WORKSPACE.…` and `reader-WORKSPACE.…`, in
 /// small letters. Source: Quix Streaming APIs, "Setup".
 pub fn workspace_of_host(host: &str) -> Option<String> {
-    let name = host.split([':', '.']).next().unwrap_or_default().to_ascii_lowercase();
-    let workspace = name.strip_prefix("writer-").or_else(|| name.strip_prefix("reader-"))?;
+    let name = host.split([':', '.']).next().unwrap_or_default();
+    let (role, workspace) = name.split_at_checked("writer-".len())?;
+    let is_role = role.eq_ignore_ascii_case("writer-") || role.eq_ignore_ascii_case("reader-");
     let is_one = (1..=MAX_WORKSPACE_BYTES).contains(&workspace.len())
         && workspace.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte));
-    is_one.then(|| workspace.to_owned())
+    (is_role && is_one).then(|| workspace.to_ascii_lowercase())
 }
 
 /// Leaves room for the name in a topic id of 249 bytes.

@@ -147,6 +147,19 @@ async fn with_tokens_any_host_is_answered() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn without_authentication_by_name_everybody_may_do_everything() {
+    let program = Program::serve(&["--memory", "--insecure-no-auth"]).await;
+    assert!(program.banner.contains("no authentication"), "{}", program.banner);
+    for sent in [None, Some("any <token>"), Some(&*token("ann", ""))] {
+        let url = format!("{}/topics/t/packages", program.url);
+        let request = ask(Method::POST, &url, sent).header("host", "gate.example.com").body(LINE);
+        assert_eq!(request.send().await.unwrap().status(), 200, "{sent:?}");
+    }
+    let page = ask(Method::GET, &format!("{}/topics", program.url), None).header("origin", "http://evil.example");
+    assert_eq!(page.send().await.unwrap().status(), 403, "pages are another matter");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn whoever_fails_too_often_is_not_listened_to_for_a_while() {
     let settings = "memory = true\n[limits]\nauth_failures_per_address = 6\n[auth]\nsecret = \"a secret of these stories, long enough\"\n";
     let program = Program::serve_with_settings(settings, &[]).await;

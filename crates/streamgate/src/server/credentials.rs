@@ -31,9 +31,11 @@ pub struct Credentials {
 struct File {
     setting: Placed,
     path: PathBuf,
-    /// When it had been changed that was read last, with or without an error.
-    changed: Mutex<Option<SystemTime>>,
+    /// When it had been changed that was read last, with or without an error, and how long it was.
+    changed: Mutex<Changed>,
 }
+
+type Changed = Option<(SystemTime, u64)>;
 
 #[derive(Debug)]
 struct KeySet {
@@ -180,8 +182,9 @@ impl File {
         *lock(&self.changed) != self.changed_at()
     }
 
-    fn changed_at(&self) -> Option<SystemTime> {
-        fs::metadata(&self.path).and_then(|metadata| metadata.modified()).ok()
+    fn changed_at(&self) -> Changed {
+        let metadata = fs::metadata(&self.path).ok()?;
+        Some((metadata.modified().ok()?, metadata.len()))
     }
 
     fn wrong(&self, why: &dyn std::fmt::Display) -> ConfigError {

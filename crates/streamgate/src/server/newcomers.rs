@@ -74,7 +74,7 @@ impl Newcomers {
 impl Newcomer {
     /// A request of it was let in: it is none any more.
     pub(super) fn is_let_in(&self) {
-        if !self.is_known.swap(true, Ordering::Relaxed) {
+        if !self.is_known.load(Ordering::Relaxed) && !self.is_known.swap(true, Ordering::Relaxed) {
             self.table.lock().remove(self.number);
         }
     }
