@@ -267,6 +267,6 @@ mod tests {
 
     async fn write(broker: &dyn Broker, number: i32) {
         let key = number.to_string();
-        broker.append("t", NewRecord { key: Some(key.as_bytes()), value: b"x" }).unwrap().await.unwrap();
+        broker.append("t", NewRecord { key: Some(key.as_bytes()), value: b"x", headers: &[] }).unwrap().await.unwrap();
     }
 }
