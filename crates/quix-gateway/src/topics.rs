@@ -274,19 +274,19 @@ mod tests {
         topics.create(ANYBODY, "f1", None).await.unwrap();
         let other = Visitor::anybody().in_workspace("other");
         for text in ["f1", "other-f1"] {
-            let topic = topics.open(&other, Right::Read, text).await.unwrap();
+            let topic = topics.find(&other, Right::Read, text).await.unwrap().unwrap();
             assert_eq!((topic.name.as_str(), topic.id.as_str()), ("f1", "other-f1"));
             assert_eq!(topics.known(&other, Right::Read, text), Some(topic));
         }
         assert!(topics.open(&other, Right::Read, "ws-f1").await.is_err());
         assert!(topics.open(ANYBODY, Right::Read, "other-f1").await.is_err());
-        assert_eq!(topics.open(ANYBODY, Right::Read, "f1").await.unwrap().id, "ws-f1");
+        assert_eq!(topics.find(ANYBODY, Right::Read, "f1").await.unwrap().unwrap().id, "ws-f1");
         let same = Visitor::anybody().in_workspace("ws");
         assert_eq!(topics.known(&same, Right::Read, "ws-f1"), topics.known(ANYBODY, Right::Read, "f1"));
 
         for number in 0..3 * MAX_WORKSPACES {
             let visitor = Visitor::anybody().in_workspace(&format!("w{number}"));
-            topics.open(&visitor, Right::Read, "f1").await.unwrap();
+            topics.find(&visitor, Right::Read, "f1").await.unwrap();
             assert!(topics.elsewhere.len() <= MAX_WORKSPACES);
         }
         topics.forget(&topics.names(ANYBODY, "f1"));
@@ -299,11 +299,11 @@ mod tests {
         let topics = directory(true);
         for name in ["f1", "secret"] {
             topics.create(ANYBODY, name, None).await.unwrap();
-            topics.open(ANYBODY, Right::Read, name).await.unwrap();
+            topics.find(ANYBODY, Right::Read, name).await.unwrap();
         }
         let reader = visitor("read:f1* write:w");
         for text in ["f1", "ws-f1"] {
-            assert_eq!(topics.open(&reader, Right::Read, text).await.unwrap().name, "f1");
+            assert_eq!(topics.find(&reader, Right::Read, text).await.unwrap().unwrap().name, "f1");
             assert!(topics.known(&reader, Right::Read, text).is_some());
             assert!(topics.known(&reader, Right::Write, text).is_none());
         }
@@ -331,7 +331,7 @@ mod tests {
         let topics = directory(false);
         topics.create(ANYBODY, "f1", None).await.unwrap();
         topics.broker.create_topic("ws-f1", None).await.unwrap();
-        topics.open(ANYBODY, Right::Read, "ws-f1").await.unwrap();
+        topics.find(ANYBODY, Right::Read, "ws-f1").await.unwrap();
         assert_eq!(topics.open(&visitor("read:f1"), Right::Read, "ws-f1").await.unwrap().name, "f1");
         assert_eq!(topics.open(&visitor("read:*"), Right::Read, "ws-f1").await.unwrap().name, "ws-f1");
     }
