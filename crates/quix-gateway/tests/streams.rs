@@ -236,7 +236,7 @@ async fn what_cannot_be_followed_is_told() {
         client.invoke(method, &("f1",)).await.unwrap();
     }
     let error = client.invoke("SubscribeToActiveStreams", &("f2",)).await.unwrap_err().to_string();
-    assert!(error.contains("follows 2 topics, as many as it may"), "{error}");
+    assert!(error.contains("has 2 subscriptions, as many as it may"), "{error}");
     client.invoke("UnsubscribeFromTopicMetrics", &("f1",)).await.unwrap();
     client.invoke("SubscribeToActiveStreams", &("f2",)).await.unwrap();
 }

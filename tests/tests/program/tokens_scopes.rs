@@ -25,9 +25,10 @@ async fn a_topic_beyond_the_token_is_refused_whether_or_not_it_is_there() {
         let answer = get(&format!("{}/topics/{topic}/packages?until_end=true", program.url), &reader).await;
         let document = problem(answer, 403).await;
         let refused = client.invoke("SubscribeToPackages", &(topic,)).await.unwrap_err().to_string();
-        let unsubscribed = client.invoke("UnsubscribeFromPackages", &(topic,)).await.unwrap_err().to_string();
+        // Ending what was never begun succeeds, and tells nothing.
+        client.invoke("UnsubscribeFromPackages", &(topic,)).await.unwrap();
         let name = topic.trim_start_matches("local-");
-        for text in [document["detail"].as_str().unwrap(), &refused, &unsubscribed] {
+        for text in [document["detail"].as_str().unwrap(), &refused] {
             assert!(text.ends_with(&format!("it needs the scope read:{name}.")), "{text}");
         }
         told.push(refused.replace(topic, "X").replace(name, "X"));
