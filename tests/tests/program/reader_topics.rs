@@ -1,6 +1,7 @@
 //! Which topics a Reader follows: by name and by id, each for itself, or all of them.
 
 use e2e::wait::until;
+use kafka_bridge::broker::Broker;
 use reqwest::Client;
 use serde_json::{Value, json};
 
@@ -67,6 +68,23 @@ async fn the_same_stream_in_two_topics_stays_apart() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_topic_whose_name_is_the_id_of_another_keeps_it() {
+    let room = Room::open().await;
+    room.broker.create_topic("local-t", Some(1)).await.unwrap();
+    let reader = room.reader().await;
+    for topic in ["local-t", "t"] {
+        reader.calls("SubscribeToEvent", (topic, "s", "e")).await;
+    }
+    for _ in 0..2 {
+        reader.calls("UnsubscribeFromEvent", ("local-t", "s", "e")).await;
+    }
+    for topic in ["local-t", "t"] {
+        room.events(topic, "s", json!([{ "id": "e", "timestamp": 1 }])).await;
+    }
+    assert_eq!(reader.next_of("EventDataReceived").await["topicName"], "t");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn topic_star_is_every_topic_also_those_that_come() {
     let room = Room::open().await;
     let (all, writer) = (room.reader().await, room.reader().await);
@@ -121,6 +139,8 @@ async fn topic_star_and_a_topic_of_it_deliver_once_and_end_apart() {
     expect(json!({ "a": [1], "b": [2] })).await;
     reader.calls("UnsubscribeFromParameter", ("*", "*", "a")).await;
     expect(json!({ "b": [2] })).await;
+    reader.0.abort().await;
+    until("nobody follows it", async || metric(&room.server.management(), &follows("t")).await == 0.0).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
