@@ -220,7 +220,8 @@ mod tests {
             let mut next = HashMap::new();
             let mut count = 0;
             while count < 2_000 {
-                for record in reading.next().await.unwrap() {
+                let records = tokio::time::timeout(Duration::from_secs(60), reading.next()).await;
+                for record in records.expect("none is lost").unwrap() {
                     let next = next.entry(record.partition).or_insert(0);
                     assert_eq!(record.offset, *next);
                     *next += 1;
