@@ -37,15 +37,17 @@ enum Source {
 enum Live {
     /// Begins when the past is read.
     Later(Arc<dyn Broker>, String),
-    Joining(BoxFuture<'static, Result<(Deliveries, HashMap<i32, i64>), ReadError>>),
+    Joining(BoxFuture<'static, Result<Joined, ReadError>>),
     /// Takes over when the past has come to where it began, the ends; what it brings until then waits.
-    Joined {
-        live: Deliveries,
-        ends: HashMap<i32, i64>,
-        waiting: VecDeque<Delivery>,
-        give_up_at: Instant,
-    },
+    Joined(Joined),
     Never,
+}
+
+struct Joined {
+    live: Deliveries,
+    ends: HashMap<i32, i64>,
+    waiting: VecDeque<Delivery>,
+    give_up_at: Instant,
 }
 
 enum Came {
@@ -134,12 +136,12 @@ impl Reading {
 
     /// Lets the live read take over where nothing before its beginning is missing.
     fn hand_over(&mut self) {
-        let Source::Past { live: place @ Live::Joined { .. }, .. } = &mut self.source else { return };
-        let Live::Joined { live, ends, waiting, give_up_at } = std::mem::replace(place, Live::Never) else { return };
-        if ends.iter().all(|(partition, end)| self.next.get(partition).is_some_and(|next| next >= end)) {
-            self.source = Source::Live { live, waiting };
+        let Source::Past { live: place @ Live::Joined(_), .. } = &mut self.source else { return };
+        let Live::Joined(joined) = std::mem::replace(place, Live::Never) else { return };
+        if joined.ends.iter().all(|(partition, end)| self.next.get(partition).is_some_and(|next| next >= end)) {
+            self.source = Source::Live { live: joined.live, waiting: joined.waiting };
         } else {
-            *place = Live::Joined { live, ends, waiting, give_up_at };
+            *place = Live::Joined(joined);
         }
     }
 }
@@ -150,15 +152,9 @@ impl Live {
         match self {
             Self::Later(..) | Self::Never => std::future::pending().await,
             Self::Joining(joining) => {
-                *self = match joining.await {
-                    Ok((live, ends)) => {
-                        let give_up_at = Instant::now() + PATIENCE;
-                        Self::Joined { live, ends, waiting: VecDeque::new(), give_up_at }
-                    }
-                    Err(_) => Self::Never,
-                };
+                *self = joining.await.map_or(Self::Never, Self::Joined);
             }
-            Self::Joined { live, waiting, give_up_at, .. } => tokio::select! {
+            Self::Joined(Joined { live, waiting, give_up_at, .. }) => tokio::select! {
                 // The end of it is for the read of the past to tell.
                 Some(delivery) = live.next() => {
                     waiting.push_back(delivery);
@@ -174,10 +170,11 @@ impl Live {
 }
 
 /// A live read, and where the topic ended at a moment after its beginning.
-async fn join(broker: Arc<dyn Broker>, topic: String) -> Result<(Deliveries, HashMap<i32, i64>), ReadError> {
+async fn join(broker: Arc<dyn Broker>, topic: String) -> Result<Joined, ReadError> {
     let live = broker.read(&topic, Start::End).await?;
     let held = broker.positions(&topic).await?.into_iter().filter(|position| position.end > position.earliest);
-    Ok((live, held.map(|position| (position.partition, position.end)).collect()))
+    let ends = held.map(|position| (position.partition, position.end)).collect();
+    Ok(Joined { live, ends, waiting: VecDeque::new(), give_up_at: Instant::now() + PATIENCE })
 }
 
 impl std::fmt::Debug for Source {
@@ -223,7 +220,8 @@ mod tests {
             let mut next = HashMap::new();
             let mut count = 0;
             while count < 2_000 {
-                for record in reading.next().await.unwrap() {
+                let records = tokio::time::timeout(Duration::from_secs(60), reading.next()).await;
+                for record in records.expect("none is lost").unwrap() {
                     let next = next.entry(record.partition).or_insert(0);
                     assert_eq!(record.offset, *next);
                     *next += 1;

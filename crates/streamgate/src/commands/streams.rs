@@ -37,7 +37,12 @@ pub async fn run_to(args: &StreamsArgs, out: &mut impl Write) -> Result<(), Comm
     let mut printer = Printer { client, json: args.json, follow: args.follow, widths };
     printer.list(&list, out)?;
     out.flush()?;
-    while args.follow {
+    if args.follow { follow(&mut hub, &printer, out).await } else { hub.close().await }
+}
+
+/// Until the server ends it.
+async fn follow(hub: &mut Hub<'_>, printer: &Printer<'_>, out: &mut impl Write) -> Result<(), CommandError> {
+    loop {
         let call = hub.next_call().await?;
         if let ("ActiveStreamsChanged", [stream, action]) = (call.target.as_str(), &*call.arguments) {
             printer.change(stream, action, out)?;
@@ -45,7 +50,6 @@ pub async fn run_to(args: &StreamsArgs, out: &mut impl Write) -> Result<(), Comm
             out.flush()?;
         }
     }
-    hub.close().await
 }
 
 /// Subscribing may make a topic; looking at one must not.
