@@ -1,8 +1,8 @@
 //! The Quix Streaming Writer and Reader APIs: SignalR hub methods and plain HTTP in front, a broker behind.
 //!
 //! Two paths and nothing else. Up: one call becomes one record, and is answered when the broker has acknowledged it
-//! (`writer_hub.rs`). Down: one record is read once, each callback is encoded once, and the same frame goes to every
-//! subscriber who gets the same (`audience.rs`).
+//! (`writer_hub.rs`, `http_api/streams.rs`; both end in `writes.rs`). Down: one record is read once, each callback is encoded
+//! once, and the same frame goes to every subscriber who gets the same (`audience.rs`).
 
 mod active_streams;
 mod audience;

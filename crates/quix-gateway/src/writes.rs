@@ -88,10 +88,10 @@ impl Gateway {
             let appended = self.broker.append(&topic.name, record);
             match appended.inspect_err(|error| self.topics.note(topic, error)) {
                 Ok(ack) if handed_over.first.is_none() => handed_over.first = Some(ack),
-                Ok(ack) => handed_over.more.push(ack),
+                Ok(ack) => handed_over.rest().acks.push(ack),
                 Err(error) if handed_over.first.is_none() => return Err(error.into()),
                 Err(error) => {
-                    handed_over.refused = Some(error);
+                    handed_over.rest().refused = Some(error);
                     break;
                 }
             }
@@ -100,29 +100,48 @@ impl Gateway {
     }
 }
 
-/// Records of one call on their way. Nearly always it is one.
+/// Records of one call on their way. Nearly always it is one, so the others take no room in the call.
 #[derive(Debug, Default)]
 struct HandedOver {
     first: Option<Ack>,
-    more: Vec<Ack>,
+    rest: Option<Box<Rest>>,
+}
+
+#[derive(Debug, Default)]
+struct Rest {
+    acks: Vec<Ack>,
     /// Why the next was not taken.
     refused: Option<NotWritten>,
 }
 
 impl HandedOver {
+    fn rest(&mut self) -> &mut Rest {
+        self.rest.get_or_insert_default()
+    }
+
     async fn settled(self) -> Result<(), WriteFailure> {
         let Some(first) = self.first else { return Ok(()) };
-        let first = first.await.map(drop).map_err(WriteFailure::from);
-        if self.more.is_empty() && self.refused.is_none() {
-            return first;
+        let first = settled(first).await;
+        match self.rest {
+            None => first,
+            Some(rest) => Box::pin(rest.settled_after(first)).await,
         }
+    }
+}
+
+impl Rest {
+    async fn settled_after(self, first: Result<(), WriteFailure>) -> Result<(), WriteFailure> {
         let mut answers = vec![first];
-        for ack in self.more {
-            answers.push(ack.await.map(drop).map_err(WriteFailure::from));
+        for ack in self.acks {
+            answers.push(settled(ack).await);
         }
         answers.extend(self.refused.map(|error| Err(error.into())));
         whole(answers)
     }
+}
+
+async fn settled(ack: Ack) -> Result<(), WriteFailure> {
+    Ok(ack.await.map(drop)?)
 }
 
 /// The answer for all: part of a call may be stored only where nobody can say what is.

@@ -53,14 +53,55 @@ async fn each_status_that_a_route_gives_is_documented_and_no_other() {
     assert_eq!(given, documented);
 }
 
-/// What a document says of statuses, by method and path.
-async fn documented() -> BTreeMap<(String, String), BTreeSet<u16>> {
+#[tokio::test]
+async fn the_examples_of_bodies_are_taken_and_hold_what_is_required() {
+    let document = document().await;
+    let schema = |reference: &Value| {
+        let name = reference["$ref"].as_str().unwrap().trim_start_matches("#/components/schemas/");
+        document["components"]["schemas"][name].clone()
+    };
+    let mut taken = 0;
+    for (method, path, body) in ROUTES {
+        let operation = &document["paths"][path][method];
+        let described = &operation["requestBody"]["content"]["application/json"]["schema"];
+        assert_eq!(
+            described.is_null(),
+            !body.starts_with(['{', '[']) || path.ends_with("/packages"),
+            "{method} {path}"
+        );
+        let (body, required) = match (described["$ref"].is_string(), described["items"]["$ref"].is_string()) {
+            (true, _) => (schema(described)["example"].clone(), schema(described)["required"].clone()),
+            (_, true) => {
+                let item = schema(&described["items"]);
+                (Value::Array(vec![item["example"].clone()]), item["required"].clone())
+            }
+            _ => continue,
+        };
+        let example = if body.is_array() { &body[0] } else { &body };
+        assert!(example.is_object(), "{method} {path} has no example");
+        for member in required.as_array().into_iter().flatten() {
+            assert!(!example[member.as_str().unwrap()].is_null(), "{method} {path}: {member}");
+        }
+        let text = body.to_string();
+        let asked = Route { method, path, body: "" }
+            .asked(server(Settings::default()).await.1, "t", |request| request.map(|_| Body::from(text.clone())));
+        assert_eq!(asked.await, 200, "{method} {path}: {body}");
+        taken += 1;
+    }
+    assert_eq!(taken, 8);
+}
+
+async fn document() -> Value {
     let (_, router) = server(Settings::default()).await;
     let request = Request::get("/swagger/v1/swagger.json").body(Body::empty()).unwrap();
     let answer = router.oneshot(request).await.unwrap();
-    let document: Value = serde_json::from_slice(&to_bytes(answer.into_body(), usize::MAX).await.unwrap()).unwrap();
+    serde_json::from_slice(&to_bytes(answer.into_body(), usize::MAX).await.unwrap()).unwrap()
+}
+
+/// What the document says of statuses, by method and path.
+async fn documented() -> BTreeMap<(String, String), BTreeSet<u16>> {
     let mut documented = BTreeMap::new();
-    for (path, methods) in document["paths"].as_object().unwrap() {
+    for (path, methods) in document().await["paths"].as_object().unwrap() {
         for (method, operation) in methods.as_object().unwrap() {
             let statuses = operation["responses"].as_object().unwrap().keys().map(|status| status.parse().unwrap());
             documented.insert((method.clone(), path.clone()), statuses.collect());

@@ -5,7 +5,9 @@
 
 import itertools
 import json
+import os
 import sys
+import tempfile
 
 import schemathesis
 from schemathesis.cli import schemathesis as command
@@ -34,4 +36,6 @@ checks = "not_a_server_error,status_code_conformance,content_type_conformance,re
 arguments = ["run", f"{URL}/swagger/v1/swagger.json", "--url", URL, "--checks", checks]
 arguments += ["--phases", "examples,coverage,fuzzing", "--max-examples", "20", "--seed", "1", "--workers", "1"]
 arguments += ["--request-timeout", "10", "--no-color"]
-command(arguments)
+with tempfile.TemporaryDirectory() as folder:
+    os.chdir(folder)  # it keeps what it found, and tries that again the next time
+    command(arguments)

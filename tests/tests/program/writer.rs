@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use e2e::client::{HubClient, PendingCall};
-use e2e::program::Program;
+use e2e::program::{Program, printed};
 use e2e::python::Python;
 use e2e::wait::within;
 use serde_json::{Value, json};
@@ -45,6 +45,19 @@ async fn a_stream_is_made_written_updated_and_closed() {
     ]) {
         assert!(value.starts_with(expected), "{value}\n{expected}");
     }
+
+    let shown = printed(&["tail", "t", "--until-end", "--url", &program.url], "").await;
+    let contents: Vec<_> = shown.lines().filter_map(|line| line.splitn(4, ' ').nth(3)).collect();
+    let expected = [
+        r#"StreamProperties Metadata={"n":"7"} Name="Car A""#,
+        "TimeseriesData 1 speed=7.0",
+        "EventData e v",
+        r#"StreamProperties Name="B""#,
+        "ParameterDefinitions /car/speed",
+        "EventDefinitions /e Level=Error",
+        "StreamEnd Closed",
+    ];
+    assert_eq!(contents, expected);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -224,8 +237,9 @@ async fn trap_12_two_thousand_sends_that_nobody_awaits_arrive_in_order_each_comp
 
 #[tokio::test(flavor = "multi_thread")]
 async fn names_that_are_too_long_are_refused_and_counted() {
-    let (program, client) = start().await;
-    let (fits, long) = ("x".repeat(1024), "x".repeat(1025));
+    let program = Program::serve_with_settings("[limits]\nname_size = 512\n", &["--memory"]).await;
+    let client = HubClient::connect(&format!("{}/hub", program.url)).await.unwrap();
+    let (fits, long) = ("x".repeat(512), "x".repeat(513));
     let data = |kind: &str, name: &str| json!({ "timestamps": [1], kind: { name: [null] } });
     let event = |id: &str, tag: &str| json!([{ "timestamp": 1, "id": id, "tags": { tag: "v" } }]);
     let mut refused = 0.0;
@@ -239,7 +253,7 @@ async fn names_that_are_too_long_are_refused_and_counted() {
         ("CloseStream", json!(["t", long]), "stream id"),
     ] {
         let error = client.invoke(method, &arguments).await.expect_err(method).to_string();
-        assert!(error.contains(&format!("NotWritten: The {what} is longer than 1024 bytes.")), "{error}");
+        assert!(error.contains(&format!("NotWritten: The {what} is longer than 512 bytes.")), "{error}");
         refused += 1.0;
     }
     let sample = "streamgate_limit_hits_total{limit=\"names\"}";

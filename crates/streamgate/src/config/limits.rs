@@ -119,6 +119,10 @@ pub struct Limits {
     /// Bytes of one HTTP request body. Default 4 MiB. Past it: HTTP 413.
     #[serde(with = "units::size")]
     pub body_size: usize,
+    /// Bytes of the id of a stream, parameter or event, or of the name of a tag. Default 1 KiB. Past it: the call is refused as
+    /// not written, HTTP 400.
+    #[serde(with = "units::size")]
+    pub name_size: usize,
 }
 
 impl Default for Limits {
@@ -155,6 +159,7 @@ impl Default for Limits {
             head_timeout: Duration::from_secs(10),
             body_timeout: Duration::from_secs(10),
             body_size: 4 * MIB,
+            name_size: KIB,
         }
     }
 }

@@ -64,6 +64,7 @@ pub(super) fn gateway(config: &Config, guard: Option<Arc<Guard>>) -> quix_gatewa
         create_topics: config.makes_topics(),
         writes: write_rules(&config.topics),
         max_subscriptions: config.limits.subscriptions as usize,
+        max_name_bytes: config.limits.name_size,
         max_body_bytes: config.limits.body_size,
         max_total_body_bytes: config.limits.input_total,
         body_timeout: config.limits.body_timeout,
