@@ -118,19 +118,12 @@ fn signer(args: &TokenNewArgs, config: &Config) -> Result<(Signer, Wants), Comma
 
 /// A secret of the configuration: it verifies, so it signs.
 fn configured(config: &Config, id: Option<&str>) -> Result<KeyConfig, CommandError> {
-    let secret = config.auth.secret.clone().map(|secret| KeyConfig {
-        algorithm: Algorithm::Hs256,
-        id: None,
-        material: KeyMaterial::Secret(secret),
-        issuer: None,
-        audience: None,
-    });
-    let mut keys = secret.into_iter().chain(config.auth.keys.iter().cloned());
+    let mut keys = config.auth.all_keys().into_iter().map(|(_, key)| key);
     let is_meant = |key: &KeyConfig| key.algorithm == Algorithm::Hs256 && (id.is_none() || key.id.as_deref() == id);
     keys.find(is_meant).ok_or_else(|| {
         let which = id.map(|id| format!(" of the id {id:?}")).unwrap_or_default();
         CommandError::Serve(format!(
-            "the configuration has no secret{which} to sign with (auth.secret, or HS256 in auth.keys): name the file of a \
+            "the configuration has no secret{which} to sign with (auth.secret_file, or HS256 in auth.keys): name the file of a \
              secret or private key with --key and --algorithm"
         ))
     })
