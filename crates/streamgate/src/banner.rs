@@ -129,7 +129,9 @@ impl Banner<'_> {
     fn next(&self) -> String {
         let url = self.url();
         let url = if url == DEFAULT_URL { String::new() } else { format!(" --url {url}") };
-        if self.config.storage() != Storage::Kafka {
+        if self.config.auth.is_on() {
+            format!("streamgate token new --read '*' --write '*' · streamgate tail TOPIC --token TOKEN{url}")
+        } else if self.config.storage() != Storage::Kafka {
             format!("streamgate tail websocket-topic{url} · streamgate serve --kafka HOST:PORT")
         } else {
             format!("streamgate topic list{url} · streamgate tail TOPIC{url}")

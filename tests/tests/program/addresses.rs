@@ -88,6 +88,25 @@ async fn an_address_that_comes_too_fast_is_refused_and_then_unread() {
     .await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn of_those_who_ask_for_nothing_the_one_that_came_first_goes() {
+    let program = Program::serve_with_settings("[limits]\nunauthenticated_per_address = 2\n", &["--memory"]).await;
+    let hits = "streamgate_limit_hits_total{limit=\"unauthenticated_per_address\"}";
+    let mut known = connect(&program, ELSEWHERE).await;
+    assert_eq!(status(&ask(&mut known, "GET /topics", PLAIN).await), 200);
+    let mut silent = connect(&program, ELSEWHERE).await;
+    let mut refused = connect(&program, ELSEWHERE).await;
+    assert_eq!(status(&ask(&mut refused, "GET /topics", "host: evil.example\r\n").await), 421, "that is not let in");
+    assert_eq!(metric(&program.management(), hits).await, 0.0);
+    let mut third = connect(&program, ELSEWHERE).await;
+    assert_eq!(within("its end", silent.read(&mut [0; 1])).await.unwrap_or(0), 0);
+    assert_eq!(metric(&program.management(), hits).await, 1.0);
+    for tcp in [&mut known, &mut refused, &mut third] {
+        let answer = ask(tcp, "GET /topics", PLAIN).await; // behind the body of the one before
+        assert!(answer.contains("HTTP/1.1 200 "), "they stay: {answer}");
+    }
+}
+
 async fn connect(program: &Program, from: &str) -> TcpStream {
     let socket = TcpSocket::new_v4().unwrap();
     socket.bind(format!("{from}:0").parse().unwrap()).unwrap();

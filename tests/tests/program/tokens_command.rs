@@ -112,6 +112,28 @@ async fn revocations_can_go_to_the_file_and_keys_can_be_named() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_in_a_file_is_all_it_takes_and_others_are_not_to_read_it() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("secret");
+    std::fs::write(&file, format!("{SECRET}\n")).unwrap();
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o644)).unwrap();
+    let with_secret = || {
+        let mut process = process();
+        process.env("STREAMGATE_AUTH__SECRET_FILE", &file);
+        process
+    };
+    let mut serve = with_secret();
+    serve.args(["serve", "--memory", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"]);
+    let program = Program::start(serve).await;
+    program.logs("holds the key of `auth.secret_file` and can be read by other users: chmod 600 it").await;
+    let made = with_secret().args(["token", "new", "--read", "*"]).output().await.unwrap();
+    let made = String::from_utf8(made.stdout).unwrap();
+    assert_eq!(negotiated(&program, made.trim_end()).await, 200);
+    assert_eq!(negotiated(&program, &token("ann", "")).await, 200, "signed with the same, its line's end left out");
+}
+
 /// A settings file with the secret of the stories.
 struct Home(tempfile::NamedTempFile);
 

@@ -67,6 +67,7 @@ fn config(folder: &Path) -> Result<Config, CommandError> {
     config.kafka_listen = None;
     // Whoever may use the folder may use the server over it, which nobody else knows.
     config.auth = AuthConfig::default();
+    config.allowed_origins = Config::default().allowed_origins;
     config.log.retention_bytes = usize::MAX / 2;
     config.log.retention_age = CENTURY;
     Ok(config)

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use access::{Algorithm, Scopes};
 use serde::{Deserialize, Deserializer, Serialize, de};
 use toml::Value;
 
@@ -17,6 +18,9 @@ pub struct AuthConfig {
     /// is the default.
     #[serde(with = "values::secret_or_off")]
     pub secret: Option<Secret>,
+    /// File of such a secret; a line's end behind it is not part of it. `"off"` is the default.
+    #[serde(with = "values::file_or_off")]
+    pub secret_file: Option<PathBuf>,
     /// Keys that tokens are signed with. Default none. The key decides the algorithm, never the token; a token's `kid`
     /// chooses among those with an `id`.
     #[serde(deserialize_with = "keys")]
@@ -63,6 +67,7 @@ impl Default for AuthConfig {
     fn default() -> Self {
         Self {
             secret: None,
+            secret_file: None,
             keys: Vec::new(),
             jwks_url: None,
             jwks_issuer: None,
@@ -81,7 +86,16 @@ impl Default for AuthConfig {
 impl AuthConfig {
     /// Whether requests need a token.
     pub fn is_on(&self) -> bool {
-        self.secret.is_some() || !self.keys.is_empty() || self.jwks_url.is_some() || self.tokens_file.is_some()
+        !self.all_keys().is_empty() || self.jwks_url.is_some() || self.tokens_file.is_some()
+    }
+
+    /// Every configured key, with the setting it stands in: first those of the two short forms.
+    pub fn all_keys(&self) -> Vec<(&'static str, KeyConfig)> {
+        let short =
+            |material| KeyConfig { algorithm: Algorithm::Hs256, id: None, material, issuer: None, audience: None };
+        let secret = self.secret.iter().map(|secret| ("auth.secret", short(KeyMaterial::Secret(secret.clone()))));
+        let file = self.secret_file.iter().map(|path| ("auth.secret_file", short(KeyMaterial::File(path.clone()))));
+        secret.chain(file).chain(self.keys.iter().map(|key| ("auth.keys", key.clone()))).collect()
     }
 }
 
@@ -90,7 +104,7 @@ impl AuthConfig {
 pub struct KeyConfig {
     /// `HS256`, `RS256`, `ES256` or `EdDSA`.
     #[serde(serialize_with = "name")]
-    pub algorithm: access::Algorithm,
+    pub algorithm: Algorithm,
     /// What tokens name it by (`kid`). Default none: it is tried with each token of its algorithm.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
@@ -117,7 +131,7 @@ pub enum KeyMaterial {
     Secret(Secret),
 }
 
-fn name<S: serde::Serializer>(algorithm: &access::Algorithm, serializer: S) -> Result<S::Ok, S::Error> {
+fn name<S: serde::Serializer>(algorithm: &Algorithm, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(algorithm.name())
 }
 
@@ -143,7 +157,7 @@ fn key(entry: &Value) -> Result<KeyConfig, String> {
         Some(_) => Err(format!("has a setting `{name}` that is no text")),
     };
     let named = text("algorithm")?.unwrap_or_default();
-    let algorithm = access::Algorithm::ALL.into_iter().find(|algorithm| algorithm.name() == named);
+    let algorithm = Algorithm::ALL.into_iter().find(|algorithm| algorithm.name() == named);
     let algorithm = algorithm.ok_or("needs an `algorithm`: HS256, RS256, ES256 or EdDSA")?;
     let material = match (text("file")?, text("environment")?, text("secret")?) {
         (Some(file), None, None) => KeyMaterial::File(file.into()),
@@ -157,7 +171,7 @@ fn key(entry: &Value) -> Result<KeyConfig, String> {
 /// A word that grants nothing is a mistake in the settings, if not in a token.
 fn scopes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     let text = String::deserialize(deserializer)?;
-    let wrong = text.split_ascii_whitespace().find(|word| access::Scopes::parse(word) == access::Scopes::default());
+    let wrong = text.split_ascii_whitespace().find(|word| Scopes::parse(word) == Scopes::default());
     match wrong {
         None => Ok(text),
         Some(word) => {

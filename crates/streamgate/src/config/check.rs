@@ -127,7 +127,7 @@ fn loopback(loaded: &Loaded, key: &str, address: SocketAddr) -> Result<(), Confi
     }
     let problem = format!(
         "is {address}, which other machines can reach, and there is no authentication: name what tokens are signed with in \
-         [auth] (secret, keys, jwks_url or tokens_file), or listen on loopback (127.0.0.1 or [::1]); --insecure-no-auth lets \
+         [auth] (secret_file, keys, jwks_url or tokens_file), or listen on loopback (127.0.0.1 or [::1]); --insecure-no-auth lets \
          everybody read and write"
     );
     Err(invalid(loaded, key, problem))
@@ -137,6 +137,7 @@ fn auth(loaded: &Loaded) -> Result<(), ConfigError> {
     let auth = &loaded.config.auth;
     let named = [
         ("auth.secret", auth.secret.is_some()),
+        ("auth.secret_file", auth.secret_file.is_some()),
         ("auth.keys", !auth.keys.is_empty()),
         ("auth.jwks_url", auth.jwks_url.is_some()),
         ("auth.tokens_file", auth.tokens_file.is_some()),
@@ -151,7 +152,7 @@ fn auth(loaded: &Loaded) -> Result<(), ConfigError> {
         return Err(invalid(loaded, "allowed_origins", problem.to_owned()));
     }
     if !auth.is_on() && auth.revocations_file.is_some() {
-        let problem = "revokes tokens, and none are asked for: name what they are signed with in [auth] (secret, keys, \
+        let problem = "revokes tokens, and none are asked for: name what they are signed with in [auth] (secret_file, keys, \
                        jwks_url or tokens_file)";
         return Err(invalid(loaded, "auth.revocations_file", problem.to_owned()));
     }

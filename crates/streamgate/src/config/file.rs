@@ -43,11 +43,12 @@ pub(super) fn parse(path: &Path, text: &str, schema: &Schema) -> Result<Vec<Sett
     Ok(reader.settings)
 }
 
-/// A warning if this is the file of a private key and others on this machine may read it.
-pub(super) fn readable_key(path: &Path) -> Option<String> {
+/// A warning if this file of a private key or secret, named by a setting, can be read by others on this machine.
+pub(super) fn readable_key(setting: &str, path: &Path) -> Option<String> {
     let readable = others_may_read(path);
-    readable
-        .then(|| format!("{} holds the key of `tls.key` and can be read by other users: chmod 600 it", path.display()))
+    readable.then(|| {
+        format!("{} holds the key of `{setting}` and can be read by other users: chmod 600 it", path.display())
+    })
 }
 
 /// A warning if the file holds secrets and others on this machine may read it.

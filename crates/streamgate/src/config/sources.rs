@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, ffi::OsString, fmt, path::PathBuf};
 
 use toml::Value;
 
-use super::{Config, ConfigError, Placed, check, environment, file, schema::Schema};
+use super::{Config, ConfigError, KeyMaterial, Placed, check, environment, file, schema::Schema};
 
 /// Read from the working directory, if it is there and no other file was named.
 pub const DEFAULT_FILE: &str = "streamgate.toml";
@@ -134,10 +134,18 @@ pub(super) fn merge(
     })?;
     let path = file.map(|(path, _)| path);
     let secrets = path.as_deref().and_then(|path| file::readable_secrets(path, &settings));
-    let key = config.tls.key.as_deref().and_then(file::readable_key);
-    let warnings = secrets.into_iter().chain(key).collect();
+    let key = config.tls.key.as_deref().and_then(|path| file::readable_key("tls.key", path));
+    let warnings = secrets.into_iter().chain(key).chain(readable_secrets(&config)).collect();
     let origins = settings.into_iter().map(|setting| (setting.key, setting.origin)).collect();
     let loaded = Loaded { config, file: path, warnings, origins };
     check::check(&loaded)?;
     Ok(loaded)
+}
+
+/// Warnings of files of secrets that others on this machine may read; public keys are for everybody.
+fn readable_secrets(config: &Config) -> impl Iterator<Item = String> {
+    config.auth.all_keys().into_iter().filter_map(|(setting, key)| match &key.material {
+        KeyMaterial::File(path) if key.algorithm == access::Algorithm::Hs256 => file::readable_key(setting, path),
+        _ => None,
+    })
 }

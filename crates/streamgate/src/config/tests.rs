@@ -281,7 +281,7 @@ fn bad_values_are_refused_in_one_sentence_that_names_them() {
         ),
         (
             "auth.revocations_file = \"r\"",
-            "`auth.revocations_file` (streamgate.toml:1) revokes tokens, and none are asked for: name what they are signed with in [auth] (secret, keys, jwks_url or tokens_file)",
+            "`auth.revocations_file` (streamgate.toml:1) revokes tokens, and none are asked for: name what they are signed with in [auth] (secret_file, keys, jwks_url or tokens_file)",
         ),
         ("limits = 5", "`limits` (streamgate.toml:1) is a section: write [limits] and its settings below"),
         (
@@ -353,7 +353,7 @@ fn a_bad_value_is_refused_even_where_a_flag_overrides_it() {
 #[test]
 fn settings_that_do_not_go_together_are_refused() {
     const NO_AUTHENTICATION: &str = "which other machines can reach, and there is no authentication: name what tokens are signed \
-        with in [auth] (secret, keys, jwks_url or tokens_file), or listen on loopback (127.0.0.1 or [::1]); --insecure-no-auth \
+        with in [auth] (secret_file, keys, jwks_url or tokens_file), or listen on loopback (127.0.0.1 or [::1]); --insecure-no-auth \
         lets everybody read and write";
     for (flags, file, sentence) in [
         (
@@ -598,6 +598,7 @@ fn with_authentication_or_by_name_without_it_any_address_is_served() {
     let everywhere = &["--listen", "0.0.0.0:80", "--admin-listen", "[::]:9090"];
     for file in [
         "auth.secret = \"hunter2\"",
+        "auth.secret_file = \"s\"",
         "auth.tokens_file = \"t\"",
         "auth.jwks_url = \"https://a.example/keys\"",
         "[[auth.keys]]\nalgorithm = \"RS256\"\nfile = \"key.pem\"",

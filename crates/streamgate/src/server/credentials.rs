@@ -201,24 +201,19 @@ pub(crate) fn append_line(path: &Path, line: &str) -> io::Result<()> {
     file.sync_data()
 }
 
-/// The keys of `auth.secret` and `auth.keys`.
+/// The configured keys, each fit to be one.
 fn configured_keys(loaded: &Loaded) -> Result<Vec<Key>, ConfigError> {
-    let auth = &loaded.config.auth;
-    let mut keys = Vec::new();
-    if let Some(secret) = &auth.secret {
-        let key = Key::new(Algorithm::Hs256, secret.reveal().as_bytes());
-        keys.push(
-            key.map_err(|error| invalid(loaded, "auth.secret", &format!("cannot be used: {error}; {MAKE_SECRET}")))?,
-        );
-    }
-    for (config, number) in auth.keys.iter().zip(1..) {
-        let wrong = |problem: String| invalid(loaded, "auth.keys", &format!("has as number {number} {problem}"));
-        let material = material(config).map_err(wrong)?;
+    let (mut keys, mut listed) = (Vec::new(), 0);
+    for (setting, config) in loaded.config.auth.all_keys() {
+        listed += usize::from(setting == "auth.keys");
+        let which = if setting == "auth.keys" { format!(" as number {listed}") } else { String::new() };
+        let wrong = |problem: String| invalid(loaded, setting, &format!("has{which} {problem}"));
+        let material = material(&config).map_err(wrong)?;
         let mut key = Key::new(config.algorithm, &material).map_err(|error| {
             let remedy = if config.algorithm == Algorithm::Hs256 { MAKE_SECRET } else { "name the public key in PEM" };
             wrong(format!("a key that cannot be used: {error}; {remedy}"))
         })?;
-        (key.id, key.issuer, key.audience) = (config.id.clone(), config.issuer.clone(), config.audience.clone());
+        (key.id, key.issuer, key.audience) = (config.id, config.issuer, config.audience);
         keys.push(key);
     }
     Ok(keys)

@@ -43,11 +43,14 @@ pub(super) fn is_health(path: &str) -> bool {
     LIVE.contains(&path) || READY.contains(&path)
 }
 
-/// What holds for the public listener holds here too.
+/// Metrics are for anybody who reaches this listener: where only this machine does, no page may reach it by a name of its
+/// own that leads here, with authentication or without.
 async fn guard(request: Request, next: Next, is_for_this_machine: bool) -> Response {
-    let mut response = match host::refuse_foreign_host(&request) {
-        Some(refused) if is_for_this_machine => refused,
-        _ => next.run(request).await,
+    let mut response = if is_for_this_machine && host::foreign_host(&request).is_some() {
+        let detail = "This listener answers to the names of this machine only, such as localhost.";
+        host::refuse(request.method(), StatusCode::MISDIRECTED_REQUEST, detail)
+    } else {
+        next.run(request).await
     };
     response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     response

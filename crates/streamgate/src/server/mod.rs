@@ -114,7 +114,6 @@ impl Server {
         let api = quix_gateway::router(gateway.clone());
         let routes = demo::router().merge(management::health(state.clone())).fallback_service(api);
         let settings = public::Settings::new(config, certificate, limit_hits);
-        let is_for_this_machine = settings::is_for_this_machine(config);
         let door = Door::new(state.clone(), routes, settings, entrance.clone());
         let mut tasks = vec![tokio::spawn(door.clone().serve(public))];
         if let Some(guard) = guard {
@@ -124,6 +123,7 @@ impl Server {
             tasks.push(tokio::spawn(credentials.follow_key_set()));
         }
         if let Some(listener) = management {
+            let is_for_this_machine = listener.local_addr()?.ip().is_loopback();
             let admin = credentials.map(|credentials| admin::router(credentials, entrance)).unwrap_or_default();
             tasks.push(tokio::spawn(management::serve(listener, state.clone(), admin, is_for_this_machine)));
         }

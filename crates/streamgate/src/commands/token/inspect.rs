@@ -1,0 +1,73 @@
+//! `streamgate token inspect`: what a token says, and what the configuration says to it. Nothing is verified silently.
+
+use std::io::Write;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use access::{Digest, Grant, unverified};
+use serde_json::{Value, json};
+
+use super::{claims, given};
+use crate::args::TokenInspectArgs;
+use crate::commands::{CommandError, text::escape};
+use crate::config::format_duration;
+use crate::server::Credentials;
+
+/// Prints what a token says, and whether the configuration would take it: exit code 1 if not.
+pub(super) fn run(args: &TokenInspectArgs, out: &mut impl Write) -> Result<(), CommandError> {
+    let loaded = args.config.load()?;
+    let token = given(&args.token)?;
+    let credentials = Credentials::load(&loaded)?;
+    let now = SystemTime::now();
+    let verdict = credentials.as_ref().map(|credentials| credentials.guard().check(&token, now));
+    let said = claims(&token);
+    if args.json {
+        let accepted = verdict.as_ref().map(Result::is_ok);
+        let why = verdict.as_ref().and_then(|verdict| verdict.as_ref().err()).map(ToString::to_string);
+        let grant = verdict.as_ref().and_then(|verdict| verdict.as_ref().ok()).map(granted);
+        let sha256 = Digest::of(&token).to_string();
+        writeln!(
+            out,
+            "{}",
+            json!({ "header": header(&token), "claims": said, "sha256": sha256, "accepted": accepted, "refused": why, "grant": grant })
+        )?;
+    } else {
+        if let (Some(header), Some(claims)) = (header(&token), &said) {
+            writeln!(out, "says      {header}\n          {claims}")?;
+        }
+        writeln!(out, "sha256    {}", Digest::of(&token))?;
+        match &verdict {
+            None => writeln!(out, "verified  no: the configuration asks for no tokens, so any would be ignored")?,
+            Some(Ok(grant)) => writeln!(out, "verified  yes: {}", told(grant, now))?,
+            Some(Err(why)) => writeln!(out, "verified  no: {why}")?,
+        }
+    }
+    match verdict {
+        Some(Err(why)) => {
+            let keys = loaded.config.auth.jwks_url.map(|url| format!("; the keys of {url} were not asked for"));
+            Err(CommandError::Serve(format!("this configuration refuses the token: {why}{}", keys.unwrap_or_default())))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn granted(grant: &Grant) -> Value {
+    let expires = grant.expires.and_then(|expires| expires.duration_since(UNIX_EPOCH).ok());
+    json!({
+        "sub": grant.subject, "scope": grant.scopes.to_string(), "jti": grant.token_id,
+        "expires": expires.map(|expires| expires.as_secs()),
+    })
+}
+
+fn told(grant: &Grant, now: SystemTime) -> String {
+    let who = grant.subject.as_deref().map_or("nobody in particular".into(), escape);
+    let scopes = grant.scopes.to_string();
+    let scopes = if scopes.is_empty() { "do nothing".to_owned() } else { format!("do {}", escape(&scopes)) };
+    let left = grant.expires.map(|expires| expires.duration_since(now).unwrap_or_default().as_secs());
+    let left = left
+        .map_or("for ever".to_owned(), |left| format!("for another {}", format_duration(Duration::from_secs(left))));
+    format!("{who} may {scopes}, {left}")
+}
+
+fn header(token: &str) -> Option<Value> {
+    unverified(token).map(|(header, _)| header)
+}
