@@ -11,6 +11,7 @@ mod kafka;
 mod listener;
 mod metrics;
 mod openapi;
+mod quix_clients;
 mod reader;
 mod reader_bounds;
 mod reader_filters;
