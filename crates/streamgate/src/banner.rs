@@ -28,7 +28,7 @@ impl Banner<'_> {
         let remarked = places.iter().chain(&risks).filter(|Row(_, _, remark)| !remark.is_empty());
         let width = remarked.map(|Row(_, what, _)| what.len()).max().unwrap_or(0);
         let mut text = format!("\n  {bold}Streamgate {}{plain}\n\n", env!("CARGO_PKG_VERSION"));
-        for (rows, style) in [(&places, ""), (&risks, warn)] {
+        for (rows, style) in [(&places, ""), (&risks, warn)].into_iter().filter(|(rows, _)| !rows.is_empty()) {
             for Row(name, what, remark) in rows {
                 let line = format!("    {style}{name:NAME_WIDTH$}{what:width$}{plain}  {dim}{remark}{plain}");
                 text += &format!("{}\n", line.trim_end());
@@ -64,6 +64,11 @@ impl Banner<'_> {
             }
             (None, None) => None,
         };
+        let access = self
+            .config
+            .auth
+            .is_on()
+            .then(|| Row("access", "with tokens only".into(), "`streamgate token new` makes one".into()));
         let rows = [
             Some(topics),
             Some(Row("demo", format!("{public}/demo/"), "draw here, watch it there".into())),
@@ -71,6 +76,7 @@ impl Banner<'_> {
             Some(Row("api", format!("{public}/topics"), "for curl, and the commands below".into())),
             kafka,
             Some(metrics),
+            access,
         ];
         rows.into_iter().flatten().collect()
     }
@@ -184,6 +190,27 @@ mod tests {
         assert_eq!(text, expected.replace("VERSION", env!("CARGO_PKG_VERSION")));
         let styled = banner.text(true);
         assert!(styled.contains("\x1b[33minsecure"), "{styled}");
+    }
+
+    #[test]
+    fn with_tokens_that_is_said_and_no_risk_where_there_is_none() {
+        let mut config = Config { memory: true, ..Config::default() };
+        config.auth.secret = Some(Secret::from("hunter2".to_owned()));
+        let text = |config: &Config| {
+            let (public, management) = (config.listen, Some(config.admin_listen));
+            Banner { config, broker: "d", public, management, kafka: None }.text(false)
+        };
+        let said = text(&config);
+        assert!(
+            said.contains("    access    with tokens only ") && said.contains("next: streamgate token new"),
+            "{said}"
+        );
+        assert!(!said.contains("insecure") && !said.contains("\n\n\n") && !said.contains("hunter2"), "{said}");
+        config.admin_listen = ([0, 0, 0, 0], 9090).into();
+        assert!(text(&config).contains("0.0.0.0:9090: other machines may read the metrics"));
+        config.auth = crate::config::AuthConfig { insecure_no_auth: true, ..Default::default() };
+        config.listen = ([0, 0, 0, 0], 8080).into();
+        assert!(text(&config).contains("whoever reaches the server may read and write"));
     }
 
     #[test]

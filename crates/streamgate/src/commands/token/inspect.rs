@@ -62,10 +62,16 @@ fn told(grant: &Grant, now: SystemTime) -> String {
     let who = grant.subject.as_deref().map_or("nobody in particular".into(), escape);
     let scopes = grant.scopes.to_string();
     let scopes = if scopes.is_empty() { "do nothing".to_owned() } else { format!("do {}", escape(&scopes)) };
-    let left = grant.expires.map(|expires| expires.duration_since(now).unwrap_or_default().as_secs());
-    let left = left
-        .map_or("for ever".to_owned(), |left| format!("for another {}", format_duration(Duration::from_secs(left))));
+    let left = grant.expires.map(|expires| rounded(expires.duration_since(now).unwrap_or_default()));
+    let left = left.map_or("for ever".to_owned(), |left| format!("for another {}", format_duration(left)));
     format!("{who} may {scopes}, {left}")
+}
+
+/// Of two days on in days, and so on: nobody counts the seconds of a month.
+fn rounded(left: Duration) -> Duration {
+    let seconds = left.as_secs();
+    let unit = [24 * 3600, 3600, 60].into_iter().find(|unit| seconds >= 2 * unit).unwrap_or(1);
+    Duration::from_secs(seconds - seconds % unit)
 }
 
 fn header(token: &str) -> Option<Value> {
