@@ -123,8 +123,8 @@ impl Gateway {
             }
         })?;
         // Before it is known to others: whoever follows all topics follows it from the first write on.
-        let came = async { Ok::<_, Failure>(self.subscriptions.topic_came(&topic).await) };
-        if self.in_time(came).await.is_err() {
+        let came = self.subscriptions.topic_came(&topic);
+        if tokio::time::timeout(self.settings.lookup_timeout, came).await.is_err() {
             tracing::warn!(topic = topic.name, "those who follow all topics follow a new one late");
         }
         self.topics.remember(&topic);

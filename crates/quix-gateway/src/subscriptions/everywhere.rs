@@ -73,93 +73,80 @@ impl Everywhere {
             tokio::spawn(watch(Arc::downgrade(self)));
         }
         let topics = self.topics.all().await?;
-        self.follow_new(&mut state, &topics).await;
-        let readable = topics.iter().filter(|topic| may_read(connection, topic));
+        let followed: Vec<_> = topics.iter().filter(|topic| state.follows(topic)).collect();
+        let new = || Follower { connection: connection.clone(), subscriptions: BTreeSet::new() };
+        state.followers.entry(connection.id()).or_insert_with(new).subscriptions.insert(subscription.clone());
+        let mut added = self.follow_new(&mut state, &topics).await;
+        let readable = followed.into_iter().filter(|topic| may_read(connection, topic));
         let own = std::slice::from_ref(&subscription);
-        let joined = join_all(readable.map(async |topic| {
-            let joined = self.doors.subscribe(topic, connection, own, true).await;
-            (topic, joined)
-        }));
-        let mut failed = None;
-        for (topic, joined) in joined.await {
-            match joined {
-                Ok((_, door)) => drop(state.followed.insert(topic.name.clone(), door)),
-                Err(ReadError::UnknownTopic(_)) => {} // gone since it was listed
-                Err(error) => failed = Some(error),
-            }
+        let joined = join_all(readable.map(|topic| self.doors.subscribe(topic, connection, own, true))).await;
+        for joined in joined {
+            added = added.and(unless_gone(joined.map(drop)));
         }
-        if let Some(error) = failed {
-            self.end(connection.id(), &Ending::One(subscription)).await;
+        if let Err(error) = added {
+            self.end(&mut state, connection.id(), &Ending::One(subscription)).await;
             return Err(error.into());
         }
-        let new = || Follower { connection: connection.clone(), subscriptions: BTreeSet::new() };
-        state.followers.entry(connection.id()).or_insert_with(new).subscriptions.insert(subscription);
         Ok(Subscribed::Added)
     }
 
     /// Ends subscriptions to all topics; their number. When this completes nothing more of them is sent.
     pub(crate) async fn unsubscribe(&self, connection: ConnectionId, ending: &Ending) -> usize {
-        let mut state = self.state.lock().await;
-        let Some(follower) = state.followers.get_mut(&connection) else { return 0 };
-        let before = follower.subscriptions.len();
-        follower.subscriptions.retain(|subscription| !ending.ends(subscription));
-        let left = follower.subscriptions.len();
-        if left == 0 {
-            state.followers.remove(&connection);
-        }
-        self.end(connection, ending).await;
-        before - left
+        self.end(&mut *self.state.lock().await, connection, ending).await
     }
 
     /// Ends all of a connection that has ended, also what was only begun.
     pub(crate) async fn leave(&self, connection: ConnectionId) {
-        let mut state = self.state.lock().await;
-        state.followers.remove(&connection);
-        self.end(connection, &Ending::All).await;
+        self.end(&mut *self.state.lock().await, connection, &Ending::All).await;
     }
 
     /// Follows a topic that has just been found or made, before anything is written to it.
     pub(crate) async fn topic_came(&self, topic: &Arc<Topic>) {
         if self.in_use.load(Ordering::Acquire) {
             let mut state = self.state.lock().await;
-            self.follow(&mut state, topic).await;
+            if !state.follows(topic) {
+                let door = self.follow(&state.followers, topic).await;
+                state.note(topic, door).unwrap_or_else(|error| {
+                    tracing::warn!(topic = topic.name, %error, "not followed by those who follow all topics");
+                });
+            }
         }
     }
 
-    /// Follows those topics that are not, and forgets those that are no more.
-    async fn follow_new(&self, state: &mut State, topics: &[Arc<Topic>]) {
+    /// Follows those topics that are not yet, all at once, and forgets those that are no more.
+    async fn follow_new(&self, state: &mut State, topics: &[Arc<Topic>]) -> Result<(), ReadError> {
         state.followed.retain(|name, _| topics.iter().any(|topic| topic.name == *name));
-        for topic in topics {
-            self.follow(state, topic).await;
+        let new: Vec<_> = topics.iter().filter(|topic| !state.follows(topic)).collect();
+        let doors = join_all(new.iter().map(|topic| self.follow(&state.followers, topic))).await;
+        let mut all = Ok(());
+        for (topic, door) in new.into_iter().zip(doors) {
+            all = all.and(state.note(topic, door));
         }
+        all
     }
 
-    async fn follow(&self, state: &mut State, topic: &Arc<Topic>) {
-        if state.followed.get(&topic.name).is_some_and(|door| !door.is_closed()) {
-            return;
-        }
-        let mut followed = None;
-        for Follower { connection, subscriptions } in state.followers.values() {
-            if !may_read(connection, topic) {
-                continue;
-            }
-            let subscriptions: Vec<_> = subscriptions.iter().cloned().collect();
-            match self.doors.subscribe(topic, connection, &subscriptions, true).await {
-                Ok((_, door)) => followed = Some(door),
-                // Tried again at the next look.
-                Err(error) => {
-                    tracing::warn!(topic = topic.name, %error, "a topic is not followed by those of all");
-                    return;
-                }
+    /// Adds a topic for all that may read it; `None` if nobody may.
+    async fn follow(
+        &self,
+        followers: &HashMap<ConnectionId, Follower>,
+        topic: &Arc<Topic>,
+    ) -> Result<Option<Door>, ReadError> {
+        let mut door = None;
+        for Follower { connection, subscriptions } in followers.values() {
+            if may_read(connection, topic) {
+                let subscriptions: Vec<_> = subscriptions.iter().cloned().collect();
+                door = Some(self.doors.subscribe(topic, connection, &subscriptions, true).await?.1);
             }
         }
-        state.followed.extend(followed.map(|door| (topic.name.clone(), door)));
+        Ok(door)
     }
 
     /// At every topic that is followed by anybody: what was only begun is at some that are not noted here.
-    async fn end(&self, connection: ConnectionId, ending: &Ending) {
+    async fn end(&self, state: &mut State, connection: ConnectionId, ending: &Ending) -> usize {
+        let ended = state.end(connection, ending);
         let topics = self.doors.topics();
         join_all(topics.iter().map(|topic| self.doors.unsubscribe(topic, connection, ending.clone()))).await;
+        ended
     }
 
     /// Looks for topics that others have made; `false` when nobody follows all of them any more.
@@ -172,10 +159,44 @@ impl Everywhere {
             return false;
         }
         match topics {
-            Ok(topics) => self.follow_new(&mut state, &topics).await,
+            Ok(topics) => {
+                if let Err(error) = self.follow_new(&mut state, &topics).await {
+                    tracing::warn!(%error, "a new topic is not followed by those who follow all; it is tried again");
+                }
+            }
             Err(error) => tracing::debug!(%error, "topics could not be listed"),
         }
         true
+    }
+}
+
+impl State {
+    fn follows(&self, topic: &Topic) -> bool {
+        self.followed.get(&topic.name).is_some_and(|door| !door.is_closed())
+    }
+
+    /// Notes where a topic is followed; without, it is tried again.
+    fn note(&mut self, topic: &Topic, door: Result<Option<Door>, ReadError>) -> Result<(), ReadError> {
+        unless_gone(door.map(|door| self.followed.extend(door.map(|door| (topic.name.clone(), door)))))
+    }
+
+    fn end(&mut self, connection: ConnectionId, ending: &Ending) -> usize {
+        let Some(follower) = self.followers.get_mut(&connection) else { return 0 };
+        let before = follower.subscriptions.len();
+        follower.subscriptions.retain(|subscription| !ending.ends(subscription));
+        let left = follower.subscriptions.len();
+        if left == 0 {
+            self.followers.remove(&connection);
+        }
+        before - left
+    }
+}
+
+/// A topic may go after it was listed.
+fn unless_gone(followed: Result<(), ReadError>) -> Result<(), ReadError> {
+    match followed {
+        Err(ReadError::UnknownTopic(_)) => Ok(()),
+        other => other,
     }
 }
 
