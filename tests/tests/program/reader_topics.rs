@@ -139,6 +139,8 @@ async fn topic_star_and_a_topic_of_it_deliver_once_and_end_apart() {
     expect(json!({ "a": [1], "b": [2] })).await;
     reader.calls("UnsubscribeFromParameter", ("*", "*", "a")).await;
     expect(json!({ "b": [2] })).await;
+    // With its last subscription to all topics a connection leaves all of them.
+    reader.calls("UnsubscribeFromStream", ("t", "s")).await;
     reader.0.abort().await;
     until("nobody follows it", async || metric(&room.server.management(), &follows("t")).await == 0.0).await;
 }

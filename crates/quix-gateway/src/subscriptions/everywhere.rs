@@ -33,7 +33,7 @@ pub(crate) struct Everywhere {
 #[derive(Debug, Default)]
 struct State {
     followers: HashMap<ConnectionId, Follower>,
-    /// By name: where those of them that may read it have their subscriptions; one for each workspace.
+    /// By name: where those who may read it have their subscriptions, for each of their workspaces.
     followed: HashMap<String, Vec<Door>>,
 }
 
@@ -42,15 +42,6 @@ struct Follower {
     visitor: Visitor,
     connection: ConnectionHandle,
     subscriptions: BTreeSet<Subscription>,
-}
-
-impl State {
-    fn note(&mut self, name: &str, door: Door) {
-        let doors = self.followed.entry(name.to_owned()).or_default();
-        if !doors.iter().any(|noted| noted.same_channel(&door)) {
-            doors.push(door);
-        }
-    }
 }
 
 impl Everywhere {
@@ -80,96 +71,79 @@ impl Everywhere {
             tokio::spawn(watch(Arc::downgrade(self)));
         }
         let names = self.topics.all().await?;
-        self.follow_new(&mut state, &names).await;
-        let readable = names.iter().filter(|name| visitor.may_read(name));
+        let (followed, new): (Vec<_>, Vec<_>) = names.iter().partition(|name| state.follows(name));
+        let follower =
+            || Follower { visitor: visitor.clone(), connection: connection.clone(), subscriptions: BTreeSet::new() };
+        state.followers.entry(connection.id()).or_insert_with(follower).subscriptions.insert(subscription.clone());
+        let mut added = self.follow_new(&mut state, &new).await;
+        let readable = followed.into_iter().filter(|name| visitor.may_read(name));
         let own = std::slice::from_ref(&subscription);
         let joined = join_all(readable.map(async |name| {
             let topic = Arc::new(self.topics.names(visitor, name));
             (name, self.doors.subscribe(&topic, connection, own, true).await)
         }));
-        let mut failed = None;
         for (name, joined) in joined.await {
-            match joined {
-                Ok((_, door)) => state.note(name, door),
-                Err(ReadError::UnknownTopic(_)) => {} // gone since it was listed
-                Err(error) => failed = Some(error),
-            }
+            added = added.and(state.note(name, joined.map(|(_, door)| vec![door])));
         }
-        if let Some(error) = failed {
-            self.end(connection.id(), &Ending::One(subscription)).await;
+        if let Err(error) = added {
+            self.end(&mut state, connection.id(), &Ending::One(subscription)).await;
             return Err(error.into());
         }
-        let new =
-            || Follower { visitor: visitor.clone(), connection: connection.clone(), subscriptions: BTreeSet::new() };
-        state.followers.entry(connection.id()).or_insert_with(new).subscriptions.insert(subscription);
         Ok(Subscribed::Added)
     }
 
     /// Ends subscriptions to all topics; their number. When this completes nothing more of them is sent.
     pub(crate) async fn unsubscribe(&self, connection: ConnectionId, ending: &Ending) -> usize {
-        let mut state = self.state.lock().await;
-        let Some(follower) = state.followers.get_mut(&connection) else { return 0 };
-        let before = follower.subscriptions.len();
-        follower.subscriptions.retain(|subscription| !ending.ends(subscription));
-        let left = follower.subscriptions.len();
-        if left == 0 {
-            state.followers.remove(&connection);
-        }
-        self.end(connection, ending).await;
-        before - left
+        self.end(&mut *self.state.lock().await, connection, ending).await
     }
 
     /// Ends all of a connection that has ended, also what was only begun.
     pub(crate) async fn leave(&self, connection: ConnectionId) {
-        let mut state = self.state.lock().await;
-        state.followers.remove(&connection);
-        self.end(connection, &Ending::All).await;
+        self.end(&mut *self.state.lock().await, connection, &Ending::All).await;
     }
 
     /// Follows a topic that has just been found or made, before anything is written to it.
     pub(crate) async fn topic_came(&self, name: &str) {
         if self.in_use.load(Ordering::Acquire) {
             let mut state = self.state.lock().await;
-            self.follow(&mut state, name).await;
+            if !state.follows(name) {
+                let doors = self.follow(&state.followers, name).await;
+                state.note(name, doors).unwrap_or_else(|error| {
+                    tracing::warn!(topic = name, %error, "not followed by those who follow all topics");
+                });
+            }
         }
     }
 
-    /// Follows those topics that are not, and forgets those that are no more.
-    async fn follow_new(&self, state: &mut State, names: &[String]) {
-        state.followed.retain(|followed, _| names.contains(followed));
-        for name in names {
-            self.follow(state, name).await;
+    /// Follows topics that nobody does yet, all at once.
+    async fn follow_new(&self, state: &mut State, names: &[&String]) -> Result<(), ReadError> {
+        let doors = join_all(names.iter().map(|name| self.follow(&state.followers, name))).await;
+        let mut all = Ok(());
+        for (name, doors) in names.iter().zip(doors) {
+            all = all.and(state.note(name, doors));
         }
+        all
     }
 
-    async fn follow(&self, state: &mut State, name: &str) {
-        if state.followed.get(name).is_some_and(|doors| !doors.iter().any(Door::is_closed)) {
-            return;
-        }
+    /// Adds a topic for all that may read it; nowhere if nobody may.
+    async fn follow(&self, followers: &HashMap<ConnectionId, Follower>, name: &str) -> Result<Vec<Door>, ReadError> {
         let mut doors = Vec::new();
-        for Follower { visitor, connection, subscriptions } in state.followers.values() {
-            if !visitor.may_read(name) {
-                continue;
-            }
-            let topic = Arc::new(self.topics.names(visitor, name));
-            let subscriptions: Vec<_> = subscriptions.iter().cloned().collect();
-            match self.doors.subscribe(&topic, connection, &subscriptions, true).await {
-                Ok((_, door)) => doors.push(door),
-                // Tried again at the next look.
-                Err(error) => {
-                    tracing::warn!(topic = name, %error, "a topic is not followed by those of all");
-                    return;
-                }
+        for Follower { visitor, connection, subscriptions } in followers.values() {
+            if visitor.may_read(name) {
+                let topic = Arc::new(self.topics.names(visitor, name));
+                let subscriptions: Vec<_> = subscriptions.iter().cloned().collect();
+                doors.push(self.doors.subscribe(&topic, connection, &subscriptions, true).await?.1);
             }
         }
-        state.followed.remove(name);
-        doors.into_iter().for_each(|door| state.note(name, door));
+        Ok(doors)
     }
 
     /// At every topic that is followed by anybody: what was only begun is at some that are not noted here.
-    async fn end(&self, connection: ConnectionId, ending: &Ending) {
+    async fn end(&self, state: &mut State, connection: ConnectionId, ending: &Ending) -> usize {
+        let ended = state.end(connection, ending);
         let topics = self.doors.topics();
         join_all(topics.iter().map(|topic| self.doors.unsubscribe(topic, connection, ending.clone()))).await;
+        ended
     }
 
     /// Looks for topics that others have made; `false` when nobody follows all of them any more.
@@ -182,10 +156,49 @@ impl Everywhere {
             return false;
         }
         match names {
-            Ok(names) => self.follow_new(&mut state, &names).await,
+            Ok(names) => {
+                state.followed.retain(|followed, _| names.contains(followed));
+                let new: Vec<_> = names.iter().filter(|name| !state.follows(name)).collect();
+                if let Err(error) = self.follow_new(&mut state, &new).await {
+                    tracing::warn!(%error, "a new topic is not followed by those who follow all; it is tried again");
+                }
+            }
             Err(error) => tracing::debug!(%error, "topics could not be listed"),
         }
         true
+    }
+}
+
+impl State {
+    fn follows(&self, name: &str) -> bool {
+        self.followed.get(name).is_some_and(|doors| !doors.is_empty() && !doors.iter().any(Door::is_closed))
+    }
+
+    /// Notes where a topic is followed; if nowhere, it is tried again. A topic may go after it was listed.
+    fn note(&mut self, name: &str, joined: Result<Vec<Door>, ReadError>) -> Result<(), ReadError> {
+        let new = match joined {
+            Err(ReadError::UnknownTopic(_)) => return Ok(()),
+            joined => joined?,
+        };
+        let doors = self.followed.entry(name.to_owned()).or_default();
+        doors.retain(|door| !door.is_closed());
+        for door in new {
+            if !doors.iter().any(|noted| noted.same_channel(&door)) {
+                doors.push(door);
+            }
+        }
+        Ok(())
+    }
+
+    fn end(&mut self, connection: ConnectionId, ending: &Ending) -> usize {
+        let Some(follower) = self.followers.get_mut(&connection) else { return 0 };
+        let before = follower.subscriptions.len();
+        follower.subscriptions.retain(|subscription| !ending.ends(subscription));
+        let left = follower.subscriptions.len();
+        if left == 0 {
+            self.followers.remove(&connection);
+        }
+        before - left
     }
 }
 
