@@ -26,8 +26,7 @@ async fn reads_and_writes(script: &str, scheme: &str) {
     let certificate = TestCertificate::make();
     let settings = format!("memory = true\ncreate_topics = true\nworkspace = \"ws\"\n[auth]\nsecret = \"{SECRET}\"\n");
     let flags = certificate.flags();
-    let program =
-        Program::serve_with_settings(&settings, &flags.iter().map(String::as_str).collect::<Vec<_>>()).await;
+    let program = Program::serve_with_settings(&settings, &flags.iter().map(String::as_str).collect::<Vec<_>>()).await;
     let hub = format!("{}/hub", program.url.replacen("https", scheme, 1));
     let mut command = Python::signalr().await.command(script);
     command.args([&hub, "f1", &token("ann", "read:* write:* create_topics")]);
