@@ -58,6 +58,15 @@ impl Python {
         Self::of("schemathesis").await
     }
 
+    /// signalrcore 0.9.5, which Quix's documentation and dashboards name. Its programs are those of [`Python::signalr`].
+    ///
+    /// # Panics
+    /// As [`Python::modern`].
+    pub async fn signalrcore_0_9() -> Self {
+        let python = Self::of("signalrcore-0.9").await;
+        Self { programs: python.programs.with_file_name("signalr-python"), ..python }
+    }
+
     /// A command that runs one of the programs; it is killed when dropped.
     pub fn command(&self, program: &str) -> Command {
         let mut command = Command::new(&self.interpreter);

@@ -33,6 +33,7 @@ pub(crate) use self::audiences::Member;
 pub(crate) use self::book::Ending;
 pub(crate) use self::callbacks::package_received;
 pub(crate) use self::desk::Desk;
+pub(crate) use self::intake::Intake;
 
 /// Asked of a topic's task. A task that is going leaves commands unanswered; ask the next one.
 #[derive(Debug)]

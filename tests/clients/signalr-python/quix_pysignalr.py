@@ -24,7 +24,7 @@ def show(**line):
 
 
 def build(token):
-    return SignalRClient(URL, access_token_factory=lambda: token)
+    return SignalRClient(URL, headers={"Authorization": f"Bearer {token}"})
 
 
 async def send(client, method, *arguments):

@@ -14,23 +14,27 @@ use crate::bearer::{SECRET, token};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn trap_8_signalrcore_reads_and_writes_with_a_token_over_wss() {
-    reads_and_writes("quix_signalrcore.py", "wss").await;
+    reads_and_writes(Python::signalrcore_0_9().await, "quix_signalrcore.py", "wss").await;
+    reads_and_writes(Python::signalr().await, "quix_signalrcore.py", "wss").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn pysignalr_reads_and_writes_with_a_token_over_tls() {
-    reads_and_writes("quix_pysignalr.py", "https").await;
+    reads_and_writes(Python::signalr().await, "quix_pysignalr.py", "https").await;
 }
 
-async fn reads_and_writes(script: &str, scheme: &str) {
+async fn reads_and_writes(python: Python, script: &str, scheme: &str) {
     let certificate = TestCertificate::make();
     let settings = format!("memory = true\ncreate_topics = true\nworkspace = \"ws\"\n[auth]\nsecret = \"{SECRET}\"\n");
     let flags = certificate.flags();
     let program = Program::serve_with_settings(&settings, &flags.iter().map(String::as_str).collect::<Vec<_>>()).await;
     let hub = format!("{}/hub", program.url.replacen("https", scheme, 1));
-    let mut command = Python::signalr().await.command(script);
+    let mut command = python.command(script);
     command.args([&hub, "f1", &token("ann", "read:* write:* create_topics")]);
-    command.env("SSL_CERT_FILE", certificate.file()).stdin(Stdio::piped()).stdout(Stdio::piped());
+    for variable in ["SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "WEBSOCKET_CLIENT_CA_BUNDLE"] {
+        command.env(variable, certificate.file());
+    }
+    command.stdin(Stdio::piped()).stdout(Stdio::piped());
     let mut client = command.spawn().unwrap();
     let mut lines = BufReader::new(client.stdout.take().unwrap()).lines();
     let mut next = async || -> Value {

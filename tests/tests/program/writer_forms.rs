@@ -100,6 +100,10 @@ async fn what_is_too_large_is_split_where_a_topic_says_so_and_else_refused() {
         }
         assert!(call.iter().all(|piece| piece.value.as_ref().unwrap().len() <= 2048));
     }
+    let whole = packages(&program.url, "split").await;
+    let places: Vec<_> = whole.iter().map(|package| package["offset"].as_i64().unwrap()).collect();
+    assert_eq!(places, (0..40).map(|call| 3 * call + 2).collect::<Vec<_>>(), "each at its last piece");
+    assert!(whole.iter().all(|package| package["value"].as_str().unwrap().contains(&"x".repeat(5000))));
 }
 
 #[tokio::test(flavor = "multi_thread")]

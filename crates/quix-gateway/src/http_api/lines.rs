@@ -1,10 +1,11 @@
 //! The lines of an NDJSON answer: packages with their places, gaps, and the error that ends one.
 
 use kafka_bridge::record::Record;
-use quix_model::{Package, PackageReceived, ReadLimits};
+use quix_model::PackageReceived;
 use serde::Serialize;
 
-use crate::audience::package_received;
+use crate::audience::{Intake, package_received};
+use crate::metrics::Metrics;
 use crate::timestamp::date_time;
 use crate::topics::Topic;
 
@@ -37,20 +38,29 @@ struct ErrorLine<'a> {
     error: &'a str,
 }
 
-/// One line for each record that is a package.
-pub(super) fn package_lines(topic: &Topic, records: &[Record]) -> Vec<u8> {
-    let mut lines = Vec::new();
-    for record in records {
-        let headers = record.headers.iter().map(|header| (&*header.name, header.value.as_deref()));
-        let (key, value) = (record.key.as_deref(), record.value.as_deref());
-        if let Ok(package) = Package::read_whole(ReadLimits::default(), key, headers, value) {
-            let (partition, offset) = (record.partition, record.offset);
-            let (content, date_time) = (package.content(), date_time(record.timestamp_ms));
-            let package = package_received(topic, package.stream_id(), &content, &date_time);
-            lines.extend(line(&PackageLine { package, partition, offset }));
+/// Records on their way to one answer, those that came in segments put together.
+#[derive(Default)]
+pub(super) struct PackageLines {
+    intake: Intake,
+    /// Of this answer alone: what is odd is counted where topics are followed.
+    uncounted: Metrics,
+}
+
+impl PackageLines {
+    /// One line for each record that is a package, or completes one.
+    pub(super) fn of(&mut self, topic: &Topic, records: &[Record]) -> Vec<u8> {
+        let mut lines = Vec::new();
+        self.intake.expire(&self.uncounted);
+        for record in records {
+            self.intake.take(record, &self.uncounted, |package| {
+                let (partition, offset) = (record.partition, record.offset);
+                let (content, date_time) = (package.content(), date_time(record.timestamp_ms));
+                let package = package_received(topic, package.stream_id(), &content, &date_time);
+                lines.extend(line(&PackageLine { package, partition, offset }));
+            });
         }
+        lines
     }
-    lines
 }
 
 /// Reading goes on at `next_offset`; `lost` packages before it are gone.

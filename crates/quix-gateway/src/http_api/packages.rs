@@ -16,7 +16,7 @@ use utoipa::IntoParams;
 
 use super::ends::Ends;
 use super::extract::{Parameters, TopicText};
-use super::lines::{error_line, gap_line, package_lines};
+use super::lines::{PackageLines, error_line, gap_line};
 use super::schemas::{ReadingProblems, TopicPath};
 use crate::errors::{Failure, Problem};
 use crate::gateway::Gateway;
@@ -57,7 +57,7 @@ pub(super) async fn read(
     };
     let source = open(&gateway, &topic, start, ask.until_end).await.inspect_err(|_| gateway.topics.forget(&topic))?;
     let end = end(gateway, visitor, ask.until_end).boxed();
-    let tail = Tail { source, topic, end };
+    let tail = Tail { source, topic, lines: PackageLines::default(), end };
     let lines = stream::unfold(tail, |mut tail| async move {
         let lines = tail.next_lines().await?;
         Some((Ok::<_, std::convert::Infallible>(lines), tail))
@@ -106,6 +106,7 @@ async fn end(gateway: Arc<Gateway>, visitor: Visitor, until_end: bool) -> String
 struct Tail {
     source: Source,
     topic: Arc<Topic>,
+    lines: PackageLines,
     /// See [`end`].
     end: BoxFuture<'static, String>,
 }
@@ -127,12 +128,12 @@ enum Source {
 impl Tail {
     /// The lines of the next batch, several or none; `None` at the end.
     async fn next_lines(&mut self) -> Option<Bytes> {
-        let Self { source, topic, end } = self;
+        let Self { source, topic, lines, end } = self;
         let lines = match source {
             Source::Nothing => return None,
             _ => tokio::select! {
                 why = end => Err(why),
-                lines = source.next_lines(topic) => lines?,
+                found = source.next_lines(topic, lines) => found?,
             },
         };
         let lines = lines.unwrap_or_else(|error| {
@@ -144,23 +145,23 @@ impl Tail {
 }
 
 impl Source {
-    async fn next_lines(&mut self, topic: &Topic) -> Option<Result<Vec<u8>, String>> {
+    async fn next_lines(&mut self, topic: &Topic, lines: &mut PackageLines) -> Option<Result<Vec<u8>, String>> {
         match self {
             Self::Nothing => None,
-            Self::Live(following) => Some(live_lines(&*following.recv().await?, topic)),
-            Self::From(deliveries) => Some(delivered_lines(&deliveries.next().await?, topic)),
+            Self::Live(following) => Some(live_lines(&*following.recv().await?, topic, lines)),
+            Self::From(deliveries) => Some(delivered_lines(&deliveries.next().await?, topic, lines)),
             Self::Until { ends, .. } if ends.are_reached() => None,
             Self::Until { deliveries, ends } => {
                 let delivery = ends.cut(deliveries.next().await?);
-                Some(delivered_lines(&delivery, topic))
+                Some(delivered_lines(&delivery, topic, lines))
             }
         }
     }
 }
 
-fn live_lines(event: &FeedEvent, topic: &Topic) -> Result<Vec<u8>, String> {
+fn live_lines(event: &FeedEvent, topic: &Topic, lines: &mut PackageLines) -> Result<Vec<u8>, String> {
     match event {
-        FeedEvent::Batch(batch) => Ok(package_lines(topic, &batch.records)),
+        FeedEvent::Batch(batch) => Ok(lines.of(topic, &batch.records)),
         FeedEvent::Gap { partition, next_offset, lost } => Ok(gap_line(*partition, *next_offset, *lost)),
         FeedEvent::Unreadable { .. } => Err(topic.unreadable()),
         FeedEvent::TopicGone => Err(gone(topic)),
@@ -168,9 +169,9 @@ fn live_lines(event: &FeedEvent, topic: &Topic) -> Result<Vec<u8>, String> {
     }
 }
 
-fn delivered_lines(delivery: &Delivery, topic: &Topic) -> Result<Vec<u8>, String> {
+fn delivered_lines(delivery: &Delivery, topic: &Topic, lines: &mut PackageLines) -> Result<Vec<u8>, String> {
     match delivery {
-        Delivery::Batch(batch) => Ok(package_lines(topic, &batch.records)),
+        Delivery::Batch(batch) => Ok(lines.of(topic, &batch.records)),
         Delivery::CaughtUp { .. } => Ok(Vec::new()),
         Delivery::Gap { partition, next_offset, lost } => Ok(gap_line(*partition, *next_offset, *lost)),
         Delivery::Unreadable { .. } => Err(topic.unreadable()),
