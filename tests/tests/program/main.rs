@@ -29,6 +29,8 @@ mod tokens_kinds;
 mod tokens_live;
 mod tokens_scopes;
 mod transports;
+mod traps_of_bytes;
+mod vectors;
 mod writer;
 mod writer_forms;
 mod writer_http;

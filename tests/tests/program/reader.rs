@@ -64,8 +64,11 @@ impl Room {
 
     /// Writes a record as it is.
     pub async fn record(&self, topic: &str, key: &[u8], value: &[u8]) {
-        let ack = self.broker.append(topic, NewRecord { key: Some(key), value, headers: &[] }).unwrap();
-        ack.await.unwrap();
+        self.append(topic, NewRecord { key: Some(key), value, headers: &[] }).await;
+    }
+
+    pub async fn append(&self, topic: &str, record: NewRecord<'_>) {
+        self.broker.append(topic, record).unwrap().await.unwrap();
     }
 }
 

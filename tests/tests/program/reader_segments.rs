@@ -1,12 +1,11 @@
 //! Records that came in segments, and odd ones, as a Reader sees them: whole or not at all, and nobody waits.
 
-use std::path::Path;
-
 use quix_model::{Events, Outgoing, Splitting, WriteSettings};
 use serde_json::{Value, json};
 
 use crate::reader::{Reader, Room};
 use crate::support::metric;
+use crate::vectors::{records, vectors};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_large_event_comes_whole_once_its_last_segment_is_there() {
@@ -39,21 +38,21 @@ async fn nobody_waits_for_a_segment_that_does_not_come() {
     reader.calls("SubscribeToEvent", ("t", "*", "*")).await;
     let pieces = records(&vectors("handmade-split.json")["cases"]["split-three"]["messages"]);
     assert_eq!(pieces.len(), 3);
-    for (key, value) in &pieces[..2] {
-        room.record("t", key, value).await;
+    for piece in &pieces[..2] {
+        room.record("t", &piece.key, &piece.value).await;
     }
     room.events("t", "other", json!([{ "id": "next", "timestamp": 1 }])).await;
     assert_eq!(reader.next_of("EventDataReceived").await["id"], "next", "at once");
-    room.record("t", &pieces[2].0, &pieces[2].1).await;
+    room.record("t", &pieces[2].key, &pieces[2].value).await;
     assert_eq!(reader.next_of("EventDataReceived").await["streamId"], "split-three");
     // Past 500 records of its partition an incomplete one is given up, which the next segment finds.
-    for (key, value) in &pieces[..2] {
-        room.record("t", key, value).await;
+    for piece in &pieces[..2] {
+        room.record("t", &piece.key, &piece.value).await;
     }
     for number in 0..501 {
         room.events("t", "other", json!([{ "id": "more", "timestamp": number }])).await;
     }
-    room.record("t", &pieces[2].0, &pieces[2].1).await;
+    room.record("t", &pieces[2].key, &pieces[2].value).await;
     room.events("t", "other", json!([{ "id": "last", "timestamp": 1 }])).await;
     for _ in 0..501 {
         assert_eq!(reader.next_of("EventDataReceived").await["id"], "more");
@@ -74,8 +73,8 @@ async fn segments_in_any_order_twice_mixed_or_single_come_together() {
     {
         let records = records(&cases[case]["messages"]);
         assert!(!records.is_empty(), "{case}");
-        for (key, value) in &records {
-            room.record("t", key, value).await;
+        for record in &records {
+            room.record("t", &record.key, &record.value).await;
         }
         room.events("t", "end", json!([{ "id": "end", "timestamp": 1 }])).await;
         let mut got = Vec::new();
@@ -136,8 +135,8 @@ async fn every_form_and_codec_of_quix_streams_is_parameter_data() {
     let mut shown: Vec<Vec<Value>> = Vec::new();
     for codec in ["json", "compact", "protobuf"] {
         let vectors = vectors(&format!("v05-timeseries-{codec}.json"));
-        for (key, value) in records(&vectors["messages"]) {
-            room.record("t", &key, &value).await;
+        for record in records(&vectors["messages"]) {
+            room.record("t", &record.key, &record.value).await;
         }
         room.parameters("t", "end", json!({ "timestamps": [1], "numericValues": { "end": [1] } })).await;
         let mut got = Vec::new();
@@ -155,36 +154,4 @@ async fn every_form_and_codec_of_quix_streams_is_parameter_data() {
     }
     assert_eq!(shown[0], shown[2], "the same program wrote them");
     assert_eq!(shown[0].len(), shown[1].len());
-}
-
-fn vectors(name: &str) -> Value {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/quix-model/tests/vectors");
-    let text = std::fs::read_to_string(folder.join(name)).unwrap();
-    serde_json::from_str(&text).unwrap()
-}
-
-/// Keys and values.
-fn records(messages: &Value) -> Vec<(Vec<u8>, Vec<u8>)> {
-    let bytes = |value: &Value| base64(value.as_str().expect("base64"));
-    messages
-        .as_array()
-        .expect("a list")
-        .iter()
-        .map(|message| (bytes(&message["key"]), bytes(&message["value"])))
-        .collect()
-}
-
-fn base64(text: &str) -> Vec<u8> {
-    const DIGITS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let digits = text.bytes().filter_map(|byte| DIGITS.iter().position(|digit| *digit == byte));
-    let (mut bytes, mut held, mut bits) = (Vec::new(), 0, 0);
-    for digit in digits {
-        (held, bits) = (held << 6 | digit, bits + 6);
-        if bits >= 8 {
-            bits -= 8;
-            bytes.push((held >> bits) as u8);
-            held &= (1 << bits) - 1;
-        }
-    }
-    bytes
 }

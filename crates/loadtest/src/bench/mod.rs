@@ -3,6 +3,7 @@
 mod results;
 mod scenario;
 mod subject;
+mod writes;
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -58,6 +59,10 @@ pub(crate) fn run(options: Options) -> anyhow::Result<()> {
     if options.idle > 0 && "idle".starts_with(only) {
         bar.set_message("idle");
         results.idle = idle(&options)?;
+    }
+    if let Some(program) = options.server.as_deref().filter(|_| "writes".starts_with(only)) {
+        bar.set_message("writes");
+        results.writes = writes::measure(program)?;
     }
     bar.finish_and_clear();
     results.finish(start.elapsed().as_secs_f64());

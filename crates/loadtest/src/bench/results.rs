@@ -7,6 +7,7 @@ use loadtest::report::{Spread, count, table, time};
 use serde::Serialize;
 
 use super::scenario::Scenario;
+use super::writes::{self, WriteResult};
 
 /// One run of one scenario on one subject.
 #[derive(Debug, Clone, Serialize)]
@@ -25,6 +26,7 @@ pub(crate) struct Measured {
 pub(crate) struct Results {
     pub(crate) comparisons: Vec<Comparison>,
     pub(crate) idle: Vec<IdleResult>,
+    pub(crate) writes: Vec<WriteResult>,
     /// Size of a delivery, the same for server and floor.
     pub(crate) frame_bytes: usize,
     pub(crate) seconds: f64,
@@ -154,6 +156,9 @@ impl Results {
             let mut rows = vec![words(&["idle", "connections", "KiB each", "expected", "", "opened in", "idle cores"])];
             rows.extend(self.idle.iter().map(IdleResult::row));
             text += &format!("\n{}", table(&rows));
+        }
+        if !self.writes.is_empty() {
+            text += &format!("\n{}", writes::describe(&self.writes));
         }
         text + &format!("\n{:.0} s in all\n", self.seconds)
     }
