@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use access::Right;
-use dashmap::DashMap;
+use dashmap::{DashMap, DashSet};
 use kafka_bridge::broker::{Broker, BrokerError, CreateTopicError, NotWritten, TopicInfo};
 use kafka_bridge::names::{check_topic_name, is_internal};
 
@@ -49,23 +49,35 @@ pub(crate) struct TopicDirectory {
     known: Known,
     /// As others do, at most [`MAX_WORKSPACES`].
     elsewhere: DashMap<String, Known>,
+    /// Ids of topics that are no topic's name: the id of one may be the name of another, and exact names come first.
+    only_ids: DashSet<String>,
 }
 
-/// Topics by name and by id.
+/// Topics by name.
 type Known = DashMap<String, Arc<Topic>>;
 
 impl TopicDirectory {
     pub(crate) fn new(broker: Arc<dyn Broker>, policy: TopicPolicy) -> Self {
-        Self { broker, policy, known: Known::new(), elsewhere: DashMap::new() }
+        Self { broker, policy, known: Known::new(), elsewhere: DashMap::new(), only_ids: DashSet::new() }
     }
 
     /// A topic that was found before, by name or id, and that the visitor may use so. No waiting, no request.
     pub(crate) fn known(&self, visitor: &Visitor, right: Right, text: &str) -> Option<Arc<Topic>> {
-        let topic = match self.foreign_workspace(visitor) {
-            None => self.known.get(text)?.clone(),
-            Some(workspace) => self.elsewhere.get(workspace)?.get(text)?.clone(),
-        };
-        Some(topic).filter(|topic| visitor.may(right, &topic.name))
+        if visitor.may(right, text) {
+            let exact = self.named(visitor, text);
+            if exact.is_some() || !self.only_ids.contains(text) {
+                return exact;
+            }
+        }
+        let name = self.without_workspace(visitor, text).filter(|name| visitor.may(right, name))?;
+        self.named(visitor, name)
+    }
+
+    fn named(&self, visitor: &Visitor, name: &str) -> Option<Arc<Topic>> {
+        match self.foreign_workspace(visitor) {
+            None => self.known.get(name).map(|topic| topic.clone()),
+            Some(workspace) => self.elsewhere.get(workspace)?.get(name).map(|topic| topic.clone()),
+        }
     }
 
     /// Finds a topic at the broker: of exactly this name, else of the name behind the workspace's prefix. One that is not
@@ -109,11 +121,15 @@ impl TopicDirectory {
             let verb = if right == Right::Read { "read" } else { "write" };
             return Err(Failure::Forbidden { scope: format!("{verb}:{}", short.unwrap_or(text)) });
         }
+        let exact = names[0].is_some();
         for name in names.into_iter().flatten() {
             if is_internal(name) {
                 return Err(Failure::UnknownTopic(text.to_owned()));
             }
             if self.broker.topic(name).await?.is_some() {
+                if exact && name.len() < text.len() {
+                    self.only_ids.insert(text.to_owned());
+                }
                 return Ok(Some(Arc::new(self.names(visitor, name))));
             }
         }
@@ -145,10 +161,13 @@ impl TopicDirectory {
 
     /// Forgets a topic that turned out to be gone.
     pub(crate) fn forget(&self, topic: &Topic) {
-        for known in [&topic.name, &self.id(&self.policy.workspace, &topic.name)] {
-            self.known.remove(known);
-        }
+        self.known.remove(&topic.name);
+        self.forget_elsewhere();
+    }
+
+    fn forget_elsewhere(&self) {
         self.elsewhere.clear();
+        self.only_ids.clear();
     }
 
     /// Learns from a refused write.
@@ -169,16 +188,18 @@ impl TopicDirectory {
 
     /// Makes a topic [known](Self::known) that was found or made.
     pub(crate) fn remember(&self, visitor: &Visitor, topic: &Arc<Topic>) {
+        self.only_ids.remove(&topic.name);
+        let entry = (topic.name.clone(), topic.clone());
         match self.foreign_workspace(visitor) {
-            None => note(&self.known, topic),
+            None => self.known.insert(entry.0, entry.1),
             Some(workspace) => {
                 // Anybody can name any: the few that are in use are found again soon.
                 if self.elsewhere.len() >= MAX_WORKSPACES && !self.elsewhere.contains_key(workspace) {
-                    self.elsewhere.clear();
+                    self.forget_elsewhere();
                 }
-                note(&self.elsewhere.entry(workspace.to_owned()).or_default(), topic);
+                self.elsewhere.entry(workspace.to_owned()).or_default().insert(entry.0, entry.1)
             }
-        }
+        };
     }
 
     fn workspace<'v>(&'v self, visitor: &'v Visitor) -> &'v str {
@@ -195,18 +216,13 @@ impl TopicDirectory {
     }
 }
 
-fn note(known: &Known, topic: &Arc<Topic>) {
-    known.insert(topic.name.clone(), topic.clone());
-    // The id of one topic may be the name of another, which then keeps it: exact names come first.
-    known.entry(topic.id.clone()).or_insert_with(|| topic.clone());
-}
-
 /// Workspaces beside the configured one whose topics are remembered.
 const MAX_WORKSPACES: usize = 64;
 
 #[cfg(test)]
 mod tests {
     use kafka_bridge::memory::MemoryBroker;
+    use proptest::strategy::Strategy as _;
 
     use super::*;
 
@@ -226,7 +242,9 @@ mod tests {
             assert_eq!((topic.name.as_str(), topic.id.as_str()), ("f1", "ws-f1"));
             assert!(topics.known(ANYBODY, Right::Read, text).is_none());
         }
-        topics.remember(ANYBODY, &topics.open(ANYBODY, Right::Read, "f1").await.unwrap());
+        for text in ["f1", "ws-f1"] {
+            topics.find(ANYBODY, Right::Read, text).await.unwrap();
+        }
         assert_eq!(topics.known(ANYBODY, Right::Read, "ws-f1"), topics.known(ANYBODY, Right::Read, "f1"));
         assert_eq!(topics.open(ANYBODY, Right::Read, "f2").await, Err(Failure::UnknownTopic("f2".into())));
         assert!(topics.known(ANYBODY, Right::Read, "f2").is_none());
@@ -282,6 +300,7 @@ mod tests {
         assert!(topics.open(ANYBODY, Right::Read, "other-f1").await.is_err());
         assert_eq!(topics.find(ANYBODY, Right::Read, "f1").await.unwrap().unwrap().id, "ws-f1");
         let same = Visitor::anybody().in_workspace("ws");
+        topics.find(&same, Right::Read, "ws-f1").await.unwrap();
         assert_eq!(topics.known(&same, Right::Read, "ws-f1"), topics.known(ANYBODY, Right::Read, "f1"));
 
         for number in 0..3 * MAX_WORKSPACES {
@@ -364,5 +383,60 @@ mod tests {
         let now = std::time::SystemTime::now();
         let token = access::Signer::new(access::Algorithm::Hs256, &secret).unwrap().sign(&request, now).unwrap();
         Visitor::granted(Arc::new(access.check(&token, now).unwrap()))
+    }
+
+    proptest::proptest! {
+        /// Topics are found, made and known as by the rule alone: the exact name, else the name behind the workspace, each
+        /// only for whoever may use it.
+        #[test]
+        fn a_topic_is_what_the_rule_says_whatever_was_asked_before(
+            there in proptest::collection::btree_set(name(), 0..6),
+            asked in proptest::collection::vec((name(), 0..SCOPES.len(), 0..3_usize), 1..30),
+        ) {
+            let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+            runtime.block_on(async {
+                let topics = directory(false);
+                for name in &there {
+                    topics.broker.create_topic(name, None).await.unwrap();
+                }
+                for (text, scopes, workspace) in asked {
+                    let workspace = ["ws", "other", "ws-other"][workspace];
+                    let visitor = visitor(SCOPES[scopes]).in_workspace(workspace);
+                    let short = text.strip_prefix(&format!("{workspace}-")).filter(|name| !name.is_empty());
+                    let mut names = [Some(text.as_str()), short].into_iter().flatten();
+                    let wanted = names.find(|name| visitor.may_read(name) && there.contains(*name));
+                    let name_of = |topic: &Arc<Topic>| topic.name.clone();
+                    if let Some(known) = topics.known(&visitor, Right::Read, &text) {
+                        assert_eq!(Some(known.name.as_str()), wanted, "known: {text}");
+                        assert_eq!(known.id, format!("{workspace}-{}", known.name));
+                    }
+                    let found = topics.find(&visitor, Right::Read, &text).await.ok().flatten();
+                    assert_eq!(found.as_ref().map(name_of).as_deref(), wanted, "found: {text}");
+                    if found.is_some() {
+                        assert_eq!(topics.known(&visitor, Right::Read, &text), found, "known afterwards: {text}");
+                    }
+                }
+            });
+        }
+    }
+
+    const SCOPES: [&str; 5] = ["read:*", "read:f1", "read:ws-* read:f1", "read:ws-f1", "write:*"];
+
+    /// Names that are each other's ids.
+    fn name() -> impl proptest::strategy::Strategy<Value = String> {
+        proptest::sample::select(vec![
+            "f1",
+            "f2",
+            "ws-f1",
+            "ws-f2",
+            "other-f1",
+            "ws-other-f1",
+            "ws-ws-f1",
+            "other-ws-f1",
+            "other-f1-x",
+            "ws",
+            "ws-",
+        ])
+        .prop_map(str::to_owned)
     }
 }
