@@ -8,7 +8,7 @@ use jsonwebtoken::errors::ErrorKind;
 use crate::claims::Claims;
 use crate::digest::Digest;
 use crate::key::{Key, MAX_KEYS};
-use crate::opaque::OpaqueTokens;
+use crate::opaque::{OpaqueToken, OpaqueTokens};
 use crate::revocations::Revocations;
 use crate::scopes::Scopes;
 
@@ -122,9 +122,13 @@ impl Access {
         if self.revocations.revoke(&grant) { Err(Refused::Revoked) } else { Ok(grant) }
     }
 
-    /// Whether a grant of before still holds by these lists; its expiry is its holder's to watch.
+    /// Whether a grant of before still holds by these lists; its expiry is its holder's to watch. One whose line in the list
+    /// says something else now does not.
     pub fn still_holds(&self, grant: &Grant) -> bool {
-        let is_listed = !grant.is_opaque || self.opaque.get(grant.digest).is_some();
+        let is_same = |line: &OpaqueToken| {
+            (&line.subject, &line.scopes, line.expires) == (&grant.subject, &grant.scopes, grant.expires)
+        };
+        let is_listed = !grant.is_opaque || self.opaque.get(grant.digest).is_some_and(is_same);
         is_listed && !self.revocations.revoke(grant)
     }
 

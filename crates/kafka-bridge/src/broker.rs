@@ -256,6 +256,9 @@ pub enum ReadError {
     /// Too many readers from an old position at once; try again later.
     #[error("The server reads {0} topics from old positions already; try again later.")]
     TooManyReaders(usize),
+    /// What is stored is damaged.
+    #[error("Records of topic '{0}' cannot be read: what is stored is damaged.")]
+    Damaged(String),
     /// See [`BrokerError`].
     #[error(transparent)]
     Broker(#[from] BrokerError),

@@ -92,6 +92,18 @@ impl Feeds {
     /// # Errors
     /// Those of [`Broker::read`]; all who wait for the same start get the same one.
     pub async fn follow(self: &Arc<Self>, topic: &str) -> Result<Following, ReadError> {
+        self.follow_with(topic, self.settings.patience).await
+    }
+
+    /// The same for somebody who is never waited for: a full queue cuts it off at once, so that it holds up nobody.
+    ///
+    /// # Errors
+    /// As [`follow`](Self::follow).
+    pub async fn follow_unawaited(self: &Arc<Self>, topic: &str) -> Result<Following, ReadError> {
+        self.follow_with(topic, Duration::ZERO).await
+    }
+
+    async fn follow_with(self: &Arc<Self>, topic: &str, patience: Duration) -> Result<Following, ReadError> {
         loop {
             let door = self.door(topic);
             let (sender, receiver) = mpsc::channel(self.settings.queue);
@@ -100,7 +112,7 @@ impl Feeds {
             let (joined, answer) = oneshot::channel();
             // Made before the request, so that its drop leaves whatever becomes of this call.
             let following = Following { receiver, id, door: door.requests.clone(), cut: cut.clone(), ended: false };
-            let follower = task::Follower { id, sender, cut, behind: None };
+            let follower = task::Follower { id, sender, cut, patience, behind: None };
             let _ = door.requests.send(Request::Join { follower, joined }); // fails as the answer does
             match answer.await {
                 Ok(Ok(())) => return Ok(following),

@@ -45,6 +45,24 @@ async fn a_follower_too_slow_is_cut_off_and_the_others_go_on() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn nobody_waits_for_a_follower_that_is_not_to_be_waited_for() {
+    let settings = FeedSettings { queue: 2, ..FeedSettings::default() };
+    let (broker, feeds) = broker_and_feeds(settings).await;
+    let mut slow = feeds.follow_unawaited("t").await.unwrap();
+    let mut quick = feeds.follow("t").await.unwrap();
+    let begun = tokio::time::Instant::now();
+    for n in 0..10 {
+        append(&broker, &format!("{n}")).await;
+        assert_eq!(next_text(&mut quick).await, format!("{n}"));
+    }
+    assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
+    for expected in ["0", "1"] {
+        assert_eq!(next_text(&mut slow).await, expected);
+    }
+    assert_eq!(*slow.recv().await.unwrap(), FeedEvent::TooSlow);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_follower_that_catches_up_in_time_misses_nothing() {
     let (broker, feeds) = broker_and_feeds(FeedSettings { queue: 1, ..FeedSettings::default() }).await;
     let mut slow = feeds.follow("t").await.unwrap();

@@ -24,7 +24,7 @@ use kafka_bridge::record::Record;
 use signalr_server::{CloseReason, ConnectionHandle, ConnectionId, Pushed};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::metrics::Metrics;
+use crate::metrics::{AudienceMetrics, Metrics};
 use crate::subscription::{Scope, Subscription};
 use crate::topics::Topic;
 
@@ -33,6 +33,7 @@ pub(crate) use self::audiences::Member;
 pub(crate) use self::book::Ending;
 pub(crate) use self::callbacks::package_received;
 pub(crate) use self::desk::Desk;
+use self::frames::{Chunk, Parcel};
 pub(crate) use self::intake::Intake;
 
 /// Asked of a topic's task. A task that is going leaves commands unanswered; ask the next one.
@@ -71,7 +72,7 @@ async fn run(topic: Arc<Topic>, feeds: Arc<Feeds>, metrics: Metrics, mut command
     match feeds.follow(&topic.name).await {
         Ok(following) => {
             let desk = Desk::new(topic.clone(), &metrics);
-            let task = Task { topic, following, commands, desk, metrics };
+            let task = Task { topic, following, commands, desk, metrics, ended: Vec::new() };
             task.run().await;
         }
         Err(error) => {
@@ -92,6 +93,15 @@ struct Task {
     commands: mpsc::Receiver<Command>,
     desk: Desk<ConnectionHandle>,
     metrics: Metrics,
+    /// Members that have ended, to be taken out when nothing is gathered.
+    ended: Vec<ConnectionId>,
+}
+
+/// Whatever ends the task, nobody is left without a sign.
+impl Drop for Task {
+    fn drop(&mut self) {
+        self.end_all("The server stopped reading the topic.");
+    }
 }
 
 impl Task {
@@ -183,7 +193,16 @@ impl Task {
 
     async fn deliver(&mut self, records: &[Record]) {
         for record in records {
-            self.desk.gather(record);
+            let Self { desk, ended, .. } = self;
+            let counts = desk.counts.clone();
+            desk.gather(record, |audiences, chunk| {
+                let now = Instant::now();
+                for parcel in &chunk.parcels {
+                    for member in audiences.members(parcel.audience) {
+                        push(member, &chunk, parcel, now, &counts, ended);
+                    }
+                }
+            });
             if self.desk.is_full() {
                 self.send().await;
             }
@@ -192,28 +211,19 @@ impl Task {
 
     /// Hands over what is gathered.
     async fn send(&mut self) {
-        let Some(chunk) = self.desk.take() else { return };
-        let (mut deliveries, mut bytes, mut writes) = (0, 0, 0);
-        let mut ended = Vec::new();
-        let now = Instant::now();
-        for parcel in chunk.parcels {
-            let frame = &chunk.frames[parcel.frame];
-            for member in self.desk.members(parcel.audience) {
-                writes += 1;
-                if writes % WRITES_PER_TURN == 0 {
-                    tokio::task::yield_now().await;
-                }
-                if member.push(frame, now) == Pushed::Ended {
-                    ended.push(member.id());
-                } else {
-                    deliveries += parcel.callbacks as u64;
-                    bytes += frame.wire_len() as u64;
+        if let Some(chunk) = self.desk.take() {
+            let (mut writes, now) = (0, Instant::now());
+            for parcel in &chunk.parcels {
+                for member in self.desk.members(parcel.audience) {
+                    writes += 1;
+                    if writes % WRITES_PER_TURN == 0 {
+                        tokio::task::yield_now().await;
+                    }
+                    push(member, &chunk, parcel, now, &self.desk.counts, &mut self.ended);
                 }
             }
         }
-        self.desk.counts.delivered.inc_by(deliveries);
-        self.desk.counts.delivered_bytes.inc_by(bytes);
-        for member in ended {
+        for member in self.ended.drain(..) {
             self.desk.book.end(member, &Ending::All);
         }
         self.desk.settle();
@@ -251,6 +261,24 @@ impl Task {
         }
         cut.for_each(|entry| entry.member.end(CloseReason::Fault(reason.to_owned().into())));
         self.desk.settle();
+    }
+}
+
+/// Hands a member its part of a chunk.
+fn push(
+    member: &ConnectionHandle,
+    chunk: &Chunk,
+    parcel: &Parcel,
+    now: Instant,
+    counts: &AudienceMetrics,
+    ended: &mut Vec<ConnectionId>,
+) {
+    let frame = &chunk.frames[parcel.frame];
+    if member.push(frame, now) == Pushed::Ended {
+        ended.push(member.id());
+    } else {
+        counts.delivered.inc_by(parcel.callbacks as u64);
+        counts.delivered_bytes.inc_by(frame.wire_len() as u64);
     }
 }
 

@@ -178,7 +178,13 @@ impl Gateway {
     pub(crate) async fn find_topic(&self, visitor: &Visitor, text: &str) -> Result<Option<Arc<Topic>>, Failure> {
         match self.topics.known(visitor, Right::Read, text) {
             Some(topic) => Ok(Some(topic)),
-            None => self.in_time(self.topics.find(visitor, Right::Read, text)).await,
+            None => {
+                let found = self.in_time(self.topics.find(visitor, Right::Read, text)).await?;
+                if let Some(topic) = &found {
+                    self.make_known(visitor, topic).await;
+                }
+                Ok(found)
+            }
         }
     }
 
@@ -191,13 +197,17 @@ impl Gateway {
                 self.metrics.limit_hit("create_topics");
             }
         })?;
-        // Before it is known to others: whoever follows all topics follows it from the first write on.
+        self.make_known(visitor, &topic).await;
+        Ok(topic)
+    }
+
+    /// To others, after those who follow all topics: they follow it from the first write on.
+    async fn make_known(&self, visitor: &Visitor, topic: &Arc<Topic>) {
         let came = self.subscriptions.topic_came(&topic.name);
         if tokio::time::timeout(self.settings.lookup_timeout, came).await.is_err() {
             tracing::warn!(topic = topic.name, "those who follow all topics follow a new one late");
         }
-        self.topics.remember(visitor, &topic);
-        Ok(topic)
+        self.topics.remember(visitor, topic);
     }
 
     /// The answer of the broker to a question about topics.

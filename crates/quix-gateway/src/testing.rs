@@ -49,8 +49,11 @@ impl Subscribers {
 
     /// Filters and encodes a record for all of them; the number of those who get a frame.
     pub fn encode(&mut self, record: &Record) -> usize {
-        self.0.gather(record);
+        let mut count = 0;
+        self.0.gather(record, |audiences, chunk| {
+            count += chunk.parcels.iter().map(|parcel| audiences.members(parcel.audience).len()).sum::<usize>();
+        });
         let parcels = self.0.take().map(|chunk| chunk.parcels).unwrap_or_default();
-        parcels.iter().map(|parcel| self.0.members(parcel.audience).len()).sum()
+        count + parcels.iter().map(|parcel| self.0.members(parcel.audience).len()).sum::<usize>()
     }
 }

@@ -103,14 +103,14 @@ impl TopicDirectory {
         Ok(Arc::new(self.names(visitor, name)))
     }
 
-    /// Finds a topic at the broker, and knows it from then on. Never makes one.
+    /// As [`open`](Self::open), but never makes a topic.
     pub(crate) async fn find(
         &self,
         visitor: &Visitor,
         right: Right,
         text: &str,
     ) -> Result<Option<Arc<Topic>>, Failure> {
-        Ok(self.look_up(visitor, right, text).await?.inspect(|topic| self.remember(visitor, topic)))
+        self.look_up(visitor, right, text).await
     }
 
     async fn look_up(&self, visitor: &Visitor, right: Right, text: &str) -> Result<Option<Arc<Topic>>, Failure> {
@@ -233,6 +233,16 @@ mod tests {
         TopicDirectory::new(Arc::new(MemoryBroker::new()), policy)
     }
 
+    /// Finds a topic and remembers it.
+    async fn find(
+        topics: &TopicDirectory,
+        visitor: &Visitor,
+        right: Right,
+        text: &str,
+    ) -> Result<Option<Arc<Topic>>, Failure> {
+        Ok(topics.find(visitor, right, text).await?.inspect(|topic| topics.remember(visitor, topic)))
+    }
+
     #[tokio::test]
     async fn a_topic_is_found_by_name_and_by_id() {
         let topics = directory(false);
@@ -243,7 +253,7 @@ mod tests {
             assert!(topics.known(ANYBODY, Right::Read, text).is_none());
         }
         for text in ["f1", "ws-f1"] {
-            topics.find(ANYBODY, Right::Read, text).await.unwrap();
+            find(&topics, ANYBODY, Right::Read, text).await.unwrap();
         }
         assert_eq!(topics.known(ANYBODY, Right::Read, "ws-f1"), topics.known(ANYBODY, Right::Read, "f1"));
         assert_eq!(topics.open(ANYBODY, Right::Read, "f2").await, Err(Failure::UnknownTopic("f2".into())));
@@ -256,7 +266,7 @@ mod tests {
         topics.create(ANYBODY, "f1", None).await.unwrap();
         topics.broker.create_topic("ws-f1", None).await.unwrap();
         for name in ["ws-f1", "f1"] {
-            assert_eq!(topics.find(ANYBODY, Right::Read, name).await.unwrap().unwrap().name, name);
+            assert_eq!(find(&topics, ANYBODY, Right::Read, name).await.unwrap().unwrap().name, name);
         }
         assert_eq!(topics.known(ANYBODY, Right::Read, "ws-f1").unwrap().name, "ws-f1");
     }
@@ -292,20 +302,20 @@ mod tests {
         topics.create(ANYBODY, "f1", None).await.unwrap();
         let other = Visitor::anybody().in_workspace("other");
         for text in ["f1", "other-f1"] {
-            let topic = topics.find(&other, Right::Read, text).await.unwrap().unwrap();
+            let topic = find(&topics, &other, Right::Read, text).await.unwrap().unwrap();
             assert_eq!((topic.name.as_str(), topic.id.as_str()), ("f1", "other-f1"));
             assert_eq!(topics.known(&other, Right::Read, text), Some(topic));
         }
         assert!(topics.open(&other, Right::Read, "ws-f1").await.is_err());
         assert!(topics.open(ANYBODY, Right::Read, "other-f1").await.is_err());
-        assert_eq!(topics.find(ANYBODY, Right::Read, "f1").await.unwrap().unwrap().id, "ws-f1");
+        assert_eq!(find(&topics, ANYBODY, Right::Read, "f1").await.unwrap().unwrap().id, "ws-f1");
         let same = Visitor::anybody().in_workspace("ws");
-        topics.find(&same, Right::Read, "ws-f1").await.unwrap();
+        find(&topics, &same, Right::Read, "ws-f1").await.unwrap();
         assert_eq!(topics.known(&same, Right::Read, "ws-f1"), topics.known(ANYBODY, Right::Read, "f1"));
 
         for number in 0..3 * MAX_WORKSPACES {
             let visitor = Visitor::anybody().in_workspace(&format!("w{number}"));
-            topics.find(&visitor, Right::Read, "f1").await.unwrap();
+            find(&topics, &visitor, Right::Read, "f1").await.unwrap();
             assert!(topics.elsewhere.len() <= MAX_WORKSPACES);
         }
         topics.forget(&topics.names(ANYBODY, "f1"));
@@ -318,11 +328,11 @@ mod tests {
         let topics = directory(true);
         for name in ["f1", "secret"] {
             topics.create(ANYBODY, name, None).await.unwrap();
-            topics.find(ANYBODY, Right::Read, name).await.unwrap();
+            find(&topics, ANYBODY, Right::Read, name).await.unwrap();
         }
         let reader = visitor("read:f1* write:w");
         for text in ["f1", "ws-f1"] {
-            assert_eq!(topics.find(&reader, Right::Read, text).await.unwrap().unwrap().name, "f1");
+            assert_eq!(find(&topics, &reader, Right::Read, text).await.unwrap().unwrap().name, "f1");
             assert!(topics.known(&reader, Right::Read, text).is_some());
             assert!(topics.known(&reader, Right::Write, text).is_none());
         }
@@ -350,7 +360,7 @@ mod tests {
         let topics = directory(false);
         topics.create(ANYBODY, "f1", None).await.unwrap();
         topics.broker.create_topic("ws-f1", None).await.unwrap();
-        topics.find(ANYBODY, Right::Read, "ws-f1").await.unwrap();
+        find(&topics, ANYBODY, Right::Read, "ws-f1").await.unwrap();
         assert_eq!(topics.open(&visitor("read:f1"), Right::Read, "ws-f1").await.unwrap().name, "f1");
         assert_eq!(topics.open(&visitor("read:*"), Right::Read, "ws-f1").await.unwrap().name, "ws-f1");
     }
@@ -410,7 +420,7 @@ mod tests {
                         assert_eq!(Some(known.name.as_str()), wanted, "known: {text}");
                         assert_eq!(known.id, format!("{workspace}-{}", known.name));
                     }
-                    let found = topics.find(&visitor, Right::Read, &text).await.ok().flatten();
+                    let found = find(&topics, &visitor, Right::Read, &text).await.ok().flatten();
                     assert_eq!(found.as_ref().map(name_of).as_deref(), wanted, "found: {text}");
                     if found.is_some() {
                         assert_eq!(topics.known(&visitor, Right::Read, &text), found, "known afterwards: {text}");

@@ -59,7 +59,10 @@ impl Banner<'_> {
         let kafka = match (self.kafka, self.config.kafka_listener()) {
             (Some(address), _) => Some(Row("kafka", address.to_string(), "for any Kafka client".into())),
             (None, Some(taken)) => {
-                let remark = format!("another program has {taken}; choose with --kafka-listen");
+                let remark = match self.config.auth.is_on() {
+                    true => "its clients need no token; ask for it with --kafka-listen".to_owned(),
+                    false => format!("another program has {taken}; choose with --kafka-listen"),
+                };
                 Some(Row("kafka", "off".into(), remark))
             }
             (None, None) => None,

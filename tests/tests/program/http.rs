@@ -166,6 +166,14 @@ async fn pages_of_other_origins_are_refused_and_those_of_this_machine_are_not() 
     }
     program.logs("allowed_origins").await;
 
+    // Images, frames and links say no origin, only that they are of elsewhere.
+    for site in ["cross-site", "same-origin", "none"] {
+        let headers = [("sec-fetch-site", site), ("sec-fetch-mode", "no-cors")];
+        let answer =
+            send(Method::GET, &format!("{}/topics/t/packages?until_end=true", program.url), &headers, "").await;
+        assert_eq!(answer.status(), if site == "cross-site" { 403 } else { 200 }, "{site}");
+    }
+
     let asked = [("origin", "http://localhost:1"), ("access-control-request-method", "PUT")];
     let preflight = send(Method::OPTIONS, &format!("{}/topics/t", program.url), &asked, "").await;
     assert_eq!(preflight.status(), 204);

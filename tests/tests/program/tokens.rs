@@ -1,6 +1,6 @@
 //! Who is let in: where a token is looked for, what is for anybody, and what those without one are told.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use e2e::client::{ConnectError, HubClient};
 use e2e::program::Program;
@@ -8,7 +8,7 @@ use e2e::wait::until;
 use reqwest::{Client, Method, Response};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::bearer::{LINE, ask, connect, get, guarded, negotiated, token, try_connect};
+use crate::bearer::{LINE, SECRET, ask, connect, get, guarded, negotiated, request, signed, token, try_connect};
 use crate::support::{metric, problem, status};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -171,6 +171,14 @@ async fn whoever_fails_too_often_is_not_listened_to_for_a_while() {
     let settings = "memory = true\n[limits]\nauth_failures_per_address = 6\n[auth]\nsecret = \"a secret of these stories, long enough\"\n";
     let program = Program::serve_with_settings(settings, &[]).await;
     let good = token("ann", "read:*");
+    // Whoever has none, or one that was good once, does not guess.
+    let stale =
+        signed(request("ann", "read:*", Duration::from_secs(60)), SystemTime::now() - Duration::from_secs(3600));
+    for _ in 0..20 {
+        assert_eq!(negotiated(&program, &stale).await, 401);
+        let without = ask(Method::POST, &format!("{}/hub/negotiate", program.url), None);
+        assert_eq!(without.send().await.unwrap().status(), 401);
+    }
     for _ in 0..6 {
         assert_eq!(negotiated(&program, &good).await, 200);
         assert_eq!(negotiated(&program, "bad").await, 401);
@@ -185,6 +193,19 @@ async fn whoever_fails_too_often_is_not_listened_to_for_a_while() {
     let sample = "streamgate_limit_hits_total{limit=\"auth_failures_per_address\"}";
     assert_eq!(metric(&program.management(), sample).await, 2.0);
     until("it is forgotten", async || negotiated(&program, &good).await == 200).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn kafka_clients_who_need_no_token_are_served_beside_tokens_only_where_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = folder.path().join("settings.toml");
+    std::fs::write(&settings, format!("[auth]\nsecret = \"{SECRET}\"\n")).unwrap();
+    let ports = ["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--config", settings.to_str().unwrap()];
+    let program = Program::serve_as_told(&ports).await;
+    program.logs("running without a listener for Kafka clients, who need no token").await;
+    assert!(program.banner.contains("its clients need no token; ask for it"), "{}", program.banner);
+    let asked = Program::serve_as_told(&[&ports[..], &["--kafka-listen", "127.0.0.1:0"]].concat()).await;
+    assert!(!asked.kafka().is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -8,7 +8,7 @@ use access::{Algorithm, Signer, TokenRequest};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use e2e::program::{Program, failed, printed};
-use e2e::wait::until;
+use e2e::wait::{until, within};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -105,6 +105,12 @@ async fn opaque_tokens_count_as_long_as_they_are_listed() {
     program.hang_up();
     program.logs("the list in use stays").await;
     assert_eq!(negotiated(&program, token).await, 200);
+    // Fewer rights are not for new connections only.
+    let narrower = connect(&program, token).await;
+    std::fs::write(&file, format!("{}\n", line.replace("read:f1-*", "read:f1-a"))).unwrap();
+    program.hang_up();
+    let closed = within("its end", narrower.closed()).await;
+    assert!(closed.to_string().contains("Access was revoked."), "{closed:?}");
     std::fs::write(&file, "# nobody any more\n").unwrap();
     program.hang_up();
     until("it is not known any more", async || negotiated(&program, token).await == 401).await;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
@@ -16,6 +17,8 @@ pub(super) struct Follower {
     pub(super) sender: mpsc::Sender<Arc<FeedEvent>>,
     /// Raised before the queue is closed on a follower that is too slow.
     pub(super) cut: Arc<AtomicBool>,
+    /// How long it is waited for.
+    pub(super) patience: Duration,
     /// The event that did not fit, and the moment at which patience ends.
     pub(super) behind: Option<(Arc<FeedEvent>, Instant)>,
 }
@@ -140,9 +143,9 @@ impl Task<'_> {
 
     fn fan_out(&mut self, event: FeedEvent) {
         let event = Arc::new(event);
-        let patience_ends = Instant::now() + self.feeds.settings.patience;
+        let now = Instant::now();
         for follower in &mut self.followers {
-            follower.offer(event.clone(), patience_ends);
+            follower.offer(event.clone(), now + follower.patience);
         }
     }
 

@@ -77,8 +77,8 @@ impl ActiveStreams {
     /// sent.
     pub(crate) async fn unsubscribe(&self, subject: Subject, topic: &str, connection: ConnectionId) {
         if let Some(topic) = self.subscribed_to(subject, topic, connection) {
-            self.forget(subject, &topic, connection);
             self.ask_to_leave(subject, &topic, connection).await;
+            self.forget(subject, &topic, connection);
         }
     }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use kafka_bridge::broker::{Broker, ReadError};
+use kafka_bridge::broker::{Broker, BrokerError, ReadError};
 use kafka_bridge::record::Record;
 use signalr_server::{ConnectionHandle, ConnectionId};
 use tokio::sync::{mpsc, oneshot};
@@ -61,19 +61,18 @@ pub(crate) fn start(parts: Parts) -> mpsc::Sender<Request> {
 
 async fn run(parts: Parts, mut requests: mpsc::Receiver<Request>) {
     let records = parts.settings.look_back_records;
-    match Reading::begin(&parts.broker, &parts.topic.name, records).await {
+    let ended = match Reading::begin(&parts.broker, &parts.topic.name, records).await {
         Ok(reading) => Task::new(parts, reading).run(&mut requests).await,
-        Err(error) => {
-            requests.close();
-            // A request may be on its way in: `recv` waits for it.
-            while let Some(request) = requests.recv().await {
-                refuse(request, &error);
-            }
+        Err(error) => Err(error),
+    };
+    // From here on requests fail to be sent, or are dropped with their answers; those that another task could not answer
+    // either are told so. One may be on its way in: `recv` waits for it.
+    requests.close();
+    while let Some(request) = requests.recv().await {
+        if let Err(error) = &ended {
+            refuse(request, error);
         }
     }
-    // From here on requests fail to be sent, or are dropped with their answers.
-    requests.close();
-    while requests.recv().await.is_some() {}
 }
 
 fn refuse(request: Request, error: &ReadError) {
@@ -135,7 +134,8 @@ impl Task {
         }
     }
 
-    async fn run(mut self, requests: &mut mpsc::Receiver<Request>) {
+    /// Until nobody follows, or the topic cannot be read.
+    async fn run(mut self, requests: &mut mpsc::Receiver<Request>) -> Result<(), ReadError> {
         tracing::debug!(topic = self.topic.name, "streams are followed");
         loop {
             let due_in = self.due_in();
@@ -146,10 +146,7 @@ impl Task {
                 },
                 came = self.reading.next() => match came {
                     Ok(records) => self.take(&records),
-                    Err(end) => {
-                        self.end_all(end);
-                        break;
-                    }
+                    Err(end) => return Err(self.give_up(end)),
                 },
                 () = tokio::time::sleep(due_in) => {}
             }
@@ -159,6 +156,7 @@ impl Task {
             }
         }
         tracing::debug!(topic = self.topic.name, "streams are followed no more");
+        Ok(())
     }
 
     async fn obey(&mut self, request: Request) {
@@ -275,18 +273,36 @@ impl Task {
         [answers, lingered, pieces].into_iter().flatten().fold(by_clock, Duration::min)
     }
 
-    /// Quix's callbacks have no sign for it, so the connections end with one.
-    fn end_all(&mut self, end: End) {
-        let reason = match end {
-            End::TopicGone => format!("Topic '{}' is gone.", self.topic.name),
-            End::Unreadable => self.topic.unreadable(),
-            End::Stopped => "The server stopped reading the topic.".to_owned(),
+    /// Quix's callbacks have no sign for it, so the connections end with one. Those that wait for an answer are told.
+    fn give_up(&mut self, end: End) -> ReadError {
+        let name = self.topic.name.clone();
+        let (reason, error) = match end {
+            End::TopicGone => (format!("Topic '{name}' is gone."), ReadError::UnknownTopic(name)),
+            End::Unreadable => (self.topic.unreadable(), ReadError::Damaged(name)),
+            End::Stopped => (STOPPED.to_owned(), BrokerError::Unreachable.into()),
         };
         tracing::warn!(topic = self.topic.name, reason, "subscribers of streams were cut off");
-        self.of_streams.end_all(&reason);
-        self.of_metrics.end_all(&reason);
+        for (_, answer) in self.waiting.drain(..) {
+            let _ = answer.send(Err(error.clone()));
+        }
+        self.end_all(&reason);
+        error
+    }
+
+    fn end_all(&mut self, reason: &str) {
+        self.of_streams.end_all(reason);
+        self.of_metrics.end_all(reason);
     }
 }
+
+/// Whatever ends the task, nobody is left without a sign.
+impl Drop for Task {
+    fn drop(&mut self) {
+        self.end_all(STOPPED);
+    }
+}
+
+const STOPPED: &str = "The server stopped reading the topic.";
 
 /// Answers, and waits until the answer is on its way, so that nothing overtakes it. `false`: nobody wants it any more.
 async fn give<T>(answer: Answer<T>, state: T) -> bool {

@@ -9,7 +9,7 @@ use quix_model::{
 use serde::Serialize;
 
 use super::audiences::{Audiences, Member};
-use super::frames::{Callback, Frames};
+use super::frames::{Callback, Chunk, Frames};
 use super::groups::Group;
 use crate::subscription::Kind;
 use crate::timestamp::date_time;
@@ -23,6 +23,8 @@ pub(crate) struct Delivery<'a, 'p, M> {
     pub(crate) timestamp_ms: Option<i64>,
     pub(crate) audiences: &'a mut Audiences<M>,
     pub(crate) frames: &'a mut Frames,
+    /// Takes what is gathered when more would be too much.
+    pub(crate) hand_over: &'a mut dyn FnMut(&Audiences<M>, Chunk),
 }
 
 /// What a delivery found.
@@ -123,6 +125,14 @@ impl<M: Member> Delivery<'_, '_, M> {
     fn give<A: Serialize>(&mut self, callback: &mut Callback<'_, A>, group: &Group) {
         for audience in &group.audiences {
             self.frames.give(callback, *audience, self.audiences.encoding(*audience));
+        }
+        // Within a record too: what it comes to for all who want something else of it has no bound.
+        if self.frames.is_full() {
+            let audiences = &*self.audiences;
+            if let Some(chunk) = self.frames.take(|slot| audiences.encoding(slot)) {
+                (self.hand_over)(audiences, chunk);
+            }
+            callback.begin_again();
         }
     }
 }

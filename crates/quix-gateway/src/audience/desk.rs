@@ -52,12 +52,13 @@ impl<M: Member> Desk<M> {
         }
     }
 
-    /// Gathers the callbacks of a record for those who want them.
-    pub(crate) fn gather(&mut self, record: &Record) {
+    /// Gathers the callbacks of a record for those who want them. What would be too much to hold is handed over meanwhile.
+    pub(crate) fn gather(&mut self, record: &Record, mut hand_over: impl FnMut(&Audiences<M>, Chunk)) {
         let Self { topic, audiences, intake, frames, metrics, counts, .. } = self;
         counts.packages.inc();
         intake.take(record, metrics, |package| {
-            let found = Delivery { topic, package, timestamp_ms: record.timestamp_ms, audiences, frames }.make();
+            let (timestamp_ms, hand_over) = (record.timestamp_ms, &mut hand_over);
+            let found = Delivery { topic, package, timestamp_ms, audiences, frames, hand_over }.make();
             counts.parses.inc_by(found.parses);
             if let Some(problem) = found.problem.map(|problem| problem.label()) {
                 metrics.odd_record(problem);

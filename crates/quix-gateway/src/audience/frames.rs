@@ -68,6 +68,11 @@ impl<'a, A: Serialize> Callback<'a, A> {
     pub(crate) fn new(target: &'static str, argument: &'a A) -> Self {
         Self { target, argument, places: [None; ENCODINGS] }
     }
+
+    /// Where it was put is not there any more.
+    pub(crate) fn begin_again(&mut self) {
+        self.places = [None; ENCODINGS];
+    }
 }
 
 impl Frames {

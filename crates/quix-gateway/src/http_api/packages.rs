@@ -83,7 +83,7 @@ fn start(from: Option<&str>) -> Result<Start, Problem> {
 async fn open(gateway: &Gateway, topic: &Topic, start: Start, until_end: bool) -> Result<Source, Failure> {
     Ok(match (start, until_end) {
         (Start::End, true) => Source::Nothing,
-        (Start::End, false) => Source::Live(gateway.feeds.follow(&topic.name).await?),
+        (Start::End, false) => Source::Live(gateway.feeds.follow_unawaited(&topic.name).await?),
         (start, true) => {
             let ends = Ends::new(gateway.broker.positions(&topic.name).await?);
             Source::Until { deliveries: gateway.broker.read(&topic.name, start).await?, ends }
@@ -132,6 +132,7 @@ impl Tail {
         let lines = match source {
             Source::Nothing => return None,
             _ => tokio::select! {
+                biased;
                 why = end => Err(why),
                 found = source.next_lines(topic, lines) => found?,
             },

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use access::Right;
 use signalr_server::{Caller, Hub, HubError};
 
 use crate::active_streams::Subject;
@@ -39,7 +40,9 @@ fn unsubscribe(hub: Hub, name: &str, subject: Subject, gateway: &Arc<Gateway>) -
     hub.method(name, move |caller: Caller, (topic,): (String,)| {
         let gateway = gateway.clone();
         async move {
-            gateway.active_streams.unsubscribe(subject, &topic, caller.connection_id()).await;
+            let known = gateway.topics.known(gateway.visitor(&caller), Right::Read, &topic);
+            let topic = known.as_ref().map_or(&topic, |known| &known.name);
+            gateway.active_streams.unsubscribe(subject, topic, caller.connection_id()).await;
             Ok(())
         }
     })

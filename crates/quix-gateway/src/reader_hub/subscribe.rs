@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use access::Right;
 use signalr_server::{Caller, FromArguments, Hub, HubError};
 
 use crate::audience::Ending;
@@ -94,7 +95,10 @@ async fn end(gateway: &Gateway, caller: &Caller, topic: &str, ending: impl FnOnc
     let id = caller.connection_id();
     let reach = match topic {
         ALL => Some(Reach::AllTopics),
-        topic => gateway.subscriptions.followed(id, topic).map(Reach::Topic),
+        topic => {
+            let known = gateway.topics.known(gateway.visitor(caller), Right::Read, topic);
+            known.or_else(|| gateway.subscriptions.followed(id, topic)).map(Reach::Topic)
+        }
     };
     if let Some(reach) = reach {
         gateway.subscriptions.unsubscribe(&reach, id, ending(reach.scope())).await;

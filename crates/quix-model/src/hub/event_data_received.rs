@@ -6,7 +6,7 @@ use crate::model::Event;
 
 /// One event as subscribers get it: `{"topicId","topicName","streamId","timestamp","tags","id","value"}`.
 ///
-/// An event without id or value has an empty id and a null value.
+/// What an event does not have, its id or its value, is null.
 #[derive(Debug, Clone, Copy)]
 pub struct EventDataReceived<'a> {
     /// `<workspace>-<topic name>`.
@@ -27,7 +27,7 @@ impl Serialize for EventDataReceived<'_> {
         object.serialize_field("streamId", self.stream_id)?;
         object.serialize_field("timestamp", &self.event.timestamp)?;
         object.serialize_field("tags", &self.event.tags)?;
-        object.serialize_field("id", self.event.id.as_deref().unwrap_or_default())?;
+        object.serialize_field("id", &self.event.id)?;
         object.serialize_field("value", &self.event.value)?;
         object.end()
     }

@@ -74,12 +74,17 @@ pub enum DefinitionsError {
 /// Groups in groups that .NET readers still follow.
 const MAX_GROUP_DEPTH: usize = 30;
 
+/// As a body that is spelt out otherwise may come to.
+const MAX_LOCATIONS_BYTES: usize = 16 << 20;
+
 impl<D> Definitions<D> {
-    /// All definitions with their locations: those at the top, then group by group.
+    /// All definitions with their locations: those at the top, then group by group. Each location is spelt out, so those that
+    /// would come to more than 16 MiB together are left out.
     pub fn located(&self) -> Vec<Located<&D>> {
         let mut list = Vec::new();
         list.extend(self.items.iter().map(|definition| Located { location: String::new(), definition }));
-        self.groups.iter().for_each(|group| group.list("", &mut list));
+        let mut left = MAX_LOCATIONS_BYTES;
+        self.groups.iter().for_each(|group| group.list("", &mut left, &mut list));
         list
     }
 }
@@ -111,10 +116,14 @@ pub(crate) fn tree_of_record<D: Definition>(node: &Node<'_>) -> Option<Definitio
 }
 
 impl<D> Group<D> {
-    fn list<'a>(&'a self, above: &str, list: &mut Vec<Located<&'a D>>) {
+    fn list<'a>(&'a self, above: &str, left: &mut usize, list: &mut Vec<Located<&'a D>>) {
         let location = format!("{above}/{}", self.name);
-        list.extend(self.items.iter().map(|definition| Located { location: location.clone(), definition }));
-        self.child_groups.iter().for_each(|group| group.list(&location, list));
+        for definition in &self.items {
+            let Some(rest) = left.checked_sub(location.len()) else { return };
+            *left = rest;
+            list.push(Located { location: location.clone(), definition });
+        }
+        self.child_groups.iter().for_each(|group| group.list(&location, left, list));
     }
 }
 

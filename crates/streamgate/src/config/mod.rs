@@ -61,8 +61,8 @@ pub struct Config {
     /// Keeps topics in memory only: they end with the process. Default off. Not together with `data` or `kafka.brokers`.
     pub memory: bool,
     /// Address and port where Kafka clients find the topics of the data folder; `None`, written `"off"`, for nowhere. Default
-    /// `127.0.0.1:9092`. There is no authentication in it: an address that other machines can reach must be asked for. A port
-    /// that is taken ends the start if it was asked for, else the server says so and runs without.
+    /// `127.0.0.1:9092`. There is no authentication in it: an address that other machines can reach must be asked for, and where
+    /// tokens are, any. A port that is taken ends the start if it was asked for, else the server says so and runs without.
     #[serde(with = "values::address_or_off")]
     pub kafka_listen: Option<SocketAddr>,
     /// `HOST:PORT` by which Kafka clients reach `kafka_listen`. `None`, written `"auto"`, is the default: the address a client

@@ -159,9 +159,15 @@ impl File {
         text.parse().map_err(|error| self.wrong(&error))
     }
 
-    /// A list that nobody has written to yet is empty.
+    /// A list that nobody has written to yet is empty. One that cannot be read is not.
     fn read_if_there(&self) -> Result<Revocations, ConfigError> {
-        if self.path.exists() { self.read() } else { Ok(Revocations::default()) }
+        match fs::metadata(&self.path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                tracing::info!("{} is not there yet: nothing is revoked", self.path.display());
+                Ok(Revocations::default())
+            }
+            _ => self.read(),
+        }
     }
 
     fn take<T: std::str::FromStr<Err: std::fmt::Display>>(&self, take: impl FnOnce(T)) {

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
+use access::Refused;
 use axum::body::Body;
 use hyper::header::{self, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
@@ -46,6 +47,11 @@ impl Entrance {
         Arc::new(Self { guard, failures: Failures::new(limits), refused, limit_hits, remarks: Throttle::default() })
     }
 
+    /// Whether nobody is asked for a token.
+    pub(super) fn is_for_anybody(&self) -> bool {
+        self.guard.is_none()
+    }
+
     /// Who asks; `None`: anybody, as nobody is asked for a token.
     ///
     /// # Errors
@@ -67,7 +73,9 @@ impl Entrance {
         match guard.admit(request.headers(), request.uri(), SystemTime::now()) {
             Ok(grant) => Ok(Some(Visitor::granted(grant))),
             Err(why) => {
-                self.failures.add(client, now);
+                if is_guess(why) {
+                    self.failures.add(client, now);
+                }
                 self.note(why, client);
                 Err(answer(why, request.method()).into())
             }
@@ -79,6 +87,16 @@ impl Entrance {
         if let Some(unsaid) = self.remarks.may_speak() {
             tracing::info!(%client, unsaid, "a request was not let in: {why}");
         }
+    }
+}
+
+/// Whether this may be somebody who tries tokens until one does. Tokens that were good once, or are none, are not: pages and
+/// clients come with such by mistake, and others of their address are not to suffer for it.
+fn is_guess(why: NotAdmitted) -> bool {
+    match why {
+        NotAdmitted::NoToken => false,
+        NotAdmitted::TwoTokens => true,
+        NotAdmitted::Refused(why) => !matches!(why, Refused::Expired | Refused::NotYet | Refused::Revoked),
     }
 }
 

@@ -180,8 +180,11 @@ impl Door {
             self.settings.origins.apply(request.headers().get(header::ORIGIN), refused.headers_mut());
             refused
         })?;
-        visit.newcomer.is_let_in();
-        visit.introduce(request, visitor);
+        // What anybody may ask does not make a stranger less of one.
+        if visitor.is_some() || self.entrance.is_for_anybody() {
+            visit.newcomer.is_let_in();
+            visit.introduce(request, visitor);
+        }
         Ok(())
     }
 
@@ -192,7 +195,8 @@ impl Door {
             return preflight;
         }
         let origin = request.headers().get(header::ORIGIN).cloned();
-        let mut response = if !origins.allows_request(&request) {
+        let is_foreign = self.entrance.is_for_anybody() && is_of_foreign_page(&request);
+        let mut response = if !origins.allows_request(&request) || is_foreign {
             let detail = "Pages of this origin may not use this server; see its setting allowed_origins.";
             refuse(request.method(), StatusCode::FORBIDDEN, detail)
         } else if is_draining && !management::is_health(request.uri().path()) {
@@ -236,6 +240,15 @@ impl Door {
 fn is_open(path: &str) -> bool {
     let is_below = |root: &str| path.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
     management::is_health(path) || demo::is_page(path) || is_below("/swagger") || is_below("/openapi")
+}
+
+/// Whether a browser asks for a page of elsewhere, without saying whose: as it does for images, frames and links. What they
+/// ask for is not shown to that page, but it would be done.
+fn is_of_foreign_page<B>(request: &Request<B>) -> bool {
+    let headers = request.headers();
+    request.uri().path().starts_with("/topics")
+        && !headers.contains_key(header::ORIGIN)
+        && headers.get("sec-fetch-site").is_some_and(|site| site == "cross-site")
 }
 
 /// A client's text for the log, which escapes it.

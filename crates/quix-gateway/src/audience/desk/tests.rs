@@ -124,11 +124,38 @@ fn an_event_is_encoded_once_for_all_filters_that_have_it() {
     assert_eq!((desk.counts.encodings.get(), desk.counts.parses.get()), (4, 1));
 }
 
+#[test]
+fn what_a_record_comes_to_for_many_wishes_is_never_held_at_once() {
+    const PAGES: usize = 200;
+    let mut desk = desk();
+    for number in 0..PAGES {
+        for id in ["image", &format!("own-{number}")] {
+            desk.book.add(Page(number).id(), &Page(number), wish(Kind::Parameters, "*", id));
+        }
+    }
+    desk.settle();
+    let image = "x".repeat(100_000);
+    let data = json!({ "timestamps": [1], "stringValues": { "image": [image] } });
+    let data: quix_model::ParameterData = serde_json::from_value(data).unwrap();
+    let large = record("s", Outgoing::ParameterData(&data));
+    let (mut reached, mut largest) = (Vec::new(), 0);
+    desk.gather(&large, |audiences, chunk| {
+        largest = largest.max(chunk.frames.iter().map(Frame::wire_len).sum::<usize>());
+        for parcel in &chunk.parcels {
+            assert_eq!(parcel.callbacks, 1);
+            reached.extend(audiences.members(parcel.audience).iter().map(|page| page.0));
+        }
+    });
+    assert!(desk.take().is_none());
+    reached.sort_unstable();
+    assert_eq!(reached, (0..PAGES).collect::<Vec<_>>());
+    assert!(largest < 2 * image.len(), "{largest} bytes at once");
+}
+
 /// What each page was handed, put together in order: one frame for all that is gathered in a turn.
 fn got(desk: &mut Desk<Page>, records: &[Record]) -> HashMap<Page, Frame> {
     desk.settle();
-    records.iter().for_each(|record| desk.gather(record));
-    assert!(!desk.is_full(), "a turn's records fit one frame here");
+    records.iter().for_each(|record| desk.gather(record, |_, _| panic!("a turn's records fit one frame here")));
     let mut got = HashMap::new();
     if let Some(chunk) = desk.take() {
         for parcel in chunk.parcels {

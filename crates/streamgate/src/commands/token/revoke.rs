@@ -20,8 +20,9 @@ pub(super) async fn run(args: &TokenRevokeArgs, out: &mut impl Write) -> Result<
         (_, _, Some(token)) => Revoked::of_token(&given(token)?),
         _ => return Err(CommandError::Serve("name what to revoke: --jti, --sub or --token".to_owned())),
     };
-    if revoked.to_string().contains(char::is_control) {
-        return Err(CommandError::Serve("what is revoked is one line".to_owned()));
+    let named = [&args.jti, &args.sub].into_iter().flatten();
+    if named.into_iter().any(|text| text.trim().is_empty() || text.trim() != text || text.contains(char::is_control)) {
+        return Err(CommandError::Serve("what is revoked is a text in one line, without blanks around it".to_owned()));
     }
     let config = args.config.load()?.config;
     let kept = if args.file {
