@@ -13,6 +13,7 @@ mod desk;
 mod frames;
 mod groups;
 mod intake;
+mod sampler;
 mod wanted;
 
 use std::sync::Arc;
@@ -62,16 +63,27 @@ pub(crate) enum Subscribed {
 }
 
 /// Starts the task of a topic; it ends with the topic's last subscription.
-pub(crate) fn start(topic: Arc<Topic>, feeds: Arc<Feeds>, metrics: Metrics) -> mpsc::Sender<Command> {
+pub(crate) fn start(
+    topic: Arc<Topic>,
+    packages_per_second: Option<u32>,
+    feeds: Arc<Feeds>,
+    metrics: Metrics,
+) -> mpsc::Sender<Command> {
     let (door, commands) = mpsc::channel(WAITING_COMMANDS);
-    tokio::spawn(run(topic, feeds, metrics, commands));
+    let desk = Desk::new(topic.clone(), packages_per_second, &metrics);
+    tokio::spawn(run(topic, desk, feeds, metrics, commands));
     door
 }
 
-async fn run(topic: Arc<Topic>, feeds: Arc<Feeds>, metrics: Metrics, mut commands: mpsc::Receiver<Command>) {
+async fn run(
+    topic: Arc<Topic>,
+    desk: Desk<ConnectionHandle>,
+    feeds: Arc<Feeds>,
+    metrics: Metrics,
+    mut commands: mpsc::Receiver<Command>,
+) {
     match feeds.follow(&topic.name).await {
         Ok(following) => {
-            let desk = Desk::new(topic.clone(), &metrics);
             let task = Task { topic, following, commands, desk, metrics, ended: Vec::new() };
             task.run().await;
         }

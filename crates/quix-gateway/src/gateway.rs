@@ -50,6 +50,9 @@ pub struct Settings {
     pub max_topics: usize,
     /// Subscriptions of one connection, each parameter or event of a stream one. Default 4 096.
     pub max_subscriptions: usize,
+    /// Packages of a topic that those who follow all of them get in a second; others are left out, so that they see a
+    /// sample. Default: any number. Source: Quix, since July 2023, 10.
+    pub max_packages_per_second: Option<u32>,
     /// How records are written, by topic. Default: [`WriteRules::DEFAULT`] for all.
     pub writes: WriteRules,
     /// Longest id of a stream, parameter or event, and longest tag, in bytes. Default 1 024.
@@ -76,6 +79,7 @@ impl Default for Settings {
             create_topics: false,
             max_topics: 1000,
             max_subscriptions: 4096,
+            max_packages_per_second: None,
             writes: WriteRules::default(),
             max_name_bytes: 1024,
             max_body_bytes: 4 * 1024 * 1024,
@@ -97,9 +101,8 @@ impl Gateway {
             max_topics: settings.max_topics,
         };
         let topics = Arc::new(TopicDirectory::new(broker.clone(), policy));
-        let limit = settings.max_subscriptions;
         Arc::new(Self {
-            subscriptions: Subscriptions::new(feeds.clone(), topics.clone(), metrics.clone(), limit),
+            subscriptions: Subscriptions::new(feeds.clone(), topics.clone(), metrics.clone(), &settings),
             topics,
             active_streams: ActiveStreams::new(broker.clone(), &settings, metrics.clone()),
             broker,

@@ -12,6 +12,7 @@ use signalr_server::{ConnectionHandle, ConnectionId};
 
 use crate::audience::{Ending, Subscribed};
 use crate::errors::Failure;
+use crate::gateway::Settings;
 use crate::metrics::Metrics;
 use crate::subscription::{Scope, Subscription};
 use crate::topics::{Topic, TopicDirectory};
@@ -50,10 +51,10 @@ impl Reach {
 }
 
 impl Subscriptions {
-    pub(crate) fn new(feeds: Arc<Feeds>, topics: Arc<TopicDirectory>, metrics: Metrics, limit: usize) -> Self {
-        let doors = Arc::new(Doors::new(feeds, metrics.clone()));
+    pub(crate) fn new(feeds: Arc<Feeds>, topics: Arc<TopicDirectory>, metrics: Metrics, settings: &Settings) -> Self {
+        let doors = Arc::new(Doors::new(feeds, settings.max_packages_per_second, metrics.clone()));
         let everywhere = Everywhere::new(doors.clone(), topics);
-        Self { doors, everywhere, metrics, limit, ledgers: Mutex::default() }
+        Self { doors, everywhere, metrics, limit: settings.max_subscriptions, ledgers: Mutex::default() }
     }
 
     /// Adds a subscription, whose topic the visitor may read; twice is once. When this completes, every package that is acknowledged afterwards counts.

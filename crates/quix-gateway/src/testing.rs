@@ -34,7 +34,7 @@ impl Subscribers {
     /// If there are more than ids of connections.
     pub fn of_parameters<'a, I: Iterator<Item = &'a str>>(count: usize, wanted: impl Fn(usize) -> I) -> Self {
         let topic = Topic { name: "f1-data".to_owned(), id: "ws-f1-data".to_owned() };
-        let mut desk = Desk::new(Arc::new(topic), &Metrics::default());
+        let mut desk = Desk::new(Arc::new(topic), None, &Metrics::default());
         for number in 0..count {
             let id = ConnectionId::parse(&format!("{number:022}")).expect("22 digits are an id");
             for parameter in wanted(number) {

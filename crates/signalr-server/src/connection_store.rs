@@ -21,6 +21,8 @@ pub(crate) struct ConnectionStore {
     unused: Mutex<VecDeque<(Instant, ConnectionToken)>>,
     /// Number of tokens that were not used yet. Whoever marks one as used or removes it counts it off.
     waiting: AtomicUsize,
+    /// Of connections that had ended when their clients deleted them, whose next poll may be on its way.
+    deleted: Mutex<VecDeque<(Instant, ConnectionToken)>>,
 }
 
 #[derive(Debug)]
@@ -152,6 +154,25 @@ impl ConnectionStore {
         }
     }
 
+    /// Remembers for a moment that a connection was deleted after its end: a poll that crosses the deletion is not to be
+    /// told that there never was one.
+    pub(crate) fn deleted(&self, token: ConnectionToken, now: Instant) {
+        let mut deleted = self.deleted.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_old = |since: Instant| now.saturating_duration_since(since) >= CROSSING;
+        while deleted.len() >= MOST_CROSSING || deleted.front().is_some_and(|(since, _)| is_old(*since)) {
+            deleted.pop_front();
+        }
+        deleted.push_back((now, token));
+    }
+
+    /// Whether it was, a moment ago; said once.
+    pub(crate) fn was_deleted(&self, token: ConnectionToken, now: Instant) -> bool {
+        let mut deleted = self.deleted.lock().unwrap_or_else(PoisonError::into_inner);
+        let place = deleted.iter().position(|(_, deleted)| *deleted == token);
+        let since = place.and_then(|place| deleted.remove(place)).map(|(since, _)| since);
+        since.is_some_and(|since| now.saturating_duration_since(since) < CROSSING)
+    }
+
     pub(crate) fn insert(&self, handle: ConnectionHandle) {
         self.live.insert(handle.id(), handle);
     }
@@ -193,6 +214,10 @@ impl Negotiated {
 
 /// Used tokens kept in the order beside unused ones before they are swept out.
 const SPARE_TOKENS: usize = 64;
+
+/// How long a poll may be on its way while its connection is deleted.
+const CROSSING: Duration = Duration::from_secs(5);
+const MOST_CROSSING: usize = 1024;
 
 #[cfg(test)]
 mod tests {

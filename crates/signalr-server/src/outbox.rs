@@ -302,6 +302,11 @@ impl Outbox {
         }
     }
 
+    /// Whether nothing follows what waits.
+    pub(crate) fn is_closed(&self) -> bool {
+        matches!(self.lock().phase, Phase::Closing | Phase::Ended)
+    }
+
     /// Queues the last bytes; nothing is taken after them. `keep`: whether what waits goes out first. A frame that has
     /// begun always does.
     pub(crate) fn close(&self, last: Bytes, keep: bool, now: Instant) {

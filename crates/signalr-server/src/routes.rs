@@ -217,7 +217,12 @@ impl Shared {
         }
         let presented = query(&head, "id").ok_or_else(Refusal::no_id)?;
         let token = ConnectionToken::parse(presented).ok_or_else(Refusal::unknown_connection)?;
-        let found = self.find(token)?;
+        let found = match self.find(token) {
+            Err(_) if head.method == Method::GET && self.store.was_deleted(token, clock::now()) => {
+                return Ok(status(StatusCode::NO_CONTENT));
+            }
+            found => found?,
+        };
         if let Found::Used(Used::Http(connection)) = &found
             && !is_of(user.as_ref(), &connection.handle)
         {
@@ -225,7 +230,7 @@ impl Shared {
         }
         match head.method {
             Method::POST => self.post(found, body).await,
-            Method::DELETE => delete(&found),
+            Method::DELETE => self.delete(token, &found),
             _ if accepts_event_stream(&head) => self.event_stream(token, head, user),
             _ => self.poll(token, head, user).await,
         }
@@ -307,6 +312,20 @@ impl Shared {
                 let brought = tokio::time::timeout(self.options.disconnect_timeout, self.bring(&early, body)).await;
                 brought.unwrap_or_else(|_| Err(Refusal::unknown_connection()))
             }
+        }
+    }
+
+    /// A client that was told of the end deletes the connection, and may have sent another poll before.
+    fn delete(&self, token: ConnectionToken, found: &Found) -> Result<Response<Body>, Refusal> {
+        match found {
+            Found::Used(Used::Http(connection)) if connection.transport == Transport::LongPolling => {
+                if connection.handle.outbox().is_closed() {
+                    self.store.deleted(token, clock::now());
+                }
+                connection.delete();
+                Ok(status(StatusCode::ACCEPTED))
+            }
+            _ => Err(Refusal::no_delete()),
         }
     }
 
@@ -393,16 +412,6 @@ impl Handle {
 
 fn is_of(user: Option<&User>, connection: &ConnectionHandle) -> bool {
     connection.user_id() == user.and_then(|user| user.id.as_deref())
-}
-
-fn delete(found: &Found) -> Result<Response<Body>, Refusal> {
-    match found {
-        Found::Used(Used::Http(connection)) if connection.transport == Transport::LongPolling => {
-            connection.delete();
-            Ok(status(StatusCode::ACCEPTED))
-        }
-        _ => Err(Refusal::no_delete()),
-    }
 }
 
 fn accepts_event_stream(head: &Parts) -> bool {

@@ -107,3 +107,27 @@ async fn equal_filters_share_an_encoding_and_what_nobody_needs_is_not_parsed() {
     until("both are read", async || counted("packages").await == 6.0).await;
     assert_eq!((counted("encodings").await, counted("parses").await), (12.0, 5.0), "events are not even looked at");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_that_is_set_packages_are_a_sample_and_nothing_else_is() {
+    let mut config = Config { create_topics: Some(true), ..Config::default() };
+    config.limits.packages_per_second = 3;
+    let room = Room::configured(config).await;
+    let reader = room.reader().await;
+    reader.calls("SubscribeToPackages", ("t",)).await;
+    reader.calls("SubscribeToEvent", ("t", "*", "*")).await;
+    for number in 0..50 {
+        room.events("t", "s", json!([{ "id": "e", "timestamp": number }])).await;
+    }
+    let (mut packages, mut events) = (0, 0);
+    while events < 50 {
+        match reader.next().await.0.as_str() {
+            "PackageReceived" => packages += 1,
+            _ => events += 1,
+        }
+    }
+    let left_out = "streamgate_limit_hits_total{limit=\"packages_per_second\"}";
+    let left_out = metric(&room.server.management(), left_out).await;
+    assert_eq!(f64::from(packages), 50.0 - left_out);
+    assert!((3..50).contains(&packages), "{packages}");
+}

@@ -2,6 +2,8 @@
 //!
 //! A body is looked into only if some audience needs it: once as JSON for those of packages, once as a model for the rest.
 
+use std::time::Instant;
+
 use quix_model::{
     Content, Data, DefinitionsUpdated, Event, EventDataReceived, Package, PackageReceived, ParameterDataReceived,
     ReadProblem, Timeseries,
@@ -11,6 +13,7 @@ use serde::Serialize;
 use super::audiences::{Audiences, Member};
 use super::frames::{Callback, Chunk, Frames};
 use super::groups::Group;
+use super::sampler::Sampler;
 use crate::subscription::Kind;
 use crate::timestamp::date_time;
 use crate::topics::Topic;
@@ -23,6 +26,8 @@ pub(crate) struct Delivery<'a, 'p, M> {
     pub(crate) timestamp_ms: Option<i64>,
     pub(crate) audiences: &'a mut Audiences<M>,
     pub(crate) frames: &'a mut Frames,
+    /// Where packages are to be no more than so many a second.
+    pub(crate) sampler: Option<&'a mut Sampler>,
     /// Takes what is gathered when more would be too much.
     pub(crate) hand_over: &'a mut dyn FnMut(&Audiences<M>, Chunk),
 }
@@ -32,6 +37,8 @@ pub(crate) struct Delivery<'a, 'p, M> {
 pub(crate) struct Found {
     /// Times its body was looked into.
     pub(crate) parses: u64,
+    /// Those who follow all packages do not get it, as there are too many.
+    pub(crate) is_left_out: bool,
     /// What was wrong with it.
     pub(crate) problem: Option<ReadProblem>,
 }
@@ -43,8 +50,11 @@ impl<M: Member> Delivery<'_, '_, M> {
         let stream_id = self.package.stream_id();
         let takers = self.audiences.groups(Kind::Packages, stream_id);
         if !takers.is_empty() {
+            found.is_left_out = self.sampler.as_mut().is_some_and(|sampler| !sampler.takes(Instant::now()));
+        }
+        if !takers.is_empty() && !found.is_left_out {
             let (content, time) = (self.package.content(), date_time(self.timestamp_ms));
-            found = Found { parses: 1, problem: content.problem };
+            (found.parses, found.problem) = (1, content.problem);
             let received = package_received(self.topic, stream_id, &content, &time);
             self.give_to_all("PackageReceived", &received, &takers);
         }

@@ -10,6 +10,7 @@ use super::callbacks::Delivery;
 use super::frames::{Chunk, Frames};
 use super::groups::Slot;
 use super::intake::Intake;
+use super::sampler::Sampler;
 use crate::metrics::{AudienceMetrics, Metrics};
 use crate::topics::Topic;
 
@@ -25,12 +26,14 @@ pub(crate) struct Desk<M> {
     /// What is incomplete.
     pub(crate) intake: Intake,
     frames: Frames,
+    sampler: Option<Sampler>,
     metrics: Metrics,
     pub(crate) counts: AudienceMetrics,
 }
 
 impl<M: Member> Desk<M> {
-    pub(crate) fn new(topic: Arc<Topic>, metrics: &Metrics) -> Self {
+    /// With at most so many packages a second, if that is set.
+    pub(crate) fn new(topic: Arc<Topic>, packages_per_second: Option<u32>, metrics: &Metrics) -> Self {
         Self {
             counts: metrics.audience(&topic.name),
             topic,
@@ -38,6 +41,7 @@ impl<M: Member> Desk<M> {
             audiences: Audiences::default(),
             intake: Intake::default(),
             frames: Frames::default(),
+            sampler: packages_per_second.map(Sampler::of),
             metrics: metrics.clone(),
         }
     }
@@ -54,12 +58,15 @@ impl<M: Member> Desk<M> {
 
     /// Gathers the callbacks of a record for those who want them. What would be too much to hold is handed over meanwhile.
     pub(crate) fn gather(&mut self, record: &Record, mut hand_over: impl FnMut(&Audiences<M>, Chunk)) {
-        let Self { topic, audiences, intake, frames, metrics, counts, .. } = self;
+        let Self { topic, audiences, intake, frames, sampler, metrics, counts, .. } = self;
         counts.packages.inc();
         intake.take(record, metrics, |package| {
-            let (timestamp_ms, hand_over) = (record.timestamp_ms, &mut hand_over);
-            let found = Delivery { topic, package, timestamp_ms, audiences, frames, hand_over }.make();
+            let (timestamp_ms, sampler, hand_over) = (record.timestamp_ms, sampler.as_mut(), &mut hand_over);
+            let found = Delivery { topic, package, timestamp_ms, audiences, frames, sampler, hand_over }.make();
             counts.parses.inc_by(found.parses);
+            if found.is_left_out {
+                metrics.limit_hit("packages_per_second");
+            }
             if let Some(problem) = found.problem.map(|problem| problem.label()) {
                 metrics.odd_record(problem);
                 let (partition, offset) = (record.partition, record.offset);

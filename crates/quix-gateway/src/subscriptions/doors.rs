@@ -19,14 +19,15 @@ pub(crate) type Door = mpsc::Sender<Command>;
 #[derive(Debug)]
 pub(crate) struct Doors {
     feeds: Arc<Feeds>,
+    packages_per_second: Option<u32>,
     metrics: Metrics,
     /// A topic that two workspaces follow has two: its id is in what they are sent.
     open: Mutex<HashMap<Arc<Topic>, Door>>,
 }
 
 impl Doors {
-    pub(crate) fn new(feeds: Arc<Feeds>, metrics: Metrics) -> Self {
-        Self { feeds, metrics, open: Mutex::default() }
+    pub(crate) fn new(feeds: Arc<Feeds>, packages_per_second: Option<u32>, metrics: Metrics) -> Self {
+        Self { feeds, packages_per_second, metrics, open: Mutex::default() }
     }
 
     /// Adds subscriptions of a connection to a topic, if they are there already or may be added. When this completes they
@@ -77,7 +78,8 @@ impl Doors {
             Some(door) if !door.is_closed() => door.clone(),
             _ => {
                 open.retain(|_, door| !door.is_closed());
-                let door = audience::start(topic.clone(), self.feeds.clone(), self.metrics.clone());
+                let door =
+                    audience::start(topic.clone(), self.packages_per_second, self.feeds.clone(), self.metrics.clone());
                 open.insert(topic.clone(), door.clone());
                 door
             }

@@ -201,6 +201,21 @@ async fn a_delete_ends_the_connection_at_once_even_during_a_call() {
     }
 }
 
+/// The Java client polls again as soon as it has an answer, then finds the Close in it and deletes the connection.
+#[tokio::test]
+async fn a_poll_that_crosses_the_deletion_of_an_ended_connection_is_told_of_the_end() {
+    let lobby = Lobby::default();
+    let server = started(&lobby, Options::default()).await;
+    let poller = Poller::open(&server).await;
+    until("it is there", || !lobby.handles().is_empty()).await;
+    lobby.handles()[0].end(CloseReason::Ended);
+    assert_eq!(messages(&poller.poll().await), [json!({ "type": 7 })]);
+    assert_eq!(server.http(&format!("DELETE {}", poller.path), &[]).await.told(), (202, ""));
+    until("it is forgotten", || server.metric("connections") == 0).await;
+    assert_eq!(poller.poll().await.told(), (204, ""));
+    assert_eq!(poller.poll().await.told(), (404, NO_CONNECTION), "once");
+}
+
 /// The JavaScript client's `stop()`: a Close by POST, the poll aborted, then the DELETE.
 #[tokio::test]
 async fn a_client_that_stops_has_left() {

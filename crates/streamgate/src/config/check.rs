@@ -266,7 +266,8 @@ fn placed(loaded: &Loaded, key: &str) -> Placed {
 }
 
 /// Limits that 0 switches off.
-pub(super) const MAY_BE_OFF: [&str; 4] = [
+pub(super) const MAY_BE_OFF: [&str; 5] = [
+    "packages_per_second",
     "connections_per_address",
     "new_connections_per_address",
     "auth_failures_per_address",

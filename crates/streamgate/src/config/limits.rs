@@ -67,6 +67,9 @@ pub struct Limits {
     pub calls_in_flight_bytes: usize,
     /// Subscriptions of one connection. Default 4 096. Past it: the Subscribe call completes with an error.
     pub subscriptions: u32,
+    /// Packages of a topic that `SubscribeToPackages` brings in a second. Default 0: any number. Past it: they are left out,
+    /// so that subscribers see a sample; Quix, since July 2023: 10.
+    pub packages_per_second: u32,
     /// Streams of all topics that are tracked for those who subscribe to active streams. Default 100 000. Past it: topics that
     /// have more than an equal share of them give up those they saw least recently, which leave the list.
     pub tracked_streams: u32,
@@ -145,6 +148,7 @@ impl Default for Limits {
             subscriptions: 4_096,
             tracked_streams: 100_000,
             tracked_streams_per_topic: 10_000,
+            packages_per_second: 0,
             output_queue_bytes: 8 * MIB,
             output_queue_frames: 8_192,
             output_queue_age: Duration::from_secs(10),

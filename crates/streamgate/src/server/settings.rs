@@ -64,6 +64,7 @@ pub(super) fn gateway(config: &Config, guard: Option<Arc<Guard>>) -> quix_gatewa
         create_topics: config.makes_topics(),
         writes: write_rules(&config.topics),
         max_subscriptions: config.limits.subscriptions as usize,
+        max_packages_per_second: Some(config.limits.packages_per_second).filter(|most| *most > 0),
         max_name_bytes: config.limits.name_size,
         max_body_bytes: config.limits.body_size,
         max_total_body_bytes: config.limits.input_total,

@@ -303,7 +303,7 @@ fn wish(kind: Kind, stream: &str, id: &str) -> Subscription {
 }
 
 fn desk() -> Desk<Page> {
-    Desk::new(topic(), &Metrics::default())
+    Desk::new(topic(), None, &Metrics::default())
 }
 
 fn topic() -> Arc<Topic> {
