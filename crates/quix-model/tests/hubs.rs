@@ -79,7 +79,7 @@ fn an_event_is_one_object() {
         json,
         [
             r#"{"topicId":"ws-t","topicName":"t","streamId":"s","timestamp":5,"tags":{"t":"y","n":null},"id":"EventA","value":"val-a"}"#,
-            r#"{"topicId":"ws-t","topicName":"t","streamId":"s","timestamp":0,"tags":{},"id":"","value":null}"#,
+            r#"{"topicId":"ws-t","topicName":"t","streamId":"s","timestamp":0,"tags":{},"id":null,"value":null}"#,
         ]
     );
 }
