@@ -29,8 +29,8 @@ pub struct Limits {
     /// 429 with `Retry-After`; over TLS, and past twice the rate, the connection is closed unread.
     #[serde(with = "values::auto_number")]
     pub new_connections_per_address: Option<u32>,
-    /// Requests per minute and address whose token was refused or missing; of IPv6, all addresses with the same first 64 bits
-    /// are one. `None`, written `"auto"`, is the default: 60, but any number from this machine. A number and 0 as in
+    /// Guesses per minute and address: requests whose token was refused, but for one that was good once or will be; of IPv6,
+    /// all addresses with the same first 64 bits are one. `None`, written `"auto"`, is the default: 60, but any number from this machine. A number and 0 as in
     /// `connections_per_address`. Past it: HTTP 429 with `Retry-After`, before any token is looked at.
     #[serde(with = "values::auto_number")]
     pub auth_failures_per_address: Option<u32>,

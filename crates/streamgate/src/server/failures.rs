@@ -1,4 +1,4 @@
-//! `Failures`: how many tokens of each address were refused lately, so that nobody tries many.
+//! `Failures`: how many guesses at tokens came from each address lately, so that nobody tries many.
 
 use std::collections::HashMap;
 use std::net::IpAddr;

@@ -1,4 +1,4 @@
-//! The management listener: metrics, health, administration. Health is answered on the public port too, without details.
+//! The management listener: metrics, health, administration. Health is answered on the public port too, in the same words.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
