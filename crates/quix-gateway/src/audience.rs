@@ -49,6 +49,8 @@ pub(crate) enum Command {
     },
     /// End some; answered with their number when nothing more of them is sent.
     Unsubscribe { connection: ConnectionId, ending: Ending, done: oneshot::Sender<usize> },
+    /// The connection has ended, and with it all it had.
+    Leave { connection: ConnectionId },
 }
 
 /// What became of a wish to subscribe.
@@ -121,7 +123,7 @@ impl Task {
         let mut waiting = Vec::new();
         let mut had_members = false;
         while !(had_members && self.desk.book.is_empty()) {
-            let expiry = self.desk.intake.next_expiry().map(tokio::time::Instant::from_std);
+            let expiry = self.desk.intake.next_expiry();
             tokio::select! {
                 command = self.commands.recv() => match command {
                     Some(command) => self.obey(command),
@@ -135,11 +137,9 @@ impl Task {
                     self.take(&waiting).await;
                     waiting.clear();
                 }
-                () = tokio::time::sleep_until(expiry.unwrap_or_else(tokio::time::Instant::now)), if expiry.is_some() => {
-                    self.desk.expire();
-                }
+                () = expired(expiry) => self.desk.expire(),
                 // Whoever wanted to join has gone before it could.
-                () = tokio::time::sleep(UNUSED), if self.desk.book.is_empty() => break,
+                () = async { tokio::time::sleep(UNUSED).await }, if self.desk.book.is_empty() => break,
             }
             had_members |= !self.desk.book.is_empty();
             self.desk.counts.members.set(self.desk.book.len() as i64);
@@ -168,14 +168,19 @@ impl Task {
                 let _ = done.send(Ok(subscribed));
             }
             Command::Unsubscribe { connection, ending, done } => {
-                let ended = self.desk.book.end(connection, &ending);
-                // A handle keeps a socket, so who has left is let go of at once; other changes wait for the next record.
-                if self.desk.book.get(connection).is_none() {
-                    self.desk.settle();
-                }
-                let _ = done.send(ended);
+                let _ = done.send(self.end(connection, &ending));
             }
+            Command::Leave { connection } => drop(self.end(connection, &Ending::All)),
         }
+    }
+
+    fn end(&mut self, connection: ConnectionId, ending: &Ending) -> usize {
+        let ended = self.desk.book.end(connection, ending);
+        // A handle keeps a socket, so who has left is let go of at once; other changes wait for the next record.
+        if self.desk.book.get(connection).is_none() {
+            self.desk.settle();
+        }
+        ended
     }
 
     /// Delivers what has arrived, all of it gathered; what broke the sequence ends the connections that must not miss it.
@@ -273,6 +278,14 @@ impl Task {
         }
         cut.for_each(|entry| entry.member.end(CloseReason::Fault(reason.to_owned().into())));
         self.desk.settle();
+    }
+}
+
+/// Waits until then, or for ever.
+async fn expired(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at.into()).await,
+        None => std::future::pending().await,
     }
 }
 

@@ -95,11 +95,11 @@ impl Subscriptions {
         }
     }
 
-    /// Ends all subscriptions of a connection.
+    /// Ends all subscriptions of a connection that has ended.
     pub(crate) async fn leave_all(&self, connection: ConnectionId) {
         let Some(ledger) = self.lock().remove(&connection) else { return };
         for topic in ledger.topics() {
-            self.doors.unsubscribe(topic, connection, Ending::All).await;
+            self.doors.leave(topic, connection).await;
         }
         if ledger.has(&Reach::AllTopics) {
             self.everywhere.leave(connection).await;

@@ -1,6 +1,7 @@
 //! `ConnectionId`, which everyone may know, and `ConnectionToken`, which is a connection's secret.
 
 use std::borrow::Cow;
+use std::cell::RefCell;
 use std::fmt;
 
 use base64::Engine;
@@ -87,12 +88,23 @@ impl fmt::Debug for ConnectionToken {
 }
 
 fn random() -> [u8; LENGTH] {
-    let mut bytes = [0; 16];
-    getrandom::fill(&mut bytes).expect("the system has random numbers");
+    let bytes = DRAWN.with_borrow_mut(|(drawn, left)| {
+        if *left == 0 {
+            getrandom::fill(drawn.as_flattened_mut()).expect("the system has random numbers");
+            *left = drawn.len();
+        }
+        *left -= 1;
+        std::mem::take(&mut drawn[*left])
+    });
     let mut text = [0; LENGTH];
     let written = URL_SAFE_NO_PAD.encode_slice(bytes, &mut text);
     debug_assert_eq!(written, Ok(LENGTH));
     text
+}
+
+thread_local! {
+    /// Random bytes for ids to come, many of one system call, and how many are left.
+    static DRAWN: RefCell<([[u8; 16]; 32], usize)> = const { RefCell::new(([[0; 16]; 32], 0)) };
 }
 
 fn text(bytes: &[u8; LENGTH]) -> &str {

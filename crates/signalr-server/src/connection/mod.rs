@@ -126,6 +126,11 @@ impl ConnectionHandle {
         self.0.outbox.condemn(reason);
     }
 
+    /// Whether anybody else keeps it.
+    pub(crate) fn is_shared(&self) -> bool {
+        Arc::strong_count(&self.0) > 1
+    }
+
     /// Whether it has ended.
     pub fn is_ended(&self) -> bool {
         self.membership().ended

@@ -127,7 +127,7 @@ impl Door {
         if let Some(limit) = limit {
             self.hit(limit);
         }
-        Visit { client, newcomer: Arc::new(newcomer), place, refused }
+        Visit { client, newcomer, place, refused }
     }
 
     /// Websockets are counted by the hub, which refuses politely; there is a little more room for being told so. Its other

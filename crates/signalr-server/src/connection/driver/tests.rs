@@ -63,7 +63,7 @@ async fn who_is_ended_while_it_opens_has_its_answer_before_the_goodbye() {
         handle.end(reason.clone());
         driver.open(&mut buffers.output, clock::now(), &mut cx);
         driver.settle(&mut buffers.output, clock::now());
-        assert!(driver.poll_end(clock::now(), &mut cx).is_pending());
+        assert!(driver.poll_end(&mut buffers.input, clock::now(), &mut cx).is_pending());
         let received = read(&mut client, ANSWER.len() + 1).await;
         assert_eq!(received[2..ANSWER.len()], ANSWER[2..], "{reason:?}");
         assert_eq!(received[ANSWER.len()], b'{', "{reason:?}: the goodbye");
