@@ -48,12 +48,11 @@ impl<M: Member> Desk<M> {
 
     /// Puts connections whose subscriptions have changed where they belong. Nothing may be gathered then.
     pub(crate) fn settle(&mut self) {
-        for id in self.book.take_changed() {
-            match self.book.get(id) {
-                Some(entry) => self.audiences.put(&entry.member, &entry.wishes),
-                None => self.audiences.remove(id),
-            }
-        }
+        let Self { book, audiences, .. } = self;
+        book.settle(|id, entry| match entry {
+            Some(entry) => entry.wishes = audiences.put(&entry.member, &entry.wishes).clone(),
+            None => audiences.remove(id),
+        });
     }
 
     /// Gathers the callbacks of a record for those who want them. What would be too much to hold is handed over meanwhile.
