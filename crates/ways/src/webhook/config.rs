@@ -8,10 +8,10 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use super::preset::{Place, Preset};
 use super::scheme::{self, Scheme};
 use super::verify::{Signature, Verifier};
+use crate::Rule;
 use crate::fields::{Entry, Fields};
 use crate::secret::{Revealed, Secret};
 use crate::units::{Rate, Span};
-use crate::Rule;
 
 /// Where it comes in, how it is verified, and what becomes of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -110,7 +110,9 @@ impl WebhookConfig {
                 Ok(Verifier::Signature(Signature::new(scheme, &keys.collect::<Result<Vec<_>, _>>()?, tolerance)))
             }
             (None, Preset::Bearer) => Ok(Verifier::bearer(&secrets)),
-            (None, Preset::Basic) if secrets.iter().all(|pair| pair.as_str().contains(':')) => Ok(Verifier::basic(&secrets)),
+            (None, Preset::Basic) if secrets.iter().all(|pair| pair.as_str().contains(':')) => {
+                Ok(Verifier::basic(&secrets))
+            }
             (None, Preset::Basic) => Err(told("is not \"USER:PASSWORD\"".to_owned())),
             (None, _) => Ok(Verifier::Open),
         }
@@ -118,15 +120,23 @@ impl WebhookConfig {
 
     fn check(&self) -> Result<(), String> {
         let segments = self.path.strip_prefix('/').filter(|path| !path.is_empty() && !path.ends_with('/'));
-        if !segments.is_some_and(|path| path.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte))) {
-            return Err("has a setting `path` that must be like \"/webhooks/segment\": letters, digits, -._~ and /".to_owned());
+        if !segments
+            .is_some_and(|path| path.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte)))
+        {
+            return Err(
+                "has a setting `path` that must be like \"/webhooks/segment\": letters, digits, -._~ and /".to_owned()
+            );
         }
-        let taken = TAKEN.iter().find(|taken| self.path.strip_prefix(**taken).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')));
+        let taken = TAKEN
+            .iter()
+            .find(|taken| self.path.strip_prefix(**taken).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')));
         if let Some(taken) = taken {
             return Err(format!("has a setting `path` below {taken}, where the server has something of its own"));
         }
         let is_signed = match (self.preset, &self.verify) {
-            (None, None) => return Err("needs a `preset` or `verify`; where nobody signs, write preset = \"none\"".to_owned()),
+            (None, None) => {
+                return Err("needs a `preset` or `verify`; where nobody signs, write preset = \"none\"".to_owned());
+            }
             (Some(_), Some(_)) => return Err("has both `preset` and `verify`: leave one out".to_owned()),
             (preset, _) => preset != Some(Preset::None),
         };

@@ -62,11 +62,7 @@ pub struct Answer {
 
 impl Webhooks {
     /// Reads their secrets; writes through `append`.
-    pub fn new(
-        configs: &[WebhookConfig],
-        append: &Arc<dyn Append>,
-        metrics: &Metrics,
-    ) -> Result<Self, WebhookError> {
+    pub fn new(configs: &[WebhookConfig], append: &Arc<dyn Append>, metrics: &Metrics) -> Result<Self, WebhookError> {
         let webhook = |config: &WebhookConfig| {
             let webhook = Webhook::new(config.clone(), append.clone(), metrics.clone())?;
             Ok((config.path.clone(), webhook))
