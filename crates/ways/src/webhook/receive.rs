@@ -153,8 +153,9 @@ impl Webhook {
 
     fn record(&self, json: Json<'_>, headers: &HeaderMap, received: i64) -> Result<Made, Answer> {
         let place = self.config.preset.and_then(Preset::event);
-        let event = place.as_ref().map(|place| find(place, json, headers).unwrap_or_else(|| self.config.path.clone()));
-        let circumstances = Circumstances { stream_id: &self.config.path, event: event.as_deref(), received };
+        let event =
+            place.as_ref().map(|place| find(place, json, headers).unwrap_or_else(|| self.config.name().to_owned()));
+        let circumstances = Circumstances { stream_id: self.config.name(), event: event.as_deref(), received };
         self.config.rule.make(json, &circumstances).map_err(|error| Answer::bad(format!("The body: {error}.")))
     }
 
