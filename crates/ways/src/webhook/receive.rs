@@ -110,7 +110,7 @@ impl Webhook {
     async fn answer(&self, delivery: &Delivery) -> Result<Answer, Answer> {
         let Delivery { headers, body, received } = delivery;
         let now = received.div_euclid(SECOND);
-        let signature = self.verifier.verify(headers, body, now).map_err(|refusal| Answer::unauthorized(refusal))?;
+        let signature = self.verifier.verify(headers, body, now).map_err(Answer::unauthorized)?;
         if let Some(bucket) = &self.bucket {
             bucket.take(*received).map_err(Answer::too_many)?;
         }

@@ -21,11 +21,13 @@ use crate::{Append, AppendError, Durable};
 /// Seconds since 1970.
 const NOW: i64 = 1_614_265_330;
 
+type Headers = &'static [(&'static str, &'static str)];
+
 /// Of each preset: a secret, and the body, time and headers of a delivery under it.
 ///
 /// Facts of others: `standard` is the example of the Standard Webhooks specification, `github` that of GitHub's "Validating
 /// webhook deliveries", `slack` that of Slack's "Verifying requests from Slack".
-const PUBLISHED: [(&str, &str, &str, i64, &[(&str, &str)]); 3] = [
+const PUBLISHED: [(&str, &str, &str, i64, Headers); 3] = [
     (
         "standard",
         "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
@@ -62,7 +64,7 @@ const PUBLISHED: [(&str, &str, &str, i64, &[(&str, &str)]); 3] = [
 const BODY: &str = r#"{"messageId":"m-1","id":"evt_1","event_id":"Ev1","type":"signup","n":12345678901234567890}"#;
 
 /// Signed by Python's `hmac` with the secret `s3cret` (of `standard`: `whsec_czNjcmV0`, its base64) at [`NOW`].
-const SIGNED: [(&str, &str, &[(&str, &str)]); 8] = [
+const SIGNED: [(&str, &str, Headers); 8] = [
     ("segment", "s3cret", &[("x-signature", "72c6d8a7543f64e3e8d160d486dfff9d626388ae")]),
     (
         "github",
