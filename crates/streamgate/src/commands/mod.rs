@@ -19,6 +19,7 @@ mod text;
 pub mod token;
 pub mod topic;
 pub mod version;
+pub mod webhook;
 
 use std::io;
 
