@@ -45,8 +45,11 @@ impl Round {
 /// Ends subscribers of a topic. Quix's callbacks have no sign for a gap, so the connection ends with one; a new one starts
 /// anew.
 pub(crate) fn cut_off(topic: &str, reason: &str, members: impl Iterator<Item = impl Borrow<ConnectionHandle>>) {
-    let end = |member: &_| Borrow::<ConnectionHandle>::borrow(member).end(CloseReason::Fault(reason.to_owned().into()));
-    let count = members.inspect(end).count();
+    let mut count = 0;
+    for member in members {
+        member.borrow().end(CloseReason::Fault(reason.to_owned().into()));
+        count += 1;
+    }
     if count > 0 {
         tracing::warn!(topic, reason, connections = count, "subscribers were cut off");
     }

@@ -41,6 +41,24 @@ pub(crate) struct TopicMetrics<'a> {
 #[derive(Debug, Default)]
 pub(crate) struct MetricsList(pub(crate) Vec<(Arc<Topic>, Measured, i64)>);
 
+impl MetricsList {
+    /// Puts them in the order of their times, and leaves out the oldest past so many bytes as JSON; how many that were.
+    pub(crate) fn bound(&mut self, max_bytes: usize) -> usize {
+        self.0.sort_by_key(|(_, measured, shift)| measured.at.saturating_add(*shift));
+        let mut bytes = 0;
+        let kept = self.0.iter().rev().take_while(|(topic, ..)| {
+            bytes += FORM_BYTES + topic.name.len() + topic.id.len();
+            bytes <= max_bytes
+        });
+        let too_many = self.0.len() - kept.count();
+        self.0.drain(..too_many);
+        too_many
+    }
+}
+
+/// Of a measurement as JSON at most, but for the names of its topic, which need no escapes.
+const FORM_BYTES: usize = 160;
+
 impl Meter {
     pub(crate) fn new(period: Duration, history: Duration, now: i64) -> Self {
         let [period, history] = [period, history].map(|time| i64::try_from(time.as_millis()).unwrap_or(i64::MAX));
@@ -134,6 +152,20 @@ mod tests {
         meter.count(1_000);
         assert_eq!(meter.measure(15_000, || 0).unwrap().bytes_per_second, 100, "a late one");
         assert_eq!(meter.due(), 20_000);
+    }
+
+    #[test]
+    fn a_list_of_many_topics_is_in_order_and_its_oldest_are_left_out_past_a_bound() {
+        let topics = ["a", "b"].map(|name| Arc::new(Topic { name: name.into(), id: format!("ws-{name}") }));
+        let measured = |at| Measured { at, bytes_per_second: u64::MAX, active_streams: usize::MAX };
+        let of = |topic: &Arc<Topic>, shift| (0..50).map(move |at| (topic.clone(), measured(at * 2), shift));
+        let mut list = MetricsList(of(&topics[0], 0).chain(of(&topics[1], 1)).collect());
+        assert_eq!(list.bound(usize::MAX), 0);
+        assert!(list.0.iter().map(|(_, measured, shift)| measured.at + shift).eq(0..100));
+        let bytes = serde_json::to_string(&list).unwrap().len();
+        assert!(list.bound(bytes / 2) > 50);
+        assert_eq!(list.0.last().unwrap().1.at, 98);
+        assert!(serde_json::to_string(&list).unwrap().len() < bytes / 2);
     }
 
     #[test]

@@ -80,7 +80,6 @@ impl Replays {
             };
             replay.caught_up = vec![true; next.len()]; // which was told before
             (replay.next, replay.out_of_range) = (next, true); // to be assigned after the first poll
-            replay.hand_over_at += AGAIN;
             replay.run(Vec::new(), &sender);
         });
         if let Err(error) = resumed {
@@ -104,7 +103,7 @@ impl Replays {
             next: Vec::new(),
             caught_up: vec![false; described.partitions as usize],
             handing_over: None,
-            hand_over_at: Instant::now(),
+            hand_over_at: Instant::now() + AGAIN, // for a short read it is not worth it
             out_of_range: false,
             _slot: slot,
         })
@@ -347,7 +346,7 @@ fn finish(builder: &mut BatchBuilder, due: &mut Vec<Delivery>) {
 
 const THREAD: &str = "kafka-replay";
 const TIMEOUT: Duration = Duration::from_secs(5);
-/// Between two tries to hand over.
+/// Before the first try to hand over, and between two.
 const AGAIN: Duration = Duration::from_secs(1);
 /// Deliveries a reader may leave waiting before its replay waits.
 const QUEUED_DELIVERIES: usize = 4;

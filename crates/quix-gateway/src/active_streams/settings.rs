@@ -29,7 +29,7 @@ pub struct StreamSettings {
     pub max_bytes: usize,
     /// Bytes of the list that a subscriber is answered, as JSON, of all topics together where it asked for all. Default 6 MiB,
     /// so that it fits what may wait for a connection. Past it the least recently seen are left out; each comes as an update
-    /// when it is next seen.
+    /// when it is next seen. So are lists of measurements, whose oldest are left out.
     pub max_list_bytes: usize,
     /// Time between two measurements of a topic. Default 5 s.
     pub metrics_period: Duration,

@@ -56,10 +56,8 @@ impl State for MetricsList {
         self.0.extend(other.0);
     }
 
-    /// Measurements are small and few.
-    fn bound(&mut self, _: usize) -> bool {
-        self.0.sort_by_key(|(_, measured, shift)| measured.at.saturating_add(*shift));
-        false
+    fn bound(&mut self, max_bytes: usize) -> bool {
+        self.bound(max_bytes) > 0
     }
 
     fn tell(&self, calls: &mut Calls) {
