@@ -2,8 +2,8 @@
 #![allow(clippy::unwrap_used)]
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use e2e::kafka::Kafka;
@@ -261,24 +261,17 @@ async fn a_replay_that_has_come_to_the_end_gives_its_place_back_and_goes_on() {
     let writer = tokio::spawn(write_numbers(broker.clone(), topic.clone(), writing.clone(), Arc::default()));
     let mut readers = Vec::new();
     for _ in 0..3 {
-        let mut reader = free_place(&broker, &topic).await;
-        let before = take_some(&mut reader, 20).await;
-        readers.push((reader, before));
-        // Those that are live are read from all the while.
-        for (reader, seen) in &mut readers {
-            seen.extend(take_some(reader, 1).await);
-        }
+        readers.push(read_on(free_place(&broker, &topic).await));
     }
     drop(free_place(&broker, &topic).await);
     writing.store(false, Ordering::Relaxed);
     let (sent, _) = writer.await.unwrap();
-    for (reader, seen) in &mut readers {
-        while seen.len() < 20 + sent {
-            seen.extend(take_some(reader, 1).await);
-        }
+    for seen in &readers {
+        until("each has all", || seen.lock().unwrap().len() >= 20 + sent).await;
         for partition in [0, 1] {
-            let offsets: Vec<_> =
-                seen.iter().filter(|record| record.partition == partition).map(|record| record.offset).collect();
+            let seen = seen.lock().unwrap();
+            let of_partition = seen.iter().filter(|record| record.partition == partition);
+            let offsets: Vec<_> = of_partition.map(|record| record.offset).collect();
             assert!(offsets.iter().copied().eq(0..offsets.len() as i64), "each once, in order: {offsets:?}");
         }
     }
@@ -341,17 +334,20 @@ async fn free_place(broker: &KafkaBroker, topic: &str) -> Deliveries {
     until_some("a place is free", || async { broker.read(topic, Start::Earliest).await.ok() }).await
 }
 
-/// At least so many records.
-async fn take_some(reader: &mut Deliveries, count: usize) -> Vec<Record> {
-    let mut records = Vec::new();
-    while records.len() < count {
-        match tokio::time::timeout(PATIENCE, reader.next()).await.expect("records come") {
-            Some(Delivery::Batch(batch)) => records.extend(batch.records),
-            Some(Delivery::CaughtUp { .. }) => {}
-            other => panic!("{other:?}"),
+/// Reads all the while; what has come.
+fn read_on(mut reader: Deliveries) -> Arc<Mutex<Vec<Record>>> {
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let records = seen.clone();
+    tokio::spawn(async move {
+        while let Some(delivery) = reader.next().await {
+            match delivery {
+                Delivery::Batch(batch) => records.lock().unwrap().extend(batch.records),
+                Delivery::CaughtUp { .. } => {}
+                other => panic!("{other:?}"),
+            }
         }
-    }
-    records
+    });
+    seen
 }
 
 /// One broker for all tests that do not harm it.

@@ -158,8 +158,9 @@ mod tests {
     fn a_list_of_many_topics_is_in_order_and_its_oldest_are_left_out_past_a_bound() {
         let topics = ["a", "b"].map(|name| Arc::new(Topic { name: name.into(), id: format!("ws-{name}") }));
         let measured = |at| Measured { at, bytes_per_second: u64::MAX, active_streams: usize::MAX };
-        let of = |topic: &Arc<Topic>, shift| (0..50).map(move |at| (topic.clone(), measured(at * 2), shift));
-        let mut list = MetricsList(of(&topics[0], 0).chain(of(&topics[1], 1)).collect());
+        let of = |topic: usize| (0..50).map(move |at| (topic, measured(at * 2), topic as i64));
+        let all = of(0).chain(of(1)).map(|(topic, measured, shift)| (topics[topic].clone(), measured, shift));
+        let mut list = MetricsList(all.collect());
         assert_eq!(list.bound(usize::MAX), 0);
         assert!(list.0.iter().map(|(_, measured, shift)| measured.at + shift).eq(0..100));
         let bytes = serde_json::to_string(&list).unwrap().len();
