@@ -67,7 +67,7 @@ impl Live {
     pub(super) fn join(&self, topic: &str) -> Result<Deliveries, ReadError> {
         let unknown = || ReadError::UnknownTopic(topic.to_owned());
         let described = self.lookup.topic(topic, JOIN_TIMEOUT)?.ok_or_else(unknown)?;
-        let (receiver, _) = self.add(topic, described, Manners::Waits)?;
+        let receiver = self.add(topic, described, Manners::Waits)?.queued;
         Ok(Deliveries { receiver })
     }
 
@@ -77,8 +77,7 @@ impl Live {
         if self.lookup.topic(topic, JOIN_TIMEOUT)? != Some(described) {
             return Err(ReadError::UnknownTopic(topic.to_owned()));
         }
-        let (queued, (ends, number)) = self.add(topic, described, Manners::GivesUp)?;
-        Ok(Successor { ends, number, queued })
+        self.add(topic, described, Manners::GivesUp)
     }
 
     /// Lets a successor go on where a replay has come to its beginning; `false` if it cannot any more.
@@ -100,18 +99,13 @@ impl Live {
         }
     }
 
-    fn add(
-        &self,
-        topic: &str,
-        described: Described,
-        manners: Manners,
-    ) -> Result<(mpsc::Receiver<Delivery>, (Vec<i64>, u64)), ReadError> {
+    fn add(&self, topic: &str, described: Described, manners: Manners) -> Result<Successor, ReadError> {
         if !self.routes().contains_key(topic) {
             // Or the consumer learns of the topic only in its scan once a second.
             self.consumer.fetch_metadata(Some(topic), JOIN_TIMEOUT).map_err(|error| broker_error(&error))?;
         }
         let ends = self.lookup.ends(topic, described.partitions, JOIN_TIMEOUT)?;
-        let (sender, receiver) = mpsc::channel(QUEUED_DELIVERIES);
+        let (sender, queued) = mpsc::channel(QUEUED_DELIVERIES);
         let mut reader = Reader::new(sender, ends.clone(), manners);
         let number = self.joined.fetch_add(1, Ordering::Relaxed) + 1;
         reader.number = number;
@@ -128,7 +122,7 @@ impl Live {
                 tracing::debug!(topic, "assigned at the live end");
             }
         }
-        Ok((receiver, (ends, number)))
+        Ok(Successor { ends, number, queued })
     }
 
     /// Polls until stopped; runs on a thread of its own.
@@ -250,7 +244,7 @@ impl std::fmt::Debug for Live {
     }
 }
 
-/// The live read that a replay's reader goes on with.
+/// A live read, such as a replay's reader goes on with.
 pub(super) struct Successor {
     /// By partition: where it begins.
     pub(super) ends: Vec<i64>,
