@@ -225,6 +225,7 @@ mod tests {
     use proptest::strategy::Strategy as _;
 
     use super::*;
+    use crate::tools_for_tests::visitor;
 
     const ANYBODY: &Visitor = &Visitor::anybody();
 
@@ -380,19 +381,6 @@ mod tests {
             let expected = forbidden.map(|scope| Failure::Forbidden { scope: scope.to_owned() });
             assert_eq!(made.err(), expected, "{scopes} {text}");
         }
-    }
-
-    fn visitor(scopes: &str) -> Visitor {
-        let secret = [7; 32];
-        let key = access::Key::new(access::Algorithm::Hs256, &secret).unwrap();
-        let access = access::Access { keys: vec![key], ..access::Access::default() };
-        let request = access::TokenRequest {
-            scope: scopes.to_owned(),
-            ..access::TokenRequest::lasting(std::time::Duration::from_secs(60))
-        };
-        let now = std::time::SystemTime::now();
-        let token = access::Signer::new(access::Algorithm::Hs256, &secret).unwrap().sign(&request, now).unwrap();
-        Visitor::granted(Arc::new(access.check(&token, now).unwrap()))
     }
 
     proptest::proptest! {

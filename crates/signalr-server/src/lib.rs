@@ -76,7 +76,7 @@ pub use groups::Groups;
 pub use hub::{Caller, Hub};
 pub use ids::ConnectionId;
 pub use options::Options;
-pub use outbox::Pushed;
+pub use outbox::{Burst, Pushed};
 pub use raw::{RawConnection, RawServer};
 pub use service::HubServer;
 pub use signalr_proto::value;

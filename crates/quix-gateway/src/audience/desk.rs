@@ -59,7 +59,8 @@ impl<M: Member> Desk<M> {
     pub(crate) fn gather(&mut self, record: &Record, mut hand_over: impl FnMut(&Audiences<M>, Chunk)) {
         let Self { topic, audiences, intake, frames, sampler, metrics, counts, .. } = self;
         counts.packages.inc();
-        intake.take(record, metrics, |package| {
+        let odd = |reason| metrics.odd_record(reason);
+        intake.take(record, odd, |package| {
             let (timestamp_ms, sampler, hand_over) = (record.timestamp_ms, sampler.as_mut(), &mut hand_over);
             let found = Delivery { topic, package, timestamp_ms, audiences, frames, sampler, hand_over }.make();
             counts.parses.inc_by(found.parses);
@@ -87,7 +88,7 @@ impl<M: Member> Desk<M> {
 
     /// Gives up what has been incomplete for too long.
     pub(crate) fn expire(&mut self) {
-        self.intake.expire(&self.metrics);
+        self.intake.expire(|reason| self.metrics.odd_record(reason));
     }
 
     pub(crate) fn members(&self, audience: Slot) -> &[M] {

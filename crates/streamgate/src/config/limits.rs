@@ -67,6 +67,9 @@ pub struct Limits {
     pub calls_in_flight_bytes: usize,
     /// Subscriptions of one connection. Default 4 096. Past it: the Subscribe call completes with an error.
     pub subscriptions: u32,
+    /// Subscriptions of one connection to topic `*`, counted among `subscriptions` too: each is one at every topic. Default 64.
+    /// Past it: as `subscriptions`.
+    pub wildcard_subscriptions: u32,
     /// Packages of a topic that `SubscribeToPackages` brings in a second. Default 0: any number. Past it: they are left out,
     /// so that subscribers see a sample; Quix, since July 2023: 10.
     pub packages_per_second: u32,
@@ -76,7 +79,9 @@ pub struct Limits {
     /// The same of one topic. Default 10 000. Past it: the least recently seen stream leaves the list.
     pub tracked_streams_per_topic: u32,
     /// Bytes waiting to be written to one connection. Default 8 MiB. Past it: the connection ends with
-    /// `The subscriber is too slow.`
+    /// `The subscriber is too slow.` All callbacks of one record are queued if what waited before them was within the bound:
+    /// no single record ends who keeps up, `output_total` bounds it. A list of active streams takes three quarters of it at
+    /// most; past that the least recently seen are left out, and come as changes when they are next seen.
     #[serde(with = "units::size")]
     pub output_queue_bytes: usize,
     /// Frames waiting to be written to one connection. Default 8 192. Past it: as `output_queue_bytes`.
@@ -146,6 +151,7 @@ impl Default for Limits {
             calls_in_flight: 1_024,
             calls_in_flight_bytes: 8 * MIB,
             subscriptions: 4_096,
+            wildcard_subscriptions: 64,
             tracked_streams: 100_000,
             tracked_streams_per_topic: 10_000,
             packages_per_second: 0,
