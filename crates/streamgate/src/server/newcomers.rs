@@ -43,8 +43,9 @@ impl Newcomers {
         Self { limits: limits.clone(), table: Arc::default() }
     }
 
-    /// Takes one more; and the limit past which another must go for it, if one must.
-    pub(super) fn arrive(&self, client: IpAddr) -> (Newcomer, Option<&'static str>) {
+    /// Takes one more, of an address of which there may be so many; and the limit past which another must go for it, if one
+    /// must.
+    pub(super) fn arrive(&self, client: IpAddr, most: Option<u32>) -> (Newcomer, Option<&'static str>) {
         let client = client.to_canonical();
         let (address, must_go) = (network(client), Arc::<Notify>::default());
         let mut entries = self.table.lock();
@@ -53,8 +54,7 @@ impl Newcomers {
         entries.all.insert(number, (address, must_go.clone()));
         let own = entries.of.entry(address).or_default();
         own.insert(number);
-        let too_many = |most: Option<u32>| most.is_some_and(|most| own.len() > most as usize);
-        let oldest = if too_many(self.limits.unauthenticated_of(client)) {
+        let oldest = if most.is_some_and(|most| own.len() > most as usize) {
             own.first().map(|number| (*number, "unauthenticated_per_address"))
         } else {
             let all = (entries.all.len() > self.limits.unauthenticated as usize).then(|| entries.all.keys().next());
@@ -144,6 +144,7 @@ mod tests {
     }
 
     fn arrive(newcomers: &Newcomers, client: &str) -> (Newcomer, Option<&'static str>) {
-        newcomers.arrive(client.parse().unwrap())
+        let client = client.parse().unwrap();
+        newcomers.arrive(client, newcomers.limits.unauthenticated_of(client))
     }
 }
