@@ -486,3 +486,27 @@ const POLL: [(HeaderName, &str); 4] = [
     (header::PRAGMA, "no-cache"),
     (header::EXPIRES, "Thu, 01 Jan 1970 00:00:00 GMT"),
 ];
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::hub::Hub;
+    use crate::options::Options;
+
+    #[tokio::test]
+    async fn whoever_opens_a_connection_at_the_same_moment_must_be_the_same_user() {
+        let server = HubServer::new("/hub", Hub::new(), Options::default()).shared;
+        let token = ConnectionToken::random();
+        let waiting = Waiting { id: ConnectionId::random(), is_stateful: false, since: clock::now() };
+        server.store.negotiate(token, waiting, None, Duration::from_secs(15), 10).unwrap();
+        // Each has asked before any of them opened it.
+        let open = |user: &str| {
+            let (head, ()) = Request::new(()).into_parts();
+            let opened = server.clone().http_connection(token, head, Some(User::new(user)), Transport::LongPolling);
+            opened.map(|(_, is_new)| is_new).map_err(|refusal| Response::from(refusal).status().as_u16())
+        };
+        assert_eq!(["ann", "bob", "ann"].map(open), [Ok(true), Err(403), Ok(false)]);
+    }
+}

@@ -191,6 +191,11 @@ async fn keys_and_files_that_cannot_be_used_end_the_start_with_the_remedy() {
             "name the public key in PEM",
         ),
         (format!("[auth]\ntokens_file = \"{list}\""), "`auth.tokens_file` (", "line 1: not a SHA-256"),
+        (
+            format!("[auth]\nsecret = \"{SECRET}\"\nrevocations_file = \"{}\"", folder.path().display()),
+            "`auth.revocations_file` (",
+            "which cannot be used: Is a directory",
+        ),
         ("[auth]\ntokens_file = \"/nowhere\"".to_owned(), "`auth.tokens_file` (", "/nowhere, which cannot be used"),
     ]
     .map(|(auth, one, two)| (auth, [one, two]))
