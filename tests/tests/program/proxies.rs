@@ -25,7 +25,7 @@ async fn guesses_are_those_of_the_client_that_a_trusted_proxy_names() {
     for other in ["x-forwarded-for: 203.0.113.2\r\n", "x-forwarded-for: 203.0.113.1, 203.0.113.3\r\n"] {
         assert_eq!(guess(PROXY, other).await, 401, "another is heard: {other}");
     }
-    program.logs("client=203.0.113.1").await;
+    program.logs(r#""client":"203.0.113.1""#).await;
 
     for (number, expected) in [(1, 401), (2, 401), (3, 429), (4, 429)] {
         let headers = format!("x-forwarded-for: 203.0.113.10{number}\r\nforwarded: for=203.0.113.10{number}\r\n");
