@@ -17,7 +17,7 @@ mod sampler;
 mod wanted;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use kafka_bridge::broker::ReadError;
 use kafka_bridge::feed::{FeedEvent, Feeds, Following};

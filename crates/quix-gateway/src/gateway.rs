@@ -46,7 +46,7 @@ pub struct Settings {
     pub workspace: String,
     /// Whether the first write or subscription makes a topic. Default no.
     pub create_topics: bool,
-    /// Topics that may be made so, those that are there already counted. Default 1 000.
+    /// Topics that may be made, so or by asking, those that are there already counted. Default 1 000.
     pub max_topics: usize,
     /// Subscriptions of one connection, each parameter or event of a stream one. Default 4 096.
     pub max_subscriptions: usize,
@@ -198,13 +198,17 @@ impl Gateway {
         if let Some(topic) = self.topics.known(visitor, right, text) {
             return Ok(topic);
         }
-        let topic = self.in_time(self.topics.open(visitor, right, text)).await.inspect_err(|failure| {
-            if matches!(failure, Failure::TooManyTopics { .. }) {
-                self.metrics.limit_hit("create_topics");
-            }
-        })?;
+        let topic =
+            self.in_time(self.topics.open(visitor, right, text)).await.inspect_err(|failure| self.count(failure))?;
         self.make_known(visitor, &topic).await;
         Ok(topic)
+    }
+
+    /// Counts a limit that was met.
+    pub(crate) fn count(&self, failure: &Failure) {
+        if matches!(failure, Failure::TooManyTopics { .. }) {
+            self.metrics.limit_hit("create_topics");
+        }
     }
 
     /// To others, after those who follow all topics: they follow it from the first write on.

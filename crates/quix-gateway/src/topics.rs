@@ -91,9 +91,7 @@ impl TopicDirectory {
             return Err(Failure::UnknownTopic(text.to_owned()));
         }
         let name = self.without_workspace(visitor, text).filter(|name| visitor.may(right, name)).unwrap_or(text);
-        if self.broker.topics().await?.len() >= self.policy.max_topics {
-            return Err(Failure::TooManyTopics { name: name.to_owned(), limit: self.policy.max_topics });
-        }
+        self.check_room(name).await?;
         match self.broker.create_topic(name, None).await {
             Ok(_) => tracing::info!(topic = name, "topic made by its first use"),
             // Somebody else was faster.
@@ -156,7 +154,17 @@ impl TopicDirectory {
         if !visitor.may_create_topics() {
             return Err(Failure::Forbidden { scope: "create_topics".to_owned() });
         }
+        self.check_room(name).await?;
         Ok(self.broker.create_topic(name, partitions).await?)
+    }
+
+    /// Whether there may be this topic beside the others; one that is there may.
+    async fn check_room(&self, name: &str) -> Result<(), Failure> {
+        let (topics, limit) = (self.broker.topics().await?, self.policy.max_topics);
+        if topics.len() >= limit && !topics.iter().any(|topic| topic.name == name) {
+            return Err(Failure::TooManyTopics { name: name.to_owned(), limit });
+        }
+        Ok(())
     }
 
     /// Forgets a topic that turned out to be gone.
@@ -282,6 +290,10 @@ mod tests {
             topics.open(ANYBODY, Right::Read, "d").await,
             Err(Failure::TooManyTopics { name: "d".into(), limit: 3 })
         );
+        let asked = topics.create(ANYBODY, "ws-d", None).await;
+        assert_eq!(asked, Err(Failure::TooManyTopics { name: "d".into(), limit: 3 }), "nor by asking");
+        let again = topics.create(ANYBODY, "b", None).await;
+        assert!(matches!(again, Err(Failure::Create(CreateTopicError::Exists(_)))), "{again:?}");
     }
 
     #[tokio::test]

@@ -28,12 +28,14 @@ use super::ending::{Stage, close_frame, keeps_output, shown};
 use super::input_share::InputShare;
 use super::raw;
 use super::reattach::Reattach;
+use crate::address::Seat;
 use crate::clock;
 use crate::frame::{HEAD_ROOM, opcode, write_head};
 use crate::groups;
 use crate::hub::Caller;
 use crate::ids::ConnectionToken;
 use crate::outbox::Pushed;
+use crate::pace::Pace;
 use crate::rate::Bucket;
 use crate::service::Shared;
 use crate::transport::{Io, websocket::FrameReader};
@@ -78,6 +80,8 @@ pub(crate) struct Registration {
     pub(crate) token: Option<ConnectionToken>,
     /// By which another websocket may take over.
     pub(crate) reattach: Option<Arc<Reattach>>,
+    /// Its own among those of its address.
+    pub(crate) _seat: Option<Seat>,
 }
 
 impl Drop for Registered {
@@ -118,6 +122,8 @@ struct Driver {
     discarded: usize,
     close_code: u16,
     control_frames: Bucket,
+    /// Of the calls, if the connection is nobody's.
+    pace: Pace,
     timer: Pin<Box<Sleep>>,
     /// The disconnected handler, once the connection has ended.
     farewell: Option<BoxFuture<'static, ()>>,
@@ -147,6 +153,7 @@ impl Driver {
             discarded: 0,
             close_code: NORMAL_CLOSURE,
             control_frames: Bucket::new(now),
+            pace: Pace::default(),
             timer: Box::pin(tokio::time::sleep_until(due.into())),
             farewell: None,
             is_known_to_hub: false,
@@ -381,7 +388,7 @@ impl Driver {
     /// Arms the timer for what is due next. It may fire early, when that was put off meanwhile.
     fn poll_timer(&mut self, now: Instant, cx: &mut Context<'_>) {
         let is_running = matches!(self.stage, Stage::Running);
-        let while_running = [self.poll_deadline(), self.expiry_due(now), self.detached_until()]
+        let while_running = [self.poll_deadline(), self.expiry_due(now), self.detached_until(), self.held.until()]
             .into_iter()
             .flatten()
             .min()

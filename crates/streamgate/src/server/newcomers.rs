@@ -44,10 +44,11 @@ impl Newcomers {
         Self { limits: limits.clone(), table: Arc::default() }
     }
 
-    /// Takes one more; and the limit past which another must go for it, if one must.
-    pub(super) fn arrive(&self, client: IpAddr) -> (Arc<Newcomer>, Option<&'static str>) {
+    /// Takes one more, of an address of which there may be so many; and the limit past which another must go for it, if one
+    /// must.
+    pub(super) fn arrive(&self, client: IpAddr, most: Option<u32>) -> (Arc<Newcomer>, Option<&'static str>) {
         let client = client.to_canonical();
-        let (address, most) = (network(client), self.limits.unauthenticated_of(client));
+        let address = network(client);
         let mut entries = self.table.lock();
         let number = entries.next;
         entries.next += 1;
@@ -154,6 +155,7 @@ mod tests {
     }
 
     fn arrive(newcomers: &Newcomers, client: &str) -> (Arc<Newcomer>, Option<&'static str>) {
-        newcomers.arrive(client.parse().unwrap())
+        let client = client.parse().unwrap();
+        newcomers.arrive(client, newcomers.limits.unauthenticated_of(client))
     }
 }

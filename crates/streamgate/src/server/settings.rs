@@ -24,6 +24,7 @@ pub(super) fn hub(config: &Config, guard: Option<&Guard>) -> Options {
         },
         max_calls_in_flight: limits.calls_in_flight as usize,
         max_bytes_in_flight: limits.calls_in_flight_bytes,
+        max_calls_per_second: limits.calls(),
         max_queued_bytes: limits.output_queue_bytes,
         max_queued_frames: limits.output_queue_frames as usize,
         max_total_queued_bytes: limits.output_total,

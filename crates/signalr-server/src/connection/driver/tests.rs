@@ -24,7 +24,7 @@ async fn a_connection_is_found_before_its_handshake_is_answered_and_sent_to_only
 
     // While this runs, the connection can become findable, and then cannot enter its user's connections.
     shared.users.enter(USER, &handle, || {
-        let registration = Registration { token: None, reattach: None };
+        let registration = Registration { token: None, reattach: None, _seat: None };
         tokio::spawn(run(shared.clone(), handle.clone(), Io::Socket(None), HANDSHAKE.into(), registration));
         let start = Instant::now();
         while shared.store.connection(handle.id()).is_none() {
@@ -55,7 +55,7 @@ async fn who_is_ended_while_it_opens_has_its_answer_before_the_goodbye() {
         let registered = Registered {
             server: server.shared.clone(),
             handle: handle.clone(),
-            registration: Registration { token: None, reattach: None },
+            registration: Registration { token: None, reattach: None, _seat: None },
         };
         let mut driver = Driver::new(&registered, Io::Socket(None), Bytes::new(), clock::now());
         let (mut buffers, mut cx) = (Buffers::take(), Context::from_waker(std::task::Waker::noop()));
