@@ -1,6 +1,6 @@
 //! `[limits]`: every bound of the server that can be set, its default, and what happens past it.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -219,6 +219,23 @@ impl Limits {
     /// The bound of [`unauthenticated_per_address`](Self::unauthenticated_per_address) for this address, if there is one.
     pub fn unauthenticated_of(&self, address: IpAddr) -> Option<u32> {
         of(address, self.unauthenticated_per_address, 200)
+    }
+}
+
+impl Limits {
+    /// The same where a loopback address is that of a proxy: what counts as its is of clients from elsewhere, so it is bounded
+    /// as any other.
+    pub(crate) fn with_loopback_bounded(&self) -> Self {
+        let elsewhere = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+        let explicit = |bound: Option<u32>| Some(bound.unwrap_or(0));
+        Self {
+            connections_per_address: explicit(self.connections_of(elsewhere)),
+            new_connections_per_address: explicit(self.new_connections_of(elsewhere)),
+            negotiated_per_address: explicit(self.negotiated_of(elsewhere)),
+            auth_failures_per_address: explicit(self.auth_failures_of(elsewhere)),
+            unauthenticated_per_address: explicit(self.unauthenticated_of(elsewhere)),
+            ..self.clone()
+        }
     }
 }
 

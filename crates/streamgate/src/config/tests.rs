@@ -734,3 +734,12 @@ impl Setup<'_> {
         self.load().expect_err("this must be refused").to_string()
     }
 }
+
+#[test]
+fn where_loopback_is_a_proxys_it_is_bounded_as_any_other_address() {
+    let limits = Limits { negotiated_per_address: Some(0), ..Limits::default() };
+    let (bounded, loopback) = (limits.with_loopback_bounded(), "127.0.0.1".parse().unwrap());
+    assert_eq!((limits.auth_failures_of(loopback), limits.connections_of(loopback)), (None, None));
+    assert_eq!((bounded.auth_failures_of(loopback), bounded.connections_of(loopback)), (Some(60), Some(2000)));
+    assert_eq!(bounded.negotiated_of(loopback), None, "switched off is switched off");
+}

@@ -43,7 +43,7 @@ pub(super) struct Settings {
 impl Settings {
     pub(super) fn new(config: &Config, certificate: Option<Arc<Certificate>>, limit_hits: LimitHits) -> Self {
         let is_for_this_machine = settings::is_for_this_machine(config);
-        let (origins, limits) = (settings::origins(config), config.limits.clone());
+        let (origins, limits) = (settings::origins(config), settings::limits(config));
         let trusted_proxies = config.trusted_proxies.clone();
         Self { certificate, origins, is_for_this_machine, limits, trusted_proxies, limit_hits }
     }

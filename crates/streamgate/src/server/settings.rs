@@ -1,5 +1,6 @@
 //! The one configuration, handed to the parts as their settings.
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use quix_gateway::Guard;
 use signalr_server::cors::AllowedOrigins;
 use signalr_server::{ErrorDetail, Options};
 
-use crate::config::{AllowedOrigin, Config, write_rules};
+use crate::config::{AllowedOrigin, Config, Limits, write_rules};
 
 pub(super) fn hub(config: &Config, guard: Option<&Guard>) -> Options {
     let limits = &config.limits;
@@ -146,4 +147,10 @@ pub(super) fn listener(config: &Config, metrics: Arc<ListenerMetrics>) -> Listen
 fn host_and_port(address: &str) -> Option<(String, u16)> {
     let (host, port) = address.rsplit_once(':')?;
     Some((host.trim_matches(['[', ']']).to_owned(), port.parse().ok()?))
+}
+/// The limits in force: a proxy on this machine stands for clients of elsewhere.
+pub(super) fn limits(config: &Config) -> Limits {
+    let loopback: [IpAddr; 2] = [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
+    let is_proxy = |address| config.trusted_proxies.iter().any(|network| network.contains(address));
+    if loopback.into_iter().any(is_proxy) { config.limits.with_loopback_bounded() } else { config.limits.clone() }
 }

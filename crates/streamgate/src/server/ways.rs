@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use kafka_bridge::broker::{CreateTopicError, NotWritten};
+use kafka_bridge::broker::NotWritten;
 use quix_gateway::{Failure, Gateway, Visitor, WriteFailure};
 use quix_model::{Outgoing, WriteError};
 use ways::{Append, AppendError, Durable};
@@ -40,14 +40,10 @@ fn told(failure: WriteFailure) -> AppendError {
             AppendError::TooLarge(text)
         }
         WriteFailure::NotWritten(NotWritten::BacklogFull) => AppendError::BacklogFull(text),
-        WriteFailure::NotWritten(NotWritten::Refused(_)) => AppendError::Refused(text),
-        WriteFailure::NotWritten(NotWritten::DiskFull | NotWritten::LogFailed | NotWritten::Unavailable)
-        | WriteFailure::Topic(Failure::Read(_) | Failure::Broker(_) | Failure::Create(CreateTopicError::Broker(_))) => {
-            AppendError::BrokerAway(text)
+        // What the broker refuses, such as for want of a right, and a topic that cannot be, the operator can mend.
+        WriteFailure::NotWritten(_) | WriteFailure::Topic(_) => AppendError::BrokerAway(text),
+        WriteFailure::NameTooLong { .. } | WriteFailure::ReservedStream | WriteFailure::Model(_) => {
+            AppendError::Refused(text)
         }
-        WriteFailure::Topic(_)
-        | WriteFailure::NameTooLong { .. }
-        | WriteFailure::ReservedStream
-        | WriteFailure::Model(_) => AppendError::Refused(text),
     }
 }

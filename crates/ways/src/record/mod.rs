@@ -94,6 +94,12 @@ pub enum RecordError {
     /// Parameter data are made of objects only.
     #[error("it is {0}, and parameters are made of the members of an object")]
     NotAnObject(Kind),
+    /// A flattened name is longer than any reader takes.
+    #[error("the names of objects within objects come to more than {limit} bytes")]
+    NameTooLong {
+        /// In bytes.
+        limit: usize,
+    },
     /// Larger than any double.
     #[error("the number {name} is larger than a parameter can be")]
     TooLarge {

@@ -68,6 +68,10 @@ impl Row {
                 name.push('.');
             }
             name.push_str(member);
+            // Names of objects within objects add up: a small body could come to any number of bytes.
+            if name.len() > MAX_NAME_BYTES {
+                return Err(RecordError::NameTooLong { limit: MAX_NAME_BYTES });
+            }
             self.member(name, *value)?;
             name.truncate(end);
         }
@@ -98,6 +102,9 @@ impl Row {
         Ok(())
     }
 }
+
+/// Of a flattened name. Source: the server's own default for names.
+const MAX_NAME_BYTES: usize = 1024;
 
 #[cfg(test)]
 mod tests {
@@ -193,6 +200,14 @@ mod tests {
                 Value::String(_) => drop(out.insert(name, value.clone())),
             }
         }
+    }
+
+    #[test]
+    fn names_that_add_up_to_more_than_anybody_reads_are_refused() {
+        let nested = |length: usize| format!("{{\"{}\":{{\"b\":1}}}}", "a".repeat(length));
+        assert!(row("", &nested(MAX_NAME_BYTES - 2)).is_ok());
+        let refused = row("", &nested(MAX_NAME_BYTES - 1)).unwrap_err().to_string();
+        assert_eq!(refused, "the names of objects within objects come to more than 1024 bytes");
     }
 
     proptest! {

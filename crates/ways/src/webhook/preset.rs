@@ -108,6 +108,7 @@ impl Preset {
             return Ok(text.as_bytes().to_vec());
         }
         let decoded = STANDARD.decode(text.strip_prefix("whsec_").unwrap_or(text)).ok();
+        let decoded = decoded.filter(|key| !key.is_empty());
         decoded.ok_or("is not \"whsec_\" and base64, as secrets of Standard Webhooks are")
     }
 

@@ -341,6 +341,7 @@ async fn what_is_not_json_is_told_to_those_who_have_signed_only() {
             "accepted",
         ),
         (&[("authorization", "bearer s3cret")], "{\"id\":1}", 200, "accepted"),
+        (&[("authorization", "Bearer s3cret"), ("authorization", "Bearer x")], "{\"id\":1}", 401, "unsigned"),
     ] {
         let answer = webhook.receive(delivery(headers, body, NOW)).await;
         assert_eq!((answer.status.as_u16(), answer.outcome), (status, outcome), "{headers:?} {body}");
@@ -446,6 +447,7 @@ fn settings_that_cannot_be_are_told() {
             "preset = 'standard'\nsecret = 'whsec_!'",
             "is not \"whsec_\" and base64, as secrets of Standard Webhooks are",
         ),
+        ("preset = 'standard'\nsecret = 'whsec_'", "is not \"whsec_\" and base64, as secrets of Standard Webhooks are"),
         ("preset = 'basic'\nsecret = 'x'", "is not \"USER:PASSWORD\""),
         (
             "preset = 'bearer'\nsecret = 'file:/there/is/none'",

@@ -173,6 +173,10 @@ fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
 
 /// What stands behind the scheme's name.
 fn authorization<'a>(headers: &'a HeaderMap, scheme: &str) -> Option<&'a str> {
+    // Of two, a proxy may have looked at the other.
+    if headers.get_all(header::AUTHORIZATION).iter().nth(1).is_some() {
+        return None;
+    }
     let (name, rest) = text(headers, &header::AUTHORIZATION)?.split_once(' ')?;
     name.eq_ignore_ascii_case(scheme).then(|| rest.trim())
 }
