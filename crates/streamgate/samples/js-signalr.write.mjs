@@ -10,6 +10,7 @@ const token = "{{token}}";
 const connection = new signalR.HubConnectionBuilder()
   .withUrl(`${url}/hub`, { accessTokenFactory: () => token })
   .withAutomaticReconnect()
+  .configureLogging(signalR.LogLevel.Warning)
   .build();
 
 await connection.start();
