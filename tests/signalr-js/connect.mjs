@@ -37,7 +37,7 @@ async function story({ url, chromium: executablePath, expected: file, screenshot
     }
     await page.getByRole("button", { name: "Copy" }).click();
     await within(page.getByRole("button", { name: "Copied" }).waitFor(), "the copy");
-    assert.equal(await page.evaluate(() => navigator.clipboard.readText()), expected["csharp read"]);
+    assert.equal(await page.evaluate(() => navigator.clipboard.readText()), Object.values(expected).at(-1));
 
     await page.locator("#token").fill('x"; process.exit()');
     await within(page.locator("#trouble").filter({ hasText: "The token has letters" }).waitFor(), "the refusal");

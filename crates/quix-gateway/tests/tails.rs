@@ -224,7 +224,10 @@ async fn a_silent_answer_shows_that_it_goes_on() {
     let mut lines = room.get("", &[]).await;
     let mut events = room.get("", &[("accept", "text/event-stream")]).await;
     let mut filtered = room.get("?event=none", &[("accept", "text/event-stream")]).await;
-    assert_eq!((&*next_text(&mut events).await, &*next_text(&mut filtered).await), (":\nid: 0:0\n\n", ":\nid: 0:0\n\n"));
+    assert_eq!(
+        (&*next_text(&mut events).await, &*next_text(&mut filtered).await),
+        (":\nid: 0:0\n\n", ":\nid: 0:0\n\n")
+    );
     room.events("s", &["a"]).await;
     assert!(next_text(&mut lines).await.contains("\"offset\":0"));
     assert!(next_text(&mut events).await.starts_with("id: 0:1\ndata: "));

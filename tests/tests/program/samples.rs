@@ -74,7 +74,7 @@ async fn samples_send_the_token_that_they_were_given() {
     let program = guarded("").await;
     for (lang, file, interpreter) in RUN {
         for (token, is_good) in
-            [(token("ann", "write:t"), true), ("not.a.token".to_owned(), false), (String::new(), false)]
+            [(token("ann", "write:t create_topics"), true), ("not.a.token".to_owned(), false), (String::new(), false)]
         {
             let sample = Sample::print(&program.url, "t", lang, "write", &["--token", &token]).await;
             let (succeeded, said) = sample.run_to_end(interpreter, file).await;
