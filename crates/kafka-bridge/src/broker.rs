@@ -1,6 +1,7 @@
 //! `Broker`: the narrow seam behind which topics live, and its vocabulary of positions and errors.
 
 use std::fmt;
+use std::sync::Arc;
 
 use futures::future::BoxFuture;
 use tokio::sync::{mpsc, oneshot};
@@ -32,6 +33,10 @@ pub trait Broker: fmt::Debug + Send + Sync + 'static {
 
     /// First and end offset of each partition, in partition order.
     fn positions(&self, topic: &str) -> BoxFuture<'_, Result<Vec<PartitionPositions>, ReadError>>;
+
+    /// Of each partition the offset of the first record whose time is `timestamp_ms` (since 1970) or later, in partition
+    /// order; where there is none, the end.
+    fn offsets_at(&self, topic: &str, timestamp_ms: i64) -> BoxFuture<'_, Result<Vec<i64>, ReadError>>;
 
     /// Reads all partitions of a topic from `start` on. When this completes with [`Start::End`], every record
     /// acknowledged afterwards will be handed out: joining skips nothing.
@@ -65,7 +70,7 @@ pub struct PartitionPositions {
 }
 
 /// Where reading begins.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Start {
     /// At the first record kept.
     Earliest,
@@ -75,6 +80,21 @@ pub enum Start {
     Last(u32),
     /// At this offset in every partition; below the first one kept, or beyond the end, a [`Delivery::Gap`] says so.
     Offset(i64),
+    /// The same with an offset for each partition, from partition 0 on; those beyond them are read from offset 0.
+    Offsets(Arc<[i64]>),
+}
+
+impl Start {
+    /// The offset it means in a partition; it may lie outside of what is kept.
+    pub(crate) fn in_partition(&self, kept: &PartitionPositions) -> i64 {
+        match self {
+            Self::Earliest => kept.earliest,
+            Self::End => kept.end,
+            Self::Last(count) => kept.earliest.max(kept.end - i64::from(*count)),
+            Self::Offset(offset) => (*offset).max(0),
+            Self::Offsets(offsets) => offsets.get(kept.partition as usize).map_or(0, |offset| (*offset).max(0)),
+        }
+    }
 }
 
 /// What a reader is handed, in order.

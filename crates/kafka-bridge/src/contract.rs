@@ -34,6 +34,8 @@ const CHECKS: &[(&str, Check)] = &[
     ("headers unchanged and in order", |s| headers_unchanged_and_in_order(s).boxed()),
     ("one key, one partition, as Java chooses", |s| one_key_one_partition(s).boxed()),
     ("earliest, end, offset", |s| earliest_end_offset(s).boxed()),
+    ("an offset for each partition", |s| offsets_of_each_partition(s).boxed()),
+    ("offsets of a time", |s| times_are_offsets(s).boxed()),
     ("caught up, once per partition", |s| caught_up_once_per_partition(s).boxed()),
     ("a gap beyond the end", |s| gap_beyond_the_end(s).boxed()),
     ("joining at the live end skips nothing", |s| joining_skips_nothing(s).boxed()),
@@ -139,6 +141,45 @@ async fn earliest_end_offset(s: Subject) {
     assert_eq!(texts(&last.take(4).await), ["7", "8", "9", "10"]);
     assert_eq!(texts(&all.take(11).await), texts(&s.read_all(&topic).await), "what is not kept is no gap");
     assert_eq!(texts(&end.take(1).await), ["10"], "the live end shows nothing from before");
+}
+
+async fn offsets_of_each_partition(s: Subject) {
+    let topic = s.topic(2).await;
+    let mut stored: [Vec<String>; 2] = Default::default();
+    for n in 0..20 {
+        let at = s.store(&topic, Some(&format!("{n}")), &format!("{n}")).await;
+        stored[at.partition as usize].push(n.to_string());
+    }
+    let [first, second] = &stored;
+    let mut rest: Vec<_> = first[2..].iter().chain(&second[1..]).cloned().collect();
+    let mut read = texts(&s.read(&topic, Start::Offsets([2, 1].into())).await.take(rest.len()).await);
+    rest.sort();
+    read.sort();
+    assert_eq!(read, rest);
+
+    let mut rest: Vec<_> = first[2..].iter().chain(second).cloned().collect();
+    let mut read = texts(&s.read(&topic, Start::Offsets([2].into())).await.take(rest.len()).await);
+    rest.sort();
+    read.sort();
+    assert_eq!(read, rest, "a partition that is not named is read whole");
+}
+
+async fn times_are_offsets(s: Subject) {
+    let topic = s.topic(1).await;
+    s.store(&topic, None, "0").await;
+    let first_ms = s.read(&topic, Start::Earliest).await.take(1).await[0].timestamp_ms.expect("a time");
+    let mut later_ms = first_ms;
+    while later_ms <= first_ms {
+        s.store(&topic, None, "more").await;
+        later_ms = s.read(&topic, Start::Last(1)).await.take(1).await[0].timestamp_ms.expect("a time");
+    }
+    let end = s.broker.positions(&topic).await.expect("it is there")[0].end;
+    let at = |ms| s.broker.offsets_at(&topic, ms);
+    assert_eq!(at(0).await, Ok(vec![0]));
+    assert_eq!(at(first_ms).await, Ok(vec![0]));
+    assert_eq!(at(later_ms).await, Ok(vec![end - 1]));
+    assert_eq!(at(later_ms + 3_600_000).await, Ok(vec![end]), "the end, where there is none so late");
+    assert_eq!(s.broker.offsets_at("nobody-made-it", 0).await, Err(ReadError::UnknownTopic("nobody-made-it".into())));
 }
 
 async fn caught_up_once_per_partition(s: Subject) {

@@ -117,6 +117,14 @@ impl Broker for MemoryBroker {
         ready(positions).boxed()
     }
 
+    fn offsets_at(&self, topic: &str, timestamp_ms: i64) -> BoxFuture<'_, Result<Vec<i64>, ReadError>> {
+        let offsets = match self.shared.lock().topics.get(topic) {
+            Some(topic) => Ok(topic.partitions.iter().map(|partition| partition.offset_at(timestamp_ms)).collect()),
+            None => Err(ReadError::UnknownTopic(topic.to_owned())),
+        };
+        ready(offsets).boxed()
+    }
+
     fn read(&self, topic: &str, start: Start) -> BoxFuture<'_, Result<Deliveries, ReadError>> {
         // Positions are taken when the future runs, not when it is made: a caller counts from its completion.
         let name = topic.to_owned();
@@ -190,14 +198,9 @@ impl MemoryBroker {
     fn reader(&self, name: &str, start: Start) -> Option<(Reader, watch::Receiver<()>)> {
         let state = self.shared.lock();
         let topic = state.topics.get(name)?;
-        let positions = topic.partitions.iter().map(|partition| match start {
-            Start::Earliest => Position { next: partition.first, caught_up: false },
-            Start::End => Position { next: partition.end(), caught_up: true },
-            Start::Last(count) => {
-                Position { next: partition.first.max(partition.end() - i64::from(count)), caught_up: false }
-            }
-            Start::Offset(offset) => Position { next: offset.max(0), caught_up: false },
-        });
+        let caught_up = start == Start::End;
+        let positions = topic.positions().into_iter();
+        let positions = positions.map(|kept| Position { next: start.in_partition(&kept), caught_up });
         let reader = Reader {
             shared: Arc::downgrade(&self.shared),
             topic: name.into(),
@@ -305,6 +308,12 @@ struct Partition {
 impl Partition {
     fn end(&self) -> i64 {
         self.first + self.records.len() as i64
+    }
+
+    /// Of the first record as late as this, else the end.
+    fn offset_at(&self, timestamp_ms: i64) -> i64 {
+        let late = self.records.iter().find(|record| record.timestamp_ms >= Some(timestamp_ms));
+        late.map_or(self.end(), |record| record.offset)
     }
 
     /// Forgets the oldest record and gives the bytes it took.

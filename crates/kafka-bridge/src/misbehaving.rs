@@ -208,6 +208,13 @@ impl Broker for MisbehavingBroker {
         }
     }
 
+    fn offsets_at(&self, topic: &str, timestamp_ms: i64) -> BoxFuture<'_, Result<Vec<i64>, ReadError>> {
+        match self.unless_dead() {
+            Ok(()) => self.inner.offsets_at(topic, timestamp_ms),
+            Err(error) => ready(Err(error.into())).boxed(),
+        }
+    }
+
     fn read(&self, topic: &str, start: Start) -> BoxFuture<'_, Result<Deliveries, ReadError>> {
         let topic = topic.to_owned();
         async move {

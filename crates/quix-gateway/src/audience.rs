@@ -33,10 +33,13 @@ use crate::topics::Topic;
 #[cfg(feature = "testing")]
 pub(crate) use self::audiences::Member;
 pub(crate) use self::book::Ending;
-pub(crate) use self::callbacks::package_received;
+pub(crate) use self::callbacks::{Delivery, Takers};
 pub(crate) use self::desk::Desk;
+pub(crate) use self::frames::Callback;
 use self::frames::{Chunk, Parcel};
+pub(crate) use self::groups::Group;
 pub(crate) use self::intake::Intake;
+pub(crate) use self::wanted::{Wanted, Wishes};
 
 /// Asked of a topic's task. A task that is going leaves commands unanswered; ask the next one.
 #[derive(Debug)]

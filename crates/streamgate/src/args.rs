@@ -8,6 +8,7 @@ use reqwest::Url;
 use toml::Value;
 
 use crate::config::{self, ConfigError, DEFAULT_FILE, FileChoice, Loaded, Origin, Setting, Sources};
+use crate::samples::{Direction, Lang};
 
 /// An open, self-hosted door between browsers and Kafka.
 #[derive(Debug, Parser)]
@@ -31,6 +32,8 @@ pub enum Command {
     Streams(StreamsArgs),
     /// Write lines from standard input to a topic, each as one event
     Produce(ProduceArgs),
+    /// Print a complete program that writes to a topic or reads one
+    Sample(SampleArgs),
     /// Make, look at and revoke tokens
     Token(TokenArgs),
     /// Send a signed sample to a webhook
@@ -292,6 +295,26 @@ pub struct ProduceArgs {
     /// Where.
     #[command(flatten)]
     pub server: ServerArgs,
+}
+
+/// `streamgate sample`.
+#[derive(Debug, clap::Args)]
+pub struct SampleArgs {
+    /// Name or id of the topic
+    #[arg(long, value_name = "TOPIC", value_parser = parse_topic)]
+    pub topic: String,
+    /// Language and way
+    #[arg(long)]
+    pub lang: Lang,
+    /// What the program does
+    #[arg(long, default_value = "write")]
+    pub direction: Direction,
+    /// The server as the program reaches it
+    #[arg(long, value_name = "URL", value_parser = parse_url, env = URL_VARIABLE, hide_env_values = true, default_value = DEFAULT_URL)]
+    pub url: Url,
+    /// Token that the program sends; it stands in the program
+    #[arg(long, value_name = "TOKEN")]
+    pub token: Option<String>,
 }
 
 /// `streamgate token`.

@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use embedded_log::storage::{DiskStorage, Storage};
-use embedded_log::{AppendError, Log, OpenError, Options, Topic, TopicError, WriteError, batch};
+use embedded_log::{AppendError, Log, OpenError, Options, Partition, Topic, TopicError, WriteError, batch};
 use futures::future::{BoxFuture, FutureExt, ready};
 use tokio::sync::mpsc;
 
@@ -181,15 +181,31 @@ impl Broker for EmbeddedBroker {
     }
 
     fn positions(&self, topic: &str) -> BoxFuture<'_, Result<Vec<PartitionPositions>, ReadError>> {
-        let positions = self.readable(topic).map(|topic| {
-            let partitions = topic.partitions();
-            let of = |partition: &Arc<embedded_log::Partition>| {
-                let range = partition.range();
-                PartitionPositions { partition: partition.number(), earliest: range.start, end: range.end }
-            };
-            partitions.iter().map(of).collect()
-        });
+        let positions =
+            self.readable(topic).map(|topic| topic.partitions().iter().map(|one| positions_of(one)).collect());
         ready(positions).boxed()
+    }
+
+    fn offsets_at(&self, topic: &str, timestamp_ms: i64) -> BoxFuture<'_, Result<Vec<i64>, ReadError>> {
+        let (log, name) = (self.log.clone(), topic.to_owned());
+        async move {
+            let topic = self.readable(&name)?;
+            let offsets = move || -> Result<_, embedded_log::ReadError> {
+                let offset = |partition: &Arc<Partition>| {
+                    let end = partition.range().end; // before the question: what comes meanwhile is later
+                    Ok(log.offset_for_time(partition, timestamp_ms)?.map_or(end, |(offset, _)| offset))
+                };
+                topic.partitions().iter().map(offset).collect()
+            };
+            // It may read files.
+            match tokio::task::spawn_blocking(offsets).await {
+                Ok(Ok(offsets)) => Ok(offsets),
+                Ok(Err(embedded_log::ReadError::Damaged { .. })) => Err(ReadError::Damaged(name)),
+                Ok(Err(error)) => Err(BrokerError::Other(error.to_string()).into()),
+                Err(error) => Err(BrokerError::Other(error.to_string()).into()), // the runtime is ending
+            }
+        }
+        .boxed()
     }
 
     fn read(&self, topic: &str, start: Start) -> BoxFuture<'_, Result<Deliveries, ReadError>> {
@@ -198,7 +214,7 @@ impl Broker for EmbeddedBroker {
         async move {
             let topic = self.readable(&name)?;
             let (sender, receiver) = mpsc::channel(QUEUED_DELIVERIES);
-            let reader = Reader::new(self.log.clone(), topic, start, self.shared.metrics.clone());
+            let reader = Reader::new(self.log.clone(), topic, &start, self.shared.metrics.clone());
             tokio::spawn(reader.run(sender));
             Ok(Deliveries { receiver })
         }
@@ -217,6 +233,11 @@ impl Broker for EmbeddedBroker {
         let (flushed, timeout) = (self.log.flush(), self.shared.delivery_timeout);
         async move { _ = tokio::time::timeout(timeout, flushed).await }.boxed()
     }
+}
+
+fn positions_of(partition: &Partition) -> PartitionPositions {
+    let range = partition.range();
+    PartitionPositions { partition: partition.number(), earliest: range.start, end: range.end }
 }
 
 fn info(topic: &Topic) -> TopicInfo {

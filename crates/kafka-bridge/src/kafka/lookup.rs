@@ -145,6 +145,22 @@ impl Lookup {
         self.offsets(topic, partitions, Offset::End, timeout)
     }
 
+    /// Of each partition the offset of the first record as late as this, else its end.
+    pub(super) fn offsets_at(
+        &self,
+        topic: &str,
+        partitions: i32,
+        timestamp_ms: i64,
+        timeout: Duration,
+    ) -> Result<Vec<i64>, ReadError> {
+        let mut offsets = self.ends(topic, partitions, timeout)?; // before the question: what comes meanwhile is later
+        let found = self.offsets(topic, partitions, Offset::Offset(timestamp_ms.max(0)), timeout)?;
+        for (offset, found) in offsets.iter_mut().zip(found).filter(|(_, found)| *found != NONE_SO_LATE) {
+            *offset = found;
+        }
+        Ok(offsets)
+    }
+
     fn offsets(&self, topic: &str, partitions: i32, which: Offset, timeout: Duration) -> Result<Vec<i64>, ReadError> {
         let deadline = Instant::now() + timeout;
         loop {
@@ -181,10 +197,10 @@ impl Lookup {
         let mut offsets = vec![-1; partitions as usize];
         for element in answered.elements() {
             element.error().map_err(|error| code_of(&error))?;
-            if let (Offset::Offset(offset), Some(slot)) =
-                (element.offset(), offsets.get_mut(element.partition() as usize))
-            {
-                *slot = offset;
+            match (element.offset(), offsets.get_mut(element.partition() as usize)) {
+                (Offset::Offset(offset), Some(slot)) => *slot = offset,
+                (Offset::End, Some(slot)) if matches!(which, Offset::Offset(_)) => *slot = NONE_SO_LATE,
+                _ => {}
             }
         }
         if offsets.contains(&-1) {
@@ -291,6 +307,9 @@ pub(super) fn broker_error(error: &KafkaError) -> BrokerError {
 fn millis(duration: Duration) -> i32 {
     duration.as_millis().try_into().unwrap_or(i32::MAX)
 }
+
+/// Stands for the offset of a record as late as asked for where there is none.
+const NONE_SO_LATE: i64 = -2;
 
 /// Between two tries.
 const RETRY: Duration = Duration::from_millis(50);

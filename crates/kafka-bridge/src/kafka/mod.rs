@@ -205,6 +205,17 @@ impl Broker for KafkaBroker {
         .boxed()
     }
 
+    fn offsets_at(&self, topic: &str, timestamp_ms: i64) -> BoxFuture<'_, Result<Vec<i64>, ReadError>> {
+        let (lookup, topic) = (self.lookup.clone(), topic.to_owned());
+        blocking(move || {
+            let unknown = || ReadError::UnknownTopic(topic.clone());
+            check_topic_name(&topic).map_err(|_| unknown())?;
+            let described = lookup.topic(&topic, TIMEOUT)?.ok_or_else(unknown)?;
+            lookup.offsets_at(&topic, described.partitions, timestamp_ms, TIMEOUT)
+        })
+        .boxed()
+    }
+
     /// Several reads at the live end of one topic share its assignment and so its back-pressure: while one of them leaves 64
     /// deliveries waiting, the topic is paused for all of them (a [`Feed`](crate::feed) needs one read only, and cuts off who
     /// is too slow). Reads from old positions have a client each; those past the bound are refused. One that has come to the
@@ -216,7 +227,7 @@ impl Broker for KafkaBroker {
             check_topic_name(&topic).map_err(|_| ReadError::UnknownTopic(topic.clone()))?;
             match start {
                 Start::End => live.join(&topic),
-                Start::Earliest | Start::Last(_) | Start::Offset(_) => replays.start(&topic, start),
+                _ => replays.start(&topic, &start),
             }
         })
         .boxed()

@@ -38,7 +38,7 @@ impl std::fmt::Debug for Replays {
 
 impl Replays {
     /// Begins to read. Blocks until the positions are known.
-    pub(super) fn start(self: &Arc<Self>, topic: &str, start: Start) -> Result<Deliveries, ReadError> {
+    pub(super) fn start(self: &Arc<Self>, topic: &str, start: &Start) -> Result<Deliveries, ReadError> {
         let slot = self.slot().ok_or_else(|| {
             self.metrics.count_limit("replays");
             ReadError::TooManyReaders(self.most)
@@ -48,13 +48,7 @@ impl Replays {
         let positions = self.lookup.positions(topic, described.partitions, TIMEOUT)?;
         let (sender, receiver) = mpsc::channel(QUEUED_DELIVERIES);
         let mut replay = self.replay(topic, described, slot)?;
-        let wanted = |position: &PartitionPositions| match start {
-            Start::Earliest => position.earliest,
-            Start::End => position.end,
-            Start::Last(count) => position.earliest.max(position.end - i64::from(count)),
-            Start::Offset(offset) => offset.max(0),
-        };
-        replay.next = positions.iter().map(wanted).collect();
+        replay.next = positions.iter().map(|position| start.in_partition(position)).collect();
         let gaps = replay.assign(&positions).map_err(|error| broker_error(&error))?;
         let spawned = std::thread::Builder::new().name(THREAD.into()).spawn(move || replay.run(gaps, &sender));
         spawned.map_err(|error| BrokerError::Other(error.to_string()))?;

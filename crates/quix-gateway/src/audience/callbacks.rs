@@ -2,6 +2,7 @@
 //!
 //! A body is looked into only if some audience needs it: once as JSON for those of packages, once as a model for the rest.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use quix_model::{
@@ -18,18 +19,51 @@ use crate::subscription::Kind;
 use crate::timestamp::date_time;
 use crate::topics::Topic;
 
-/// A package on its way to a topic's audiences.
-pub(crate) struct Delivery<'a, 'p, M> {
+/// A package on its way to those who want something of it.
+pub(crate) struct Delivery<'a, 'p, T> {
     pub(crate) topic: &'a Topic,
     pub(crate) package: &'a Package<'p>,
     /// Of the record that completed it.
     pub(crate) timestamp_ms: Option<i64>,
-    pub(crate) audiences: &'a mut Audiences<M>,
-    pub(crate) frames: &'a mut Frames,
+    pub(crate) takers: T,
     /// Where packages are to be no more than so many a second.
     pub(crate) sampler: Option<&'a mut Sampler>,
+}
+
+/// Who gets callbacks.
+pub(crate) trait Takers {
+    /// Who gets what of a stream's packages.
+    fn groups(&mut self, kind: Kind, stream_id: &str) -> Arc<[Group]>;
+
+    fn give<A: Serialize>(&mut self, callback: &mut Callback<'_, A>, group: &Group);
+}
+
+/// A topic's audiences, and the frames that gather what they are given.
+pub(crate) struct Gathering<'a, M> {
+    pub(crate) audiences: &'a mut Audiences<M>,
+    pub(crate) frames: &'a mut Frames,
     /// Takes what is gathered when more would be too much.
     pub(crate) hand_over: &'a mut dyn FnMut(&Audiences<M>, Chunk),
+}
+
+impl<M: Member> Takers for Gathering<'_, M> {
+    fn groups(&mut self, kind: Kind, stream_id: &str) -> Arc<[Group]> {
+        self.audiences.groups(kind, stream_id)
+    }
+
+    fn give<A: Serialize>(&mut self, callback: &mut Callback<'_, A>, group: &Group) {
+        for audience in &group.audiences {
+            self.frames.give(callback, *audience, self.audiences.encoding(*audience));
+        }
+        // Within a record too: what it comes to for all who want something else of it has no bound.
+        if self.frames.is_full() {
+            let audiences = &*self.audiences;
+            if let Some(chunk) = self.frames.take(|slot| audiences.encoding(slot)) {
+                (self.hand_over)(audiences, chunk);
+            }
+            callback.begin_again();
+        }
+    }
 }
 
 /// What a delivery found.
@@ -43,12 +77,12 @@ pub(crate) struct Found {
     pub(crate) problem: Option<ReadProblem>,
 }
 
-impl<M: Member> Delivery<'_, '_, M> {
-    /// Gives each audience its callbacks, in the order of the package.
+impl<T: Takers> Delivery<'_, '_, T> {
+    /// Gives everybody their callbacks, in the order of the package.
     pub(crate) fn make(mut self) -> Found {
         let mut found = Found::default();
         let stream_id = self.package.stream_id();
-        let takers = self.audiences.groups(Kind::Packages, stream_id);
+        let takers = self.takers.groups(Kind::Packages, stream_id);
         if !takers.is_empty() {
             found.is_left_out = self.sampler.as_mut().is_some_and(|sampler| !sampler.takes(Instant::now()));
         }
@@ -59,7 +93,7 @@ impl<M: Member> Delivery<'_, '_, M> {
             self.give_to_all("PackageReceived", &received, &takers);
         }
         let Some(kind) = self.package.model().and_then(Kind::of) else { return found };
-        let groups = self.audiences.groups(kind, stream_id);
+        let groups = self.takers.groups(kind, stream_id);
         if !groups.is_empty() {
             found.parses += 1;
             match self.package.data() {
@@ -77,7 +111,7 @@ impl<M: Member> Delivery<'_, '_, M> {
     fn give_data(&mut self, data: &Data<'_>) {
         let Some(kind) = Kind::of(data.model()) else { return };
         let (topic, stream_id) = (self.topic, self.package.stream_id());
-        let groups = self.audiences.groups(kind, stream_id);
+        let groups = self.takers.groups(kind, stream_id);
         let (topic_id, topic_name) = (&*topic.id, &*topic.name);
         match data {
             Data::Timeseries(timeseries) => self.give_timeseries(timeseries, &groups),
@@ -105,7 +139,7 @@ impl<M: Member> Delivery<'_, '_, M> {
                 wanted: |id: &str| group.wanted.has(id),
             };
             if received.has_any() {
-                self.give(&mut Callback::new("ParameterDataReceived", &received), group);
+                self.takers.give(&mut Callback::new("ParameterDataReceived", &received), group);
             }
         }
     }
@@ -122,33 +156,19 @@ impl<M: Member> Delivery<'_, '_, M> {
             let mut callback = Callback::new("EventDataReceived", &received);
             let id = event.id.as_deref().unwrap_or_default();
             for group in groups.iter().filter(|group| group.wanted.has(id)) {
-                self.give(&mut callback, group);
+                self.takers.give(&mut callback, group);
             }
         }
     }
 
     fn give_to_all<A: Serialize>(&mut self, target: &'static str, argument: &A, groups: &[Group]) {
         let mut callback = Callback::new(target, argument);
-        groups.iter().for_each(|group| self.give(&mut callback, group));
-    }
-
-    fn give<A: Serialize>(&mut self, callback: &mut Callback<'_, A>, group: &Group) {
-        for audience in &group.audiences {
-            self.frames.give(callback, *audience, self.audiences.encoding(*audience));
-        }
-        // Within a record too: what it comes to for all who want something else of it has no bound.
-        if self.frames.is_full() {
-            let audiences = &*self.audiences;
-            if let Some(chunk) = self.frames.take(|slot| audiences.encoding(slot)) {
-                (self.hand_over)(audiences, chunk);
-            }
-            callback.begin_again();
-        }
+        groups.iter().for_each(|group| self.takers.give(&mut callback, group));
     }
 }
 
 /// A package as subscribers get it.
-pub(crate) fn package_received<'a>(
+pub(super) fn package_received<'a>(
     topic: &'a Topic,
     stream_id: &'a str,
     content: &'a Content<'_>,

@@ -6,7 +6,7 @@ use kafka_bridge::record::Record;
 
 use super::audiences::{Audiences, Member};
 use super::book::Book;
-use super::callbacks::Delivery;
+use super::callbacks::{Delivery, Gathering};
 use super::frames::{Chunk, Frames};
 use super::groups::Slot;
 use super::intake::Intake;
@@ -61,8 +61,9 @@ impl<M: Member> Desk<M> {
         counts.packages.inc();
         let odd = |reason| metrics.odd_record(reason);
         intake.take(record, odd, |package| {
-            let (timestamp_ms, sampler, hand_over) = (record.timestamp_ms, sampler.as_mut(), &mut hand_over);
-            let found = Delivery { topic, package, timestamp_ms, audiences, frames, sampler, hand_over }.make();
+            let takers = Gathering { audiences, frames, hand_over: &mut hand_over };
+            let (timestamp_ms, sampler) = (record.timestamp_ms, sampler.as_mut());
+            let found = Delivery { topic, package, timestamp_ms, takers, sampler }.make();
             counts.parses.inc_by(found.parses);
             if found.is_left_out {
                 metrics.limit_hit("packages_per_second");

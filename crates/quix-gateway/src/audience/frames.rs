@@ -69,6 +69,14 @@ impl<'a, A: Serialize> Callback<'a, A> {
         Self { target, argument, places: [None; ENCODINGS] }
     }
 
+    pub(crate) fn target(&self) -> &'static str {
+        self.target
+    }
+
+    pub(crate) fn argument(&self) -> &'a A {
+        self.argument
+    }
+
     /// Where it was put is not there any more.
     pub(crate) fn begin_again(&mut self) {
         self.places = [None; ENCODINGS];

@@ -58,6 +58,11 @@ impl Intake {
         }
     }
 
+    /// Offset of the first piece of what is incomplete in a partition.
+    pub(crate) fn incomplete_from(&self, partition: i32) -> Option<i64> {
+        self.merger.incomplete_from(partition)
+    }
+
     /// When [`expire`](Self::expire) has something to do.
     pub(crate) fn next_expiry(&self) -> Option<Instant> {
         self.merger.next_expiry()

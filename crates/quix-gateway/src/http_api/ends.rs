@@ -9,8 +9,9 @@ use kafka_bridge::broker::{Delivery, PartitionPositions};
 pub(super) struct Ends(HashMap<i32, i64>);
 
 impl Ends {
-    pub(super) fn new(positions: Vec<PartitionPositions>) -> Self {
-        let held = positions.into_iter().filter(|positions| positions.end > positions.earliest);
+    /// For a read that begins at offset `next` of each partition. One that begins beyond the end is told so by the broker.
+    pub(super) fn new(positions: &[PartitionPositions], next: impl Fn(i32) -> i64) -> Self {
+        let held = positions.iter().filter(|positions| positions.end != next(positions.partition));
         Self(held.map(|positions| (positions.partition, positions.end)).collect())
     }
 
@@ -49,9 +50,8 @@ mod tests {
     #[test]
     fn what_is_written_meanwhile_is_left_out_and_keeps_nothing_from_ending() {
         let positions = [(0, 0, 3), (1, 5, 5), (2, 0, 2), (3, 0, 9)];
-        let mut ends = Ends::new(
-            positions.map(|(partition, earliest, end)| PartitionPositions { partition, earliest, end }).into(),
-        );
+        let positions = positions.map(|(partition, earliest, end)| PartitionPositions { partition, earliest, end });
+        let mut ends = Ends::new(&positions, |partition| if partition == 1 { 5 } else { 0 });
         assert_eq!(places(ends.cut(batch(&[(0, 1), (2, 0), (1, 5)]))), [(0, 1), (2, 0)]);
         assert!(!ends.are_reached());
         assert_eq!(places(ends.cut(batch(&[(0, 2), (0, 3), (2, 1), (2, 2)]))), [(0, 2), (2, 1)]);

@@ -1,6 +1,8 @@
 //! Plain HTTP: Quix's Writer API, and for tools topics and the packages in them.
 
+mod ask;
 mod bodies;
+mod cursor;
 mod ends;
 mod extract;
 mod json;
@@ -9,6 +11,7 @@ mod openapi;
 mod packages;
 mod schemas;
 mod streams;
+mod tail;
 mod topics;
 mod write;
 

@@ -1,46 +1,58 @@
-//! `GET /topics/{topic}/packages?from=&until_end=`: the packages of a topic as NDJSON, from a position on, live after
-//! that. `curl -N` is a client.
+//! `GET /topics/{topic}/packages`: the packages of a topic, or what filters leave of them, as NDJSON or Server-Sent Events:
+//! from a position on and live after that, or as a bounded read. Nothing is kept of a reader: it has its cursor.
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use axum::body::{Body, Bytes};
 use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, Uri, header};
 use axum::response::{IntoResponse, Response};
-use futures::future::BoxFuture;
-use futures::{FutureExt, stream};
-use kafka_bridge::broker::{Deliveries, Delivery, Start};
-use kafka_bridge::feed::{FeedEvent, Following};
-use serde::Deserialize;
-use utoipa::IntoParams;
+use futures::{FutureExt, StreamExt, stream};
+use kafka_bridge::broker::{PartitionPositions, Start};
 
+use super::ask::{Ask, From, Pairs, Query};
+use super::cursor::Cursor;
 use super::ends::Ends;
 use super::extract::{Parameters, TopicText};
-use super::lines::{PackageLines, error_line, gap_line};
+use super::lines::{Form, PackageLines};
 use super::schemas::{ReadingProblems, TopicPath};
+use super::tail::{Source, Tail};
 use crate::errors::{Failure, Problem};
 use crate::gateway::Gateway;
 use crate::topics::Topic;
 use crate::visitor::Visitor;
 
-#[derive(Debug, Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-pub(super) struct Ask {
-    /// `earliest`, `end` (default), or an offset, which counts in every partition.
-    #[serde(default)]
-    from: Option<String>,
-    /// Stop where the topic ends now, rather than going on live. Default false.
-    #[serde(default)]
-    until_end: bool,
-}
-
-/// The packages of a topic as lines, from a position on, live after that
+/// The packages of a topic, from a position on, live after that or up to a bound
 ///
-/// Going on live is a subscription, which makes a topic where that is allowed; looking at what is there does not.
+/// Each message has its `partition` and `offset`. Without a filter it is a package as the hub's `PackageReceived` has it; what
+/// a filter leaves is the argument of one of the hub's other callbacks, whose name is its member `callback`.
+///
+/// Whoever accepts `text/event-stream` gets events. The `id` of each is the cursor behind it: asking with it as
+/// `Last-Event-ID`, as browsers do by themselves, or as `cursor` goes on right there. A cursor has, for each partition, the
+/// next offset: `0:120,1:77`; what else may stand in it is for the server. An event `gap` tells that records were deleted before they
+/// were read, `problem` is the last and says why there are no more, and `end` is the last of a read that came to its end. Every
+/// 15 s without any other sign there is a comment, or in NDJSON an empty line.
+///
+/// Going on live is a subscription, which makes a topic where that is allowed; looking at what is there, or a bounded read,
+/// does not.
 #[utoipa::path(
-    get, path = "/topics/{topic}/packages", tag = "Tools", params(TopicPath, Ask),
+    get, path = "/topics/{topic}/packages", tag = "Tools",
+    params(
+        TopicPath, Query,
+        ("Last-Event-ID" = Option<String>, Header, description = "As `cursor`, before which it goes."),
+        ("Accept" = Option<String>, Header, description = "`text/event-stream` for events, anything else for NDJSON."),
+    ),
     responses(
-        (status = 200, description = "A package a line, with its place.", content_type = "application/x-ndjson", body = String),
+        (
+            status = 200, description = "Messages with their places.",
+            content((String = "application/x-ndjson"), (String = "text/event-stream")),
+            headers(
+                ("Streamgate-Cursor" = String, description = "Where the next read begins: behind what is in the answer if the \
+                    read is bounded, else where this one began."),
+                ("Link" = String, description = "Of a bounded read: the next one, with the relation `next`."),
+            ),
+        ),
         ReadingProblems,
     ),
 )]
@@ -48,167 +60,110 @@ pub(super) async fn read(
     State(gateway): State<Arc<Gateway>>,
     visitor: Visitor,
     TopicText(topic): TopicText,
-    Parameters(ask): Parameters<Ask>,
+    uri: Uri,
+    Parameters(pairs): Parameters<Pairs>,
+    headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let start = start(ask.from.as_deref())?;
-    let topic = match ask.until_end {
+    let ask = Ask::read(&pairs, &headers, SystemTime::now(), gateway.settings.max_subscriptions)?;
+    let has_end = ask.until_end || ask.bounds.is_some_and(|bounds| bounds.wait.is_zero());
+    let topic = match has_end || ask.bounds.is_some() {
         true => gateway.existing_topic(&visitor, &topic).await?,
         false => gateway.topic(&visitor, &topic).await?,
     };
-    let source = open(&gateway, &topic, start, ask.until_end).await.inspect_err(|_| gateway.topics.forget(&topic))?;
-    let end = end(gateway, visitor, ask.until_end).boxed();
-    let tail = Tail { source, topic, lines: PackageLines::default(), end };
-    let lines = stream::unfold(tail, |mut tail| async move {
-        let lines = tail.next_lines().await?;
-        Some((Ok::<_, std::convert::Infallible>(lines), tail))
-    });
-    let headers = [(header::CONTENT_TYPE, "application/x-ndjson"), (header::CACHE_CONTROL, "no-store")];
-    Ok((headers, Body::from_stream(lines)).into_response())
-}
-
-fn start(from: Option<&str>) -> Result<Start, Problem> {
-    match from {
-        None | Some("end") => Ok(Start::End),
-        Some("earliest") => Ok(Start::Earliest),
-        Some(text) => match text.parse() {
-            Ok(offset) if offset >= 0 => Ok(Start::Offset(offset)),
-            _ => Err(Problem::new(
-                StatusCode::BAD_REQUEST,
-                "The parameter 'from' must be 'earliest', 'end' or an offset, 0 or more.",
-            )),
-        },
-    }
-}
-
-async fn open(gateway: &Gateway, topic: &Topic, start: Start, until_end: bool) -> Result<Source, Failure> {
-    Ok(match (start, until_end) {
-        (Start::End, true) => Source::Nothing,
-        (Start::End, false) => Source::Live(gateway.feeds.follow_unawaited(&topic.name).await?),
-        (start, true) => {
-            let ends = Ends::new(gateway.broker.positions(&topic.name).await?);
-            Source::Until { deliveries: gateway.broker.read(&topic.name, start).await?, ends }
+    let (source, cursor) =
+        open(&gateway, &topic, ask.from, has_end).await.inspect_err(|_| gateway.topics.forget(&topic))?;
+    let end = end(gateway, visitor, has_end).boxed();
+    let tail = Tail { source, topic, lines: PackageLines::new(ask.wishes, cursor), form: ask.form, end };
+    Ok(match ask.bounds {
+        Some(bounds) => {
+            let read = tail.read(bounds).await;
+            let mut answer = answer(ask.form, &read.cursor, Body::from(read.body));
+            if let Ok(link) = HeaderValue::try_from(next_link(&uri, &read.cursor)) {
+                answer.headers_mut().insert(header::LINK, link);
+            }
+            answer
         }
-        (start, false) => Source::From(gateway.broker.read(&topic.name, start).await?),
+        None => going_on(tail),
     })
+}
+
+/// Reads on and on. Events begin at once, so that who is cut off before the first package has a cursor too.
+fn going_on(tail: Tail) -> Response {
+    let (form, cursor) = (tail.form, tail.lines.cursor.clone());
+    let first = (form == Form::Events).then(|| form.heartbeat(&cursor));
+    let rest = stream::unfold(tail, |mut tail| async move { Some((tail.next_bytes().await?, tail)) });
+    let bytes = stream::iter(first).chain(rest).map(|bytes| Ok::<_, std::convert::Infallible>(Bytes::from(bytes)));
+    answer(form, &cursor, Body::from_stream(bytes))
+}
+
+fn answer(form: Form, cursor: &Cursor, body: Body) -> Response {
+    let headers = [
+        (header::CONTENT_TYPE, form.content_type().to_owned()),
+        (header::CACHE_CONTROL, "no-store".to_owned()),
+        // Else nginx keeps events back until it has many.
+        (header::HeaderName::from_static("x-accel-buffering"), "no".to_owned()),
+        (header::HeaderName::from_static("streamgate-cursor"), cursor.to_string()),
+        (header::ACCESS_CONTROL_EXPOSE_HEADERS, "Streamgate-Cursor, Link".to_owned()),
+    ];
+    (headers, body).into_response()
+}
+
+/// The same read from the cursor on, relative to the request. Tokens in the query are left out.
+fn next_link(uri: &Uri, cursor: &Cursor) -> String {
+    let query = uri.query().unwrap_or_default().split('&');
+    let kept = query.filter(|pair| KEPT.contains(&pair.split('=').next().unwrap_or_default()));
+    let rest: String = kept.map(|pair| format!("&{pair}")).collect();
+    format!("<?cursor={cursor}{rest}>; rel=\"next\"")
+}
+
+/// Where to read from, and from which cursor on what comes is handed out.
+async fn open(gateway: &Gateway, topic: &Topic, from: From, has_end: bool) -> Result<(Source, Cursor), Failure> {
+    let broker = &gateway.broker;
+    let positions = broker.positions(&topic.name).await?;
+    let (cursor, start) = match from {
+        From::Earliest => (Cursor::at(positions.iter().map(|position| position.earliest)), Start::Earliest),
+        From::End => (at_end(&positions), Start::End),
+        From::Offset(offset) => (Cursor::at(positions.iter().map(|_| offset)), Start::Offset(offset)),
+        From::Time(time_ms) => {
+            let cursor = Cursor::at(broker.offsets_at(&topic.name, time_ms).await?);
+            (cursor.clone(), cursor.start())
+        }
+        From::Cursor(cursor) => (cursor.clone(), cursor.start()),
+    };
+    if has_end {
+        let ends = Ends::new(&positions, |partition| cursor.place(partition).next);
+        if ends.are_reached() {
+            return Ok((Source::AtEnd, cursor));
+        }
+        return Ok((Source::Until { deliveries: broker.read(&topic.name, start).await?, ends }, cursor));
+    }
+    if cursor.is_at_end_of(&positions) {
+        // What is stored after it was joined comes by the feed; what was before, and comes too, the cursor tells.
+        let following = gateway.feeds.follow_unawaited(&topic.name).await?;
+        let positions = broker.positions(&topic.name).await?;
+        if start == Start::End {
+            return Ok((Source::Live(following), at_end(&positions)));
+        }
+        if cursor.is_at_end_of(&positions) {
+            return Ok((Source::Live(following), cursor));
+        }
+    }
+    Ok((Source::From(broker.read(&topic.name, start).await?), cursor))
+}
+
+fn at_end(positions: &[PartitionPositions]) -> Cursor {
+    Cursor::at(positions.iter().map(|position| position.end))
 }
 
 /// Why an answer ends before its own end: the visitor's grant does, or the server. What has an end is left to come to it
 /// by a stopping server.
-async fn end(gateway: Arc<Gateway>, visitor: Visitor, until_end: bool) -> String {
+async fn end(gateway: Arc<Gateway>, visitor: Visitor, has_end: bool) -> String {
     let mut stopping = gateway.stopping.subscribe();
     tokio::select! {
         why = gateway.lapse(&visitor) => why,
-        _ = stopping.wait_for(|stopping| *stopping), if !until_end => "The server is stopping.".to_owned(),
+        _ = stopping.wait_for(|stopping| *stopping), if !has_end => "The server is stopping.".to_owned(),
     }
 }
 
-/// One answer under way.
-struct Tail {
-    source: Source,
-    topic: Arc<Topic>,
-    lines: PackageLines,
-    /// See [`end`].
-    end: BoxFuture<'static, String>,
-}
-
-/// Where the packages come from.
-enum Source {
-    Nothing,
-    /// The topic's feed, shared with all who follow it.
-    Live(Following),
-    /// A read of its own, from an older position.
-    From(Deliveries),
-    /// The same, up to what was the end.
-    Until {
-        deliveries: Deliveries,
-        ends: Ends,
-    },
-}
-
-impl Tail {
-    /// The lines of the next batch, several or none; `None` at the end.
-    async fn next_lines(&mut self) -> Option<Bytes> {
-        let Self { source, topic, lines, end } = self;
-        let lines = match source {
-            Source::Nothing => return None,
-            _ => tokio::select! {
-                biased;
-                why = end => Err(why),
-                found = source.next_lines(topic, lines) => found?,
-            },
-        };
-        let lines = lines.unwrap_or_else(|error| {
-            *source = Source::Nothing;
-            error_line(&error)
-        });
-        Some(Bytes::from(lines))
-    }
-}
-
-impl Source {
-    async fn next_lines(&mut self, topic: &Topic, lines: &mut PackageLines) -> Option<Result<Vec<u8>, String>> {
-        match self {
-            Self::Nothing => None,
-            Self::Live(following) => Some(live_lines(&*following.recv().await?, topic, lines)),
-            Self::From(deliveries) => Some(delivered_lines(&deliveries.next().await?, topic, lines)),
-            Self::Until { ends, .. } if ends.are_reached() => None,
-            Self::Until { deliveries, ends } => {
-                let delivery = ends.cut(deliveries.next().await?);
-                Some(delivered_lines(&delivery, topic, lines))
-            }
-        }
-    }
-}
-
-fn live_lines(event: &FeedEvent, topic: &Topic, lines: &mut PackageLines) -> Result<Vec<u8>, String> {
-    match event {
-        FeedEvent::Batch(batch) => Ok(lines.of(topic, &batch.records)),
-        FeedEvent::Gap { partition, next_offset, lost } => Ok(gap_line(*partition, *next_offset, *lost)),
-        FeedEvent::Unreadable { .. } => Err(topic.unreadable()),
-        FeedEvent::TopicGone => Err(gone(topic)),
-        FeedEvent::TooSlow => Err("The subscriber is too slow.".to_owned()),
-    }
-}
-
-fn delivered_lines(delivery: &Delivery, topic: &Topic, lines: &mut PackageLines) -> Result<Vec<u8>, String> {
-    match delivery {
-        Delivery::Batch(batch) => Ok(lines.of(topic, &batch.records)),
-        Delivery::CaughtUp { .. } => Ok(Vec::new()),
-        Delivery::Gap { partition, next_offset, lost } => Ok(gap_line(*partition, *next_offset, *lost)),
-        Delivery::Unreadable { .. } => Err(topic.unreadable()),
-        Delivery::TopicGone => Err(gone(topic)),
-    }
-}
-
-fn gone(topic: &Topic) -> String {
-    format!("Topic '{}' is gone.", topic.name)
-}
-
-#[cfg(test)]
-mod tests {
-    use futures::FutureExt;
-    use kafka_bridge::broker::Broker;
-    use kafka_bridge::memory::MemoryBroker;
-    use kafka_bridge::record::NewRecord;
-
-    use super::*;
-
-    /// Records that come all the time must not keep an answer from its end.
-    #[tokio::test]
-    async fn the_end_comes_before_what_is_there_to_read() {
-        let broker = MemoryBroker::new();
-        broker.create_topic("t", None).await.unwrap();
-        broker.append("t", NewRecord { key: None, value: b"x", headers: &[] }).unwrap().await.unwrap();
-        for _ in 0..64 {
-            let mut probe = broker.read("t", Start::Earliest).await.unwrap();
-            let deliveries = broker.read("t", Start::Earliest).await.unwrap();
-            probe.next().await.unwrap();
-            tokio::task::yield_now().await; // the other, begun at the same time, has its records too
-            let topic = Arc::new(Topic { name: "t".into(), id: "ws-t".into() });
-            let end = std::future::ready("why".to_owned()).boxed();
-            let mut tail = Tail { source: Source::From(deliveries), topic, lines: PackageLines::default(), end };
-            assert_eq!(tail.next_lines().await.unwrap(), error_line("why"));
-            assert!(tail.next_lines().await.is_none());
-        }
-    }
-}
+/// Parameters that the next of several bounded reads has too.
+const KEPT: [&str; 7] = ["stream", "parameter", "event", "kind", "max", "wait", "until_end"];

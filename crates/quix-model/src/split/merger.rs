@@ -99,6 +99,7 @@ struct Unfinished<C> {
     count: u32,
     pieces: BTreeMap<u32, Vec<u8>>,
     bytes: usize,
+    first_offset: i64,
     last_offset: i64,
     last_time: Instant,
     first: C,
@@ -159,6 +160,12 @@ impl<C> Merger<C> {
     /// When [`expire`](Self::expire) has something to do; `None` while nothing is held.
     pub fn next_expiry(&self) -> Option<Instant> {
         self.unfinished.front().and_then(|oldest| oldest.last_time.checked_add(self.limits.max_wait))
+    }
+
+    /// Offset of the first piece that is held of a partition.
+    pub fn incomplete_from(&self, partition: i32) -> Option<i64> {
+        let held = self.unfinished.iter().filter(|record| record.partition == partition);
+        held.map(|record| record.first_offset).min()
     }
 
     /// Incomplete records now.
@@ -224,6 +231,7 @@ impl<C> Unfinished<C> {
             count: segment.count,
             pieces: BTreeMap::new(),
             bytes: 0,
+            first_offset: i64::MAX,
             last_offset: i64::MIN,
             last_time: now,
             first,
@@ -238,6 +246,7 @@ impl<C> Unfinished<C> {
     fn insert(&mut self, segment: &Segment<'_>, offset: i64, now: Instant) {
         self.bytes += segment.piece.len() + self.key.as_ref().map_or(0, Vec::len) + PIECE_BYTES;
         self.pieces.insert(segment.index, segment.piece.to_vec());
+        self.first_offset = self.first_offset.min(offset);
         self.last_offset = self.last_offset.max(offset);
         self.last_time = now;
     }

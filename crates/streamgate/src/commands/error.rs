@@ -13,6 +13,9 @@ pub enum CommandError {
     /// See [`ConfigError`].
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// What was given on the command line cannot be used.
+    #[error("{0}")]
+    Unusable(String),
     /// Nothing listens there, or the name is unknown.
     #[error("no server answers at {url} ({reason}): start one with `streamgate serve`, or name another with --url")]
     Unreachable {

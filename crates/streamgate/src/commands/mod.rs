@@ -12,6 +12,7 @@ pub mod log;
 mod package;
 pub mod produce;
 mod progress;
+pub mod sample;
 pub mod streams;
 pub mod tail;
 mod target;

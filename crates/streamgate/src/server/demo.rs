@@ -1,4 +1,5 @@
-//! The demo: `/`, everything below `/demo/`, and the two small files that its pages expect at the root.
+//! The demo: `/`, everything below `/demo/`, and the two small files that its pages expect at the root; and `/connect`, which
+//! shows programs that write to a topic or read one.
 //!
 //! All of it is in the binary. Where the binary was built without Node, the SignalR scripts are not: the pages then name
 //! the CDN of how-to-connect.md instead, and say so.
@@ -15,6 +16,8 @@ use axum::{
     response::{IntoResponse, Redirect, Response},
     routing::get,
 };
+
+use crate::samples::SAMPLES;
 
 /// Routes of the demo; everything else is the caller's.
 pub(crate) fn router() -> Router {
@@ -74,6 +77,10 @@ fn assets(scripts: &Scripts) -> Vec<Asset> {
         Asset::new("/demo/link.js", JAVASCRIPT, web_demo!("link.js")),
         Asset::new("/demo/meter.js", JAVASCRIPT, web_demo!("meter.js")),
         Asset::new("/demo/snippet.js", JAVASCRIPT, web_demo!("snippet.js")),
+        Asset::new("/connect", HTML, web_demo!("connect.html")),
+        Asset::new("/demo/connect.js", JAVASCRIPT, web_demo!("connect.js")),
+        Asset::new("/demo/connect.css", CSS, web_demo!("connect.css")),
+        Asset::new("/demo/samples.json", JSON, serde_json::to_vec(&SAMPLES).expect("texts always serialise")),
     ];
     let embedded =
         [(NEWEST, scripts.newest), (PRINTED, scripts.printed)].into_iter().filter(|(_, text)| !text.is_empty());
@@ -151,6 +158,7 @@ fn policy(script_origins: &[&str], inline: Inline) -> String {
 const HTML: &str = "text/html; charset=utf-8";
 const CSS: &str = "text/css; charset=utf-8";
 const JAVASCRIPT: &str = "text/javascript; charset=utf-8";
+const JSON: &str = "application/json";
 const SVG: &str = "image/svg+xml";
 
 const NEWEST: &str = "/demo/signalr.js";
@@ -190,6 +198,9 @@ mod tests {
             ("/demo/reader.html", HTML),
             ("/demo/demo.js", JAVASCRIPT),
             ("/demo/style.css", CSS),
+            ("/connect", HTML),
+            ("/demo/connect.js", JAVASCRIPT),
+            ("/demo/samples.json", JSON),
             ("/style.css", CSS),
             ("/favicon.ico", SVG),
         ] {
