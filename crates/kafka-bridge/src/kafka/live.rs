@@ -252,6 +252,14 @@ pub(super) struct Successor {
     queued: mpsc::Receiver<Delivery>,
 }
 
+#[cfg(test)]
+impl Successor {
+    /// One that cannot take over any more.
+    pub(super) fn that_left(ends: Vec<i64>) -> Self {
+        Self { ends, number: 0, queued: mpsc::channel(1).1 }
+    }
+}
+
 /// Lets a reader that was too slow be read to from where it is; it is given back while there is no place for that.
 fn go_back(topic: &str, id: TopicId, reader: Reader) -> Option<Reader> {
     let Some(slot) = reader.back()?.slot() else { return Some(reader) };
