@@ -244,7 +244,10 @@ impl Live {
                 behind.push((topic, id, reader));
             } else {
                 self.metrics.count_limit("replays");
-                tracing::warn!(topic, "a read that was too slow ends: too many wait to be read to from an old position");
+                tracing::warn!(
+                    topic,
+                    "a read that was too slow ends: too many wait to be read to from an old position"
+                );
             }
         }
     }
@@ -377,8 +380,7 @@ mod tests {
     }
 
     fn batch(offset: i64) -> Batch {
-        let record =
-            Record { partition: 0, offset, timestamp_ms: None, key: None, value: None, headers: Vec::new() };
+        let record = Record { partition: 0, offset, timestamp_ms: None, key: None, value: None, headers: Vec::new() };
         Batch { records: vec![record] }
     }
 }
