@@ -141,8 +141,8 @@ pub struct Deliveries {
 }
 
 impl Deliveries {
-    /// The next delivery; `None` after [`Delivery::TopicGone`] or [`Delivery::Unreadable`], or when the broker was shut down.
-    /// Cancel safe.
+    /// The next delivery; `None` after [`Delivery::TopicGone`] or [`Delivery::Unreadable`], when the broker was shut down, or
+    /// when this read was too slow and too many wait to be read to again. Cancel safe.
     pub async fn next(&mut self) -> Option<Delivery> {
         self.receiver.recv().await
     }

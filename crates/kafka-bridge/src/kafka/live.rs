@@ -212,7 +212,7 @@ impl Live {
         for (topic, route) in routes.iter_mut() {
             route.readers.retain_mut(Reader::offer_pending);
             let slow = route.readers.extract_if(.., |reader| reader.is_behind());
-            behind.extend(slow.map(|reader| (topic.clone(), route.id, reader)));
+            behind.extend(slow.map(|reader| (topic.clone(), route.id, reader.leaving())));
             waits |= route.has_pending();
             if route.readers.is_empty() {
                 abandoned.push(topic.clone());
@@ -228,13 +228,28 @@ impl Live {
             }
         }
         drop(routes);
-        let waiting = std::mem::take(&mut *behind).into_iter();
-        behind
-            .extend(waiting.filter_map(|(topic, id, reader)| Some((topic.clone(), id, go_back(&topic, id, reader)?))));
+        self.go_back(&mut behind);
         drop(behind);
         let mut farewell = self.farewell.lock().unwrap_or_else(PoisonError::into_inner);
         farewell.retain_mut(|reader| reader.offer_pending() && reader.is_pending());
         waits || !farewell.is_empty()
+    }
+
+    /// Lets readers that were too slow be read to from where they are. As many may wait for a place as there are places; the
+    /// reads of those that came last end.
+    fn go_back(&self, behind: &mut Vec<(String, TopicId, Reader)>) {
+        for (topic, id, reader) in std::mem::take(behind) {
+            let Some(reader) = go_back(&topic, id, reader) else { continue };
+            if reader.back().is_some_and(|replays| behind.len() < replays.most) {
+                behind.push((topic, id, reader));
+            } else {
+                self.metrics.count_limit("replays");
+                tracing::warn!(
+                    topic,
+                    "a read that was too slow ends: too many wait to be read to from an old position"
+                );
+            }
+        }
     }
 }
 
@@ -250,6 +265,14 @@ pub(super) struct Successor {
     pub(super) ends: Vec<i64>,
     number: u64,
     queued: mpsc::Receiver<Delivery>,
+}
+
+#[cfg(test)]
+impl Successor {
+    /// One that cannot take over any more.
+    pub(super) fn that_left(ends: Vec<i64>) -> Self {
+        Self { ends, number: 0, queued: mpsc::channel(1).1 }
+    }
 }
 
 /// Lets a reader that was too slow be read to from where it is; it is given back while there is no place for that.
@@ -313,3 +336,51 @@ const STALLED_WAIT: Duration = Duration::from_millis(5);
 /// Bounds of one round of polling, and so of a batch.
 const DRAIN_MESSAGES: usize = 2_000;
 const DRAIN_BYTES: usize = 256 << 10;
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::record::{Batch, Record};
+
+    #[test]
+    fn of_readers_that_are_behind_few_wait_for_a_place_and_hold_nothing() {
+        let mut config = rdkafka::ClientConfig::new();
+        config.set("group.id", "test");
+        let replays = Replays::for_test(config, Metrics::default());
+        let live = &replays.live;
+        let taken = replays.slot();
+        assert!(taken.is_some() && replays.slot().is_none());
+        let (mut waits, mut ends) = (follow(&replays), follow(&replays));
+        let mut route = Route::new(TopicId::for_test(), vec![0], waits.0);
+        route.readers.push(ends.0);
+        for offset in 0..100 {
+            route.hand_over(batch(offset));
+        }
+        assert!(route.readers.iter().all(Reader::is_behind));
+        live.routes().insert("t".into(), route);
+        live.tend();
+        assert!(live.routes().is_empty());
+        for queued in [&mut waits.1, &mut ends.1] {
+            assert_eq!(queued.try_recv().unwrap(), Delivery::Batch(batch(0)), "what is queued stays");
+        }
+        assert_eq!(waits.1.try_recv(), Err(mpsc::error::TryRecvError::Empty));
+        assert_eq!(ends.1.try_recv(), Err(mpsc::error::TryRecvError::Disconnected));
+        let behind = live.behind.lock().unwrap();
+        assert!(behind.len() == 1 && !behind[0].2.is_pending());
+    }
+
+    /// A read that has taken over from a replay, and its reader's queue, of one place.
+    fn follow(replays: &Arc<Replays>) -> (Reader, mpsc::Receiver<Delivery>) {
+        let (sender, queue) = mpsc::channel(1);
+        let (early, queued) = mpsc::channel(1);
+        let mut reader = Reader::new(early, vec![0], Manners::GivesUp);
+        reader.take_over(queued, sender, replays.clone());
+        (reader, queue)
+    }
+
+    fn batch(offset: i64) -> Batch {
+        let record = Record { partition: 0, offset, timestamp_ms: None, key: None, value: None, headers: Vec::new() };
+        Batch { records: vec![record] }
+    }
+}

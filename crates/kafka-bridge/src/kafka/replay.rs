@@ -143,7 +143,7 @@ struct Replay {
     handing_over: Option<(Successor, Vec<bool>)>,
     /// When that is tried next.
     hand_over_at: Instant,
-    /// librdkafka has said that a partition cannot go on.
+    /// To be assigned anew: librdkafka has said that a partition cannot go on, or nothing is assigned.
     out_of_range: bool,
     _slot: Slot,
 }
@@ -284,15 +284,27 @@ impl Replay {
             }
             self.handing_over = Some((successor, reached));
         }
-        self.handing_over.take_if(|(successor, _)| successor.ends.len() != self.next.len());
+        if self.handing_over.take_if(|(successor, _)| successor.ends.len() != self.next.len()).is_some() {
+            self.read_on();
+        }
         let has_reached = |(_, reached): &mut (_, Vec<bool>)| reached.iter().all(|reached| *reached);
-        if let Some((successor, _)) = self.handing_over.take_if(has_reached)
-            && self.replays.live.take_over(&self.topic, successor, sender, self.replays.clone())
-        {
-            tracing::debug!(topic = self.topic, "read to its end, and handed over");
-            return Err(Ended);
+        if let Some((successor, _)) = self.handing_over.take_if(has_reached) {
+            if self.replays.live.take_over(&self.topic, successor, sender, self.replays.clone()) {
+                tracing::debug!(topic = self.topic, "read to its end, and handed over");
+                return Err(Ended);
+            }
+            self.read_on();
         }
         Ok(())
+    }
+
+    /// Nobody has taken over: what was left to the successor is to be read here after all, from `next` on, and nothing else
+    /// before it.
+    fn read_on(&mut self) {
+        if let Err(error) = self.assign_again().inspect_err(|_| _ = self.consumer.unassign()) {
+            tracing::warn!(topic = self.topic, %error, "partitions not assigned anew; it is tried again");
+            self.out_of_range = true;
+        }
     }
 
     /// Whether the topic went or grew.
@@ -346,3 +358,106 @@ const AGAIN: Duration = Duration::from_secs(1);
 const QUEUED_DELIVERIES: usize = 4;
 const IDLE_WAIT: Duration = Duration::from_millis(100);
 const BATCH_BYTES: usize = 256 << 10;
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use rdkafka::mocking::MockCluster;
+    use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
+
+    use super::*;
+
+    #[test]
+    fn what_a_successor_does_not_take_over_is_read_after_all() {
+        let stage = Stage::set();
+        let mut replay = stage.replay();
+        stage.write(3);
+        replay.handing_over = Some((Successor::that_left(vec![1]), vec![false]));
+        replay.assign_again().unwrap();
+        let (sender, _receiver) = mpsc::channel(1);
+        let mut due = Vec::new();
+        until(|| {
+            replay.poll(&mut due);
+            assert!(replay.hand_over(&sender).is_ok());
+            replay.handing_over.is_none()
+        });
+        stage.write(1);
+        until(|| {
+            replay.poll(&mut due);
+            offsets(&due).contains(&3)
+        });
+        assert_eq!(offsets(&due), [0, 1, 2, 3]);
+    }
+
+    #[test]
+    fn so_it_is_when_partitions_come_while_it_is_handed_over() {
+        let stage = Stage::set();
+        let mut replay = stage.replay();
+        stage.write(3);
+        replay.handing_over = Some((Successor::that_left(vec![1]), vec![false]));
+        replay.assign_again().unwrap();
+        let mut due = Vec::new();
+        until(|| {
+            replay.poll(&mut due);
+            replay.handing_over.as_ref().is_some_and(|(_, reached)| reached[0])
+        });
+        replay.grow(Described { partitions: 2, ..replay.described });
+        let (sender, _receiver) = mpsc::channel(1);
+        assert!(replay.hand_over(&sender).is_ok() && replay.handing_over.is_none());
+        stage.write(1);
+        until(|| {
+            replay.poll(&mut due);
+            offsets(&due).contains(&3)
+        });
+        assert_eq!(offsets(&due), [0, 1, 2, 3]);
+    }
+
+    struct Stage {
+        replays: Arc<Replays>,
+        producer: BaseProducer,
+        _cluster: MockCluster<'static, rdkafka::producer::DefaultProducerContext>,
+    }
+
+    impl Stage {
+        fn set() -> Self {
+            let cluster = MockCluster::new(1).unwrap();
+            cluster.create_topic(TOPIC, 1, 1).unwrap();
+            let mut config = ClientConfig::new();
+            config.set("bootstrap.servers", cluster.bootstrap_servers());
+            let producer = config.create().unwrap();
+            config.set("group.id", "test").set("enable.auto.commit", "false").set("enable.partition.eof", "true");
+            Self { replays: Replays::for_test(config, Metrics::default()), producer, _cluster: cluster }
+        }
+
+        fn replay(&self) -> Replay {
+            let described = Described { id: TopicId::for_test(), partitions: 1 };
+            let mut replay = self.replays.replay(TOPIC, described, self.replays.slot().unwrap()).unwrap();
+            (replay.next, replay.caught_up) = (vec![0], vec![true]);
+            replay
+        }
+
+        fn write(&self, records: usize) {
+            for _ in 0..records {
+                self.producer.send(BaseRecord::<(), _>::to(TOPIC).partition(0).payload("x")).unwrap();
+            }
+            self.producer.flush(TIMEOUT).unwrap();
+        }
+    }
+
+    fn offsets(due: &[Delivery]) -> Vec<i64> {
+        let batches = due.iter().filter_map(|delivery| match delivery {
+            Delivery::Batch(batch) => Some(&batch.records),
+            _ => None,
+        });
+        batches.flatten().map(|record| record.offset).collect()
+    }
+
+    fn until(mut condition: impl FnMut() -> bool) {
+        let begun = Instant::now();
+        while !condition() {
+            assert!(begun.elapsed() < Duration::from_secs(60), "in time");
+        }
+    }
+
+    const TOPIC: &str = "t";
+}

@@ -149,6 +149,12 @@ impl Reader {
         !matches!(self.manners, Manners::Waits) && self.pending.len() > MAX_BEHIND
     }
 
+    /// One that goes: what waits for it is read again from where it goes on.
+    pub(super) fn leaving(mut self) -> Self {
+        self.pending = VecDeque::new();
+        self
+    }
+
     /// Where one goes back to that is there still.
     pub(super) fn back(&self) -> Option<&Arc<Replays>> {
         match &self.manners {

@@ -114,7 +114,9 @@ impl ActiveStreams {
         if all.bound(self.settings.max_list_bytes) {
             self.metrics.limit_hit("active_streams_list");
         }
-        self.lock().followers.entry((connection.id(), S::SUBJECT)).or_insert_with(|| follower.spawn());
+        let (gate, answered) = oneshot::channel();
+        gates.push(gate);
+        self.lock().followers.entry((connection.id(), S::SUBJECT)).or_insert_with(|| follower.spawn(answered));
         Ok((all, gates))
     }
 
@@ -172,11 +174,12 @@ impl ActiveStreams {
         }
     }
 
-    /// The names of all topics, as they were at most so long ago.
+    /// The names of all topics, as they were at most so long ago. Those who wait for an answer share the next one.
     pub(crate) async fn topic_names(&self, age: Duration) -> Result<Arc<[String]>, BrokerError> {
+        let called = Instant::now();
         let mut listed = self.listed.lock().await;
         match &*listed {
-            Some((at, names)) if at.elapsed() < age => Ok(names.clone()),
+            Some((at, names)) if *at >= called || at.elapsed() < age => Ok(names.clone()),
             _ => {
                 let (at, names) = (Instant::now(), Arc::from(self.topics.all().await?));
                 *listed = Some((at, Arc::clone(&names)));
@@ -252,3 +255,7 @@ impl ActiveStreams {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+#[path = "directory_tests.rs"]
+mod tests;

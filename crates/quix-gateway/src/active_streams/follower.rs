@@ -9,7 +9,7 @@ use futures::stream::FuturesUnordered;
 use futures::{FutureExt, StreamExt};
 use kafka_bridge::broker::{BrokerError, ReadError};
 use signalr_server::{ConnectionHandle, Encoding, Pushed};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, oneshot};
 use tokio::task::JoinHandle;
 
 use super::calls::Calls;
@@ -100,12 +100,13 @@ impl<S: State> Follower<S> {
         }
     }
 
-    /// Goes on by itself: what a topic's state is comes as calls from now on.
-    pub(crate) fn spawn(self) -> Running {
-        Running(tokio::spawn(self.run()))
+    /// Goes on by itself once its gate is dropped: what a topic's state is comes as calls from then on.
+    pub(crate) fn spawn(self, answered: oneshot::Receiver<()>) -> Running {
+        Running(tokio::spawn(self.run(answered)))
     }
 
-    async fn run(mut self) {
+    async fn run(mut self, answered: oneshot::Receiver<()>) {
+        let _ = answered.await;
         let mut look_at = tokio::time::Instant::now() + LOOK_AGAIN;
         while !self.connection.is_ended() {
             tokio::select! {

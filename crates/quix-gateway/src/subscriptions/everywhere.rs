@@ -127,30 +127,37 @@ impl Everywhere {
     /// Subscribes at all topics there are.
     async fn follow_all(&self, follower: &Follower, subscription: &Subscription) -> Result<(), Failure> {
         let names = self.topics.all().await?;
-        let is_alone = self.lock().followers.len() == 1;
         let own = std::slice::from_ref(subscription);
         let readable = names.iter().filter(|name| follower.visitor.may_read(name));
         let joined = join_all(readable.map(async |name| (name, self.join(follower, name, own).await))).await;
         for (name, joined) in joined {
             let door = none_if_gone(joined)?;
-            if is_alone {
-                self.lock().note(name, door.into_iter().collect());
+            let mut state = self.lock();
+            match door {
+                Some(door) if state.are_among(|id| id == follower.connection.id()) => state.note(name, vec![door]),
+                Some(_) => {}
+                None => _ = state.followed.remove(name), // should it be there, it is tried again
             }
         }
         Ok(())
     }
 
-    /// Adds a topic for all that may read it.
+    /// Adds a topic for all that may read it. If it was not there for one of them, or another came meanwhile, it is noted for
+    /// none and so tried again, should it be there.
     async fn follow(&self, name: &str) -> Result<(), ReadError> {
-        let followers: Vec<_> = self.lock().followers.values().cloned().collect();
-        let readers = followers.iter().filter(|follower| follower.visitor.may_read(name));
+        let followers = self.lock().followers.clone();
+        let readers = followers.values().filter(|follower| follower.visitor.may_read(name));
         let joined = join_all(readers.map(async |follower| {
             let subscriptions = follower.subscriptions.lock().await;
             let own: Vec<_> = subscriptions.iter().cloned().collect();
-            if own.is_empty() { Ok(None) } else { none_if_gone(self.join(follower, name, &own).await) }
+            if own.is_empty() { Ok(None) } else { self.join(follower, name, &own).await.map(Some) }
         }));
-        let doors = joined.await.into_iter().filter_map(Result::transpose).collect::<Result<_, _>>()?;
-        self.lock().note(name, doors);
+        let doors = joined.await.into_iter().filter_map(Result::transpose).collect();
+        let Some(doors) = none_if_gone(doors)? else { return Ok(()) };
+        let mut state = self.lock();
+        if state.are_among(|id| followers.contains_key(&id)) {
+            state.note(name, doors);
+        }
         Ok(())
     }
 
@@ -209,6 +216,11 @@ impl State {
         self.followed.get(name).is_some_and(|doors| !doors.is_empty() && !doors.iter().any(Door::is_closed))
     }
 
+    /// Whether nobody follows all topics but these.
+    fn are_among(&self, these: impl Fn(ConnectionId) -> bool) -> bool {
+        self.followers.keys().all(|id| these(*id))
+    }
+
     /// Notes where a topic is followed; if nowhere, it is tried again.
     fn note(&mut self, name: &str, new: Vec<Door>) {
         let doors = self.followed.entry(name.to_owned()).or_default();
@@ -222,7 +234,7 @@ impl State {
 }
 
 /// A topic may go after it was listed.
-fn none_if_gone(joined: Result<Door, ReadError>) -> Result<Option<Door>, ReadError> {
+fn none_if_gone<T>(joined: Result<T, ReadError>) -> Result<Option<T>, ReadError> {
     match joined {
         Err(ReadError::UnknownTopic(_)) => Ok(None),
         joined => joined.map(Some),
@@ -257,14 +269,7 @@ mod tests {
 
     #[tokio::test]
     async fn who_waits_for_a_topic_holds_up_nobody_who_does_not() {
-        let broker = MisbehavingBroker::new(Arc::new(MemoryBroker::new()));
-        for topic in ["t", "slow"] {
-            broker.create_topic(topic, None).await.unwrap();
-        }
-        let policy = TopicPolicy { workspace: "ws".into(), create: false, max_topics: 3 };
-        let topics = Arc::new(TopicDirectory::new(broker.clone(), policy));
-        let feeds = Feeds::new(broker.clone(), Duration::from_secs(60));
-        let everywhere = Everywhere::new(Arc::new(Doors::new(feeds, None, Metrics::default())), topics);
+        let (_, broker, everywhere) = stage(&["t", "slow"]).await;
         broker.hold_joins(Some("slow"));
         let (_client, waits) = connect().await;
         let subscribing = everywhere.clone();
@@ -283,6 +288,91 @@ mod tests {
         assert!(!waiting.is_finished(), "it is in force when it completes");
         broker.hold_joins(None);
         assert_eq!(in_time(waiting).await.unwrap(), Ok(Subscribed::Added));
+    }
+
+    #[tokio::test]
+    async fn a_topic_that_was_not_there_for_one_is_tried_again_for_all() {
+        let (_, broker, everywhere) = stage(&[]).await;
+        let ((_a, early), (_b, late)) = (connect().await, connect().await);
+        let (reader, elsewhere) = (visitor("read:*"), visitor("read:*").in_workspace("other"));
+        everywhere.subscribe(&reader, &early, packages(), true).await.unwrap();
+        everywhere.subscribe(&elsewhere, &late, packages(), true).await.unwrap();
+
+        let last = everywhere.lock().followers[&late.id()].clone();
+        let held = last.subscriptions.lock().await;
+        broker.hold_joins(Some("new"));
+        let following = everywhere.clone();
+        let following = tokio::spawn(async move { following.follow("new").await });
+        until(|| !everywhere.doors.topics().is_empty()).await;
+        broker.hold_joins(None);
+        until(|| everywhere.doors.topics().is_empty()).await; // it is not there for the first
+        broker.create_topic("new", None).await.unwrap();
+        drop(held);
+        in_time(following).await.unwrap().unwrap();
+
+        assert!(in_time(everywhere.look()).await);
+        let topic = Arc::new(everywhere.topics.names(&reader, "new"));
+        let (found, _) = everywhere.doors.subscribe(&topic, &early, &[packages()], false).await.unwrap();
+        assert_eq!(found, Subscribed::WasThere);
+    }
+
+    #[tokio::test]
+    async fn a_topic_that_was_not_there_for_one_that_came_is_not_noted() {
+        let (memory, broker, everywhere) = stage(&["gone"]).await;
+        broker.hold_joins(Some("gone"));
+        let (_client, connection) = connect().await;
+        let coming = everywhere.clone();
+        let coming =
+            tokio::spawn(async move { coming.subscribe(&visitor("read:*"), &connection, packages(), true).await });
+        until(|| !everywhere.doors.topics().is_empty()).await;
+        let (door, _open) = tokio::sync::mpsc::channel(1);
+        everywhere.lock().note("gone", vec![door]); // for others
+        assert!(memory.delete_topic("gone"));
+        broker.hold_joins(None);
+        assert_eq!(in_time(coming).await.unwrap(), Ok(Subscribed::Added));
+        assert!(!everywhere.lock().follows("gone"));
+    }
+
+    #[tokio::test]
+    async fn a_topic_is_not_noted_as_long_as_somebody_comes() {
+        let (_, broker, everywhere) = stage(&["t"]).await;
+        let ((_a, early), (_b, late)) = (connect().await, connect().await);
+        everywhere.subscribe(&visitor("read:*"), &early, packages(), true).await.unwrap();
+        broker.create_topic("new", None).await.unwrap();
+        broker.hold_joins(Some("new"));
+        let following = everywhere.clone();
+        let following = tokio::spawn(async move { following.follow("new").await });
+        until(|| everywhere.doors.topics().len() == 2).await;
+        everywhere.follower(&visitor("read:t"), &late, true).unwrap();
+        broker.hold_joins(None);
+        in_time(following).await.unwrap().unwrap();
+        assert!(!everywhere.lock().follows("new"));
+        assert!(in_time(everywhere.look()).await && everywhere.lock().follows("new"));
+    }
+
+    /// A broker with these topics, which may misbehave, and those who follow all of them.
+    async fn stage(names: &[&str]) -> (Arc<MemoryBroker>, Arc<MisbehavingBroker>, Arc<Everywhere>) {
+        let memory = Arc::new(MemoryBroker::new());
+        let broker = MisbehavingBroker::new(memory.clone());
+        for name in names {
+            broker.create_topic(name, None).await.unwrap();
+        }
+        let policy = TopicPolicy { workspace: "ws".into(), create: false, max_topics: 3 };
+        let topics = Arc::new(TopicDirectory::new(broker.clone(), policy));
+        let feeds = Feeds::new(broker.clone(), Duration::from_secs(60));
+        let doors = Arc::new(Doors::new(feeds, None, Metrics::default()));
+        let everywhere = Everywhere::new(doors, topics);
+        everywhere.in_use.store(true, Ordering::Release); // so that nobody looks but the test
+        (memory, broker, everywhere)
+    }
+
+    async fn until(condition: impl Fn() -> bool) {
+        in_time(async {
+            while !condition() {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
     }
 
     fn packages() -> Subscription {
