@@ -112,7 +112,7 @@ impl Server {
 
         let feeds = Feeds::with(broker.clone(), FeedSettings::default(), broker_metrics);
         let gateway = Gateway::new(broker.clone(), feeds, settings::gateway(config, guard.clone()), gateway_metrics);
-        let entrance = Entrance::new(guard.clone(), &settings::limits(&config), limit_hits.clone(), &mut registry);
+        let entrance = Entrance::new(guard.clone(), &settings::limits(config), limit_hits.clone(), &mut registry);
         let hub = HubServer::with_metrics("/hub", gateway.hub(), settings::hub(config, guard.as_deref()), hub_metrics);
         let started = Instant::now();
         let draining = AtomicBool::new(false);
