@@ -1,0 +1,3 @@
+//! The other ways in and out of a topic.
+
+pub mod csv;
