@@ -26,10 +26,10 @@ mod writer_hub;
 mod writes;
 
 pub use active_streams::StreamSettings;
-pub use errors::Problem;
+pub use errors::{Failure, Problem, WriteFailure};
 pub use gateway::{Gateway, Settings};
 pub use guard::{Guard, Lapsed, NotAdmitted};
-pub use http_api::router;
+pub use http_api::{Body, router};
 pub use quix_model::{Splitting, WriteForm, WriteSettings};
 pub use topics::Topic;
 pub use visitor::{Visitor, workspace_of_host};

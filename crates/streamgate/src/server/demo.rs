@@ -1,4 +1,5 @@
-//! The demo: `/`, everything below `/demo/`, and the two small files that its pages expect at the root.
+//! The demo: `/`, everything below `/demo/`, and the two small files that its pages expect at the root; and the page at
+//! `/import`.
 //!
 //! All of it is in the binary. Where the binary was built without Node, the SignalR scripts are not: the pages then name
 //! the CDN of how-to-connect.md instead, and say so.
@@ -74,6 +75,9 @@ fn assets(scripts: &Scripts) -> Vec<Asset> {
         Asset::new("/demo/link.js", JAVASCRIPT, web_demo!("link.js")),
         Asset::new("/demo/meter.js", JAVASCRIPT, web_demo!("meter.js")),
         Asset::new("/demo/snippet.js", JAVASCRIPT, web_demo!("snippet.js")),
+        Asset::new("/import", HTML, web_demo!("import.html")),
+        Asset::new("/import/import.css", CSS, web_demo!("import.css")),
+        Asset::new("/import/import.js", JAVASCRIPT, web_demo!("import.js")),
     ];
     let embedded =
         [(NEWEST, scripts.newest), (PRINTED, scripts.printed)].into_iter().filter(|(_, text)| !text.is_empty());

@@ -10,6 +10,7 @@ mod demo;
 mod entrance;
 mod failures;
 mod host;
+mod import;
 mod kafka_door;
 mod management;
 mod newcomers;
@@ -38,6 +39,7 @@ use embedded_log::listener::Listener;
 pub use broker::{BrokerChoice, ChoiceError, choose_broker};
 pub use certificate::Certificate;
 pub use credentials::Credentials;
+pub(crate) use import::shown_rows;
 use entrance::Entrance;
 use kafka_door::KafkaDoor;
 use public::Door;
@@ -112,7 +114,8 @@ impl Server {
 
         let (address, management_address) = (public.local_addr()?, management.as_ref().map(TcpListener::local_addr));
         let api = quix_gateway::router(gateway.clone());
-        let routes = demo::router().merge(management::health(state.clone())).fallback_service(api);
+        let routes = demo::router().merge(management::health(state.clone()));
+        let routes = routes.merge(import::router(gateway.clone())).fallback_service(api);
         let settings = public::Settings::new(config, certificate, limit_hits);
         let door = Door::new(state.clone(), routes, settings, entrance.clone());
         let mut tasks = vec![tokio::spawn(door.clone().serve(public))];

@@ -1,0 +1,128 @@
+//! `PUT /topics/{topic}/streams/{stream}/imports/{import}`: claims an import, and finds out which of its rows are stored.
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use kafka_bridge::broker::{Broker, Deliveries, Delivery, ReadError, Start};
+use kafka_bridge::record::Record;
+use quix_gateway::{Failure, Problem, Topic, Visitor};
+use serde::{Deserialize, Serialize};
+use ways::csv::{Mapping, Mark, Stored};
+
+use super::{At, Imports, Place, bad};
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Ask {
+    mapping: Mapping,
+    /// As the last answer had it; without, the import is new.
+    #[serde(default)]
+    place: Option<Place>,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct Answer {
+    /// To be sent with each piece.
+    claim: String,
+    /// Where to look for what was written, should the import be claimed again.
+    place: Place,
+}
+
+/// Whoever claimed it before writes nothing more.
+pub(super) async fn claim(
+    State(imports): State<Imports>,
+    visitor: Visitor,
+    Path((topic, stream, import)): Path<At>,
+    quix_gateway::Body(body): quix_gateway::Body,
+) -> Result<Json<Answer>, Problem> {
+    let ask: Ask = serde_json::from_slice(&body).map_err(|error| bad(format!("the body: {error}")))?;
+    ask.mapping.check().map_err(bad)?;
+    if import.is_empty() || import.len() > MAX_ID_BYTES {
+        return Err(bad(format!("the id of an import has 1 to {MAX_ID_BYTES} bytes")));
+    }
+    let Imports { gateway, claims } = &imports;
+    let topic = gateway.topic_to_write(&visitor, &topic).await?;
+    let key = key(&topic, &stream, &import);
+    let broker = gateway.broker();
+    let now = end(&**broker, &topic).await?;
+    let (place, stored) = match ask.place {
+        None => (now, Stored::default()),
+        Some(place) => {
+            claims.end(&key);
+            // What was handed over by claims before is stored, or never will be.
+            broker.flush().await;
+            // With more partitions than before the stream may have moved to one that is shorter.
+            let is_as_before = now.partitions == place.partitions;
+            let start = if is_as_before { Start::Offset(place.offset) } else { Start::Earliest };
+            let reading = broker.read(&topic.name, start).await.map_err(Failure::from)?;
+            let own = place.partition.filter(|_| is_as_before);
+            let search = Search { topic: &topic, stream: &stream, import: &import, partitions: now.partitions };
+            (place, search.stored(reading, |partition| is_as_before && own.is_none_or(|own| own == partition)).await?)
+        }
+    };
+    let claim = claims.begin(&key, ask.mapping, now.partitions, stored).map_err(|error| {
+        Problem::new(StatusCode::INTERNAL_SERVER_ERROR, format!("The system has no random numbers: {error}."))
+    })?;
+    Ok(Json(Answer { claim: claim.secret.clone(), place }))
+}
+
+/// By which claims of an import are known.
+pub(super) fn key(topic: &Topic, stream: &str, import: &str) -> String {
+    format!("{}/{import}/{stream}", topic.name)
+}
+
+async fn end(broker: &dyn Broker, topic: &Topic) -> Result<Place, Problem> {
+    let positions = broker.positions(&topic.name).await.map_err(Failure::from)?;
+    let offset = positions.iter().map(|positions| positions.end).min().unwrap_or_default();
+    Ok(Place { partition: None, offset, partitions: positions.len() as i32 })
+}
+
+/// For the records of an import.
+struct Search<'a> {
+    topic: &'a Topic,
+    stream: &'a str,
+    import: &'a str,
+    partitions: i32,
+}
+
+impl Search<'_> {
+    /// The rows that are stored. Nothing may be missing in partitions that matter.
+    async fn stored(&self, mut reading: Deliveries, matters: impl Fn(i32) -> bool) -> Result<Stored, Problem> {
+        let mut stored = Stored::default();
+        let mut caught_up = 0;
+        while caught_up < self.partitions {
+            match reading.next().await {
+                Some(Delivery::Batch(batch)) => {
+                    let marks = batch.records.iter().filter_map(|record| mark(record, self.stream));
+                    let own = marks.filter(|mark| mark.import == self.import);
+                    own.for_each(|mark| stored.add(mark.first_row, mark.last_row));
+                }
+                Some(Delivery::CaughtUp { .. }) => caught_up += 1,
+                Some(Delivery::Gap { partition, lost, .. }) if lost > 0 && matters(partition) => return Err(deleted()),
+                Some(Delivery::Gap { .. }) => {}
+                Some(Delivery::Unreadable { .. } | Delivery::TopicGone) | None => return Err(unreadable(self.topic)),
+            }
+        }
+        Ok(stored)
+    }
+}
+
+fn mark(record: &Record, stream: &str) -> Option<Mark> {
+    if record.key.as_deref() != Some(stream.as_bytes()) {
+        return None;
+    }
+    let header = record.headers.iter().find(|header| &*header.name == Mark::HEADER)?;
+    std::str::from_utf8(header.value.as_deref()?).ok()?.parse().ok()
+}
+
+fn deleted() -> Problem {
+    let detail = "Records that the import may have written since its last checkpoint were deleted (retention), so nobody can \
+                  say which of its rows arrived. Begin a new import.";
+    Problem::not_written(StatusCode::GONE, detail)
+}
+
+fn unreadable(topic: &Topic) -> Problem {
+    Failure::from(ReadError::Damaged(topic.name.clone())).into()
+}
+
+const MAX_ID_BYTES: usize = 64;
