@@ -40,6 +40,7 @@ async fn run(command: Command) -> Result<(), CommandError> {
             ImportCommand::Csv(args) => commands::import::run(&args).await,
         },
         Command::Token(args) => commands::token::run(&args).await,
+        Command::Webhook(args) => commands::webhook::run(&args).await,
         Command::Log(args) => commands::log::run(&args),
         Command::Config(args) => commands::config::run(&args),
         Command::Version(args) => commands::version::run(&args),

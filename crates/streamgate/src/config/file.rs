@@ -5,6 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use ::ways::webhook::WebhookConfig;
 use serde::Deserialize;
 use toml::{
     Spanned, Value,
@@ -61,6 +62,13 @@ pub(super) fn readable_secrets(path: &Path, settings: &[Setting]) -> Option<Stri
     });
     let secret = secrets.next().filter(|_| others_may_read(path))?;
     Some(format!("{} holds {secret} and can be read by other users: chmod 600 it", path.display()))
+}
+
+/// The same for secrets of webhooks.
+pub(super) fn readable_webhooks(path: &Path, webhooks: &[WebhookConfig]) -> Option<String> {
+    let holds_secrets = webhooks.iter().any(WebhookConfig::holds_secrets);
+    (holds_secrets && others_may_read(path))
+        .then(|| format!("{} holds a secret in webhooks and can be read by other users: chmod 600 it", path.display()))
 }
 
 fn holds_secret(keys: &Value) -> bool {

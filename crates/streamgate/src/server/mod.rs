@@ -18,6 +18,8 @@ mod outgoing;
 mod public;
 mod settings;
 mod throttle;
+mod ways;
+mod webhooks;
 
 use std::io;
 use std::net::SocketAddr;
@@ -43,6 +45,8 @@ pub(crate) use import::shown_rows;
 use entrance::Entrance;
 use kafka_door::KafkaDoor;
 use public::Door;
+use webhooks::Inbound;
+pub use webhooks::check_webhooks;
 
 use crate::config::Config;
 
@@ -101,6 +105,8 @@ impl Server {
         hub_metrics.register(&mut registry);
         broker_metrics.register(&mut registry);
         gateway_metrics.register(&mut registry);
+        let ways_metrics = ::ways::metrics::Metrics::default();
+        ways_metrics.register(&mut registry);
         let kafka = kafka.zip(log).map(|(listener, log)| KafkaDoor::open(listener, log, config, &mut registry));
         let kafka = kafka.transpose()?;
 
@@ -117,7 +123,9 @@ impl Server {
         let routes = demo::router().merge(management::health(state.clone()));
         let routes = routes.merge(import::router(gateway.clone())).fallback_service(api);
         let settings = public::Settings::new(config, certificate, limit_hits);
-        let door = Door::new(state.clone(), routes, settings, entrance.clone());
+        let inbound = Inbound::new(&config.webhooks, gateway.clone(), entrance.clone(), &ways_metrics);
+        let inbound = inbound.map_err(io::Error::other)?;
+        let door = Door::new(state.clone(), routes, inbound, settings, entrance.clone());
         let mut tasks = vec![tokio::spawn(door.clone().serve(public))];
         if let Some(guard) = guard {
             tasks.push(tokio::spawn(guard.end_revoked(state.hub.clients())));

@@ -1,15 +1,18 @@
 //! `PUT /topics/{topic}/streams/{stream}/imports/{import}`: claims an import, and finds out which of its rows are stored.
 
-use axum::Json;
+use std::sync::Arc;
+
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
+use axum::{Extension, Json};
 use kafka_bridge::broker::{Broker, Deliveries, Delivery, ReadError, Start};
 use kafka_bridge::record::Record;
-use quix_gateway::{Failure, Problem, Topic, Visitor};
+use quix_gateway::{Body, Failure, Gateway, Problem, Topic, Visitor};
 use serde::{Deserialize, Serialize};
 use ways::csv::{Mapping, Mark, Stored};
 
-use super::{At, Imports, Place, bad};
+use super::claims::Claims;
+use super::{At, Place, bad};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -30,17 +33,17 @@ pub(super) struct Answer {
 
 /// Whoever claimed it before writes nothing more.
 pub(super) async fn claim(
-    State(imports): State<Imports>,
+    State(gateway): State<Arc<Gateway>>,
+    Extension(claims): Extension<Arc<Claims>>,
     visitor: Visitor,
     Path((topic, stream, import)): Path<At>,
-    quix_gateway::Body(body): quix_gateway::Body,
+    Body(body): Body,
 ) -> Result<Json<Answer>, Problem> {
     let ask: Ask = serde_json::from_slice(&body).map_err(|error| bad(format!("the body: {error}")))?;
     ask.mapping.check().map_err(bad)?;
     if import.is_empty() || import.len() > MAX_ID_BYTES {
         return Err(bad(format!("the id of an import has 1 to {MAX_ID_BYTES} bytes")));
     }
-    let Imports { gateway, claims } = &imports;
     let topic = gateway.topic_to_write(&visitor, &topic).await?;
     let key = key(&topic, &stream, &import);
     let broker = gateway.broker();

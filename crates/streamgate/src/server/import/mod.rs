@@ -13,7 +13,7 @@ mod write;
 
 use std::sync::Arc;
 
-use axum::Router;
+use axum::{Extension, Router};
 use axum::http::StatusCode;
 use axum::routing::{post, put};
 use quix_gateway::{Gateway, Problem};
@@ -22,26 +22,14 @@ use serde::{Deserialize, Serialize};
 use self::claims::Claims;
 pub(crate) use self::preview::shown as shown_rows;
 
-/// What the routes share.
-#[derive(Debug, Clone)]
-struct Imports {
-    gateway: Arc<Gateway>,
-    claims: Arc<Claims>,
-}
-
-impl axum::extract::FromRef<Imports> for Arc<Gateway> {
-    fn from_ref(imports: &Imports) -> Self {
-        imports.gateway.clone()
-    }
-}
-
 /// `POST /import/preview`, and below a stream `PUT` and `POST …/imports/{import}`.
 pub(super) fn router(gateway: Arc<Gateway>) -> Router {
     let write = put(claim::claim).post(write::write);
     Router::new()
         .route("/import/preview", post(preview::preview))
         .route("/topics/{topic}/streams/{stream}/imports/{import}", write)
-        .with_state(Imports { gateway, claims: Arc::default() })
+        .layer(Extension(Arc::<Claims>::default()))
+        .with_state(gateway)
 }
 
 /// From where on a topic holds what an import may have written since.

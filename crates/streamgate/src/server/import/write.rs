@@ -4,8 +4,8 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::{Path, Query, State};
+use axum::{Extension, Json};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use kafka_bridge::broker::{NotWritten, Stored};
@@ -14,8 +14,8 @@ use quix_model::{Outgoing, WriteError};
 use serde::{Deserialize, Serialize};
 use ways::csv::{Batch, Content, Cursor, Item, Mark, Piece, Reason, Spot};
 
-use super::claims::Claim;
-use super::{At, Imports, Place, bad, claim, claim_anew};
+use super::claims::{Claim, Claims};
+use super::{At, Place, bad, claim, claim_anew};
 
 #[derive(Debug, Deserialize)]
 pub(super) struct Ask {
@@ -53,15 +53,15 @@ struct Rejected {
 }
 
 pub(super) async fn write(
-    State(imports): State<Imports>,
+    State(gateway): State<Arc<Gateway>>,
+    Extension(claims): Extension<Arc<Claims>>,
     visitor: Visitor,
     Path((topic, stream, import)): Path<At>,
     Query(ask): Query<Ask>,
     Body(body): Body,
 ) -> Result<Json<Answer>, Problem> {
-    let gateway = imports.gateway;
     let topic = gateway.topic_to_write(&visitor, &topic).await?;
-    let claim = imports.claims.find(&claim::key(&topic, &stream, &import), &ask.claim).ok_or_else(claim_anew)?;
+    let claim = claims.find(&claim::key(&topic, &stream, &import), &ask.claim).ok_or_else(claim_anew)?;
     let _turn = claim.turn.lock().await;
     let cursor = ask.next.as_deref().map(str::parse::<Cursor>).transpose().map_err(bad)?;
     let mut piece = Piece::begin(&claim.mapping, &body, ask.last, cursor).map_err(bad)?;
