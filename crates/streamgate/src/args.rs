@@ -410,7 +410,8 @@ impl FromStr for Speed {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let factor = || text.strip_suffix('x')?.parse::<f64>().ok().filter(|factor| factor.is_finite() && *factor > 0.0);
+        let factor =
+            || text.strip_suffix('x')?.parse::<f64>().ok().filter(|factor| factor.is_finite() && *factor > 0.0);
         match text {
             "max" => Ok(Self::Max),
             _ => factor().map(Self::Times).ok_or_else(|| "write max, or a number and x, such as 1x or 0.5x".to_owned()),

@@ -65,7 +65,17 @@ fn cell() -> impl Strategy<Value = String> {
     prop_oneof![
         "[a-z ]{0,6}",
         proptest::collection::vec(
-            prop_oneof![Just("\""), Just("\n"), Just("\r\n"), Just(","), Just(";"), Just("\t"), Just("é"), Just("🚀"), Just("x")],
+            prop_oneof![
+                Just("\""),
+                Just("\n"),
+                Just("\r\n"),
+                Just(","),
+                Just(";"),
+                Just("\t"),
+                Just("é"),
+                Just("🚀"),
+                Just("x")
+            ],
             0..8
         )
         .prop_map(|parts| parts.concat()),
@@ -116,10 +126,14 @@ proptest! {
 
 #[test]
 fn rejected_rows_are_told_with_their_lines_and_the_others_are_kept() {
-    let file = b"\xef\xbb\xbftime,speed,note\r\n1,7,\"a\nb\"\r\n\r\nx,8,c\r\n3,fast,d\r\n4,9\r\n5,10,\xff\r\n6,11,e,f\r\n7,,g";
+    let file =
+        b"\xef\xbb\xbftime,speed,note\r\n1,7,\"a\nb\"\r\n\r\nx,8,c\r\n3,fast,d\r\n4,9\r\n5,10,\xff\r\n6,11,e,f\r\n7,,g";
     let choices = Choices { unit: Some(Unit::S), ..Choices::default() };
     let mapping = sniff(&file[..44], false, &Choices { form: Form::Json, ..choices }).unwrap().mapping;
-    assert_eq!(mapping.columns.iter().map(|column| column.role).collect::<Vec<_>>(), [Role::Time, Role::Number, Role::String]);
+    assert_eq!(
+        mapping.columns.iter().map(|column| column.role).collect::<Vec<_>>(),
+        [Role::Time, Role::Number, Role::String]
+    );
     for cuts in [vec![], vec![1; file.len()], vec![7; file.len()]] {
         let read = read(&mapping, file, cuts);
         let expected = [
@@ -165,7 +179,11 @@ fn columns_are_what_the_first_rows_say_unless_told_otherwise() {
         sniffed.mapping.columns.into_iter().map(|column| (column.name, column.role)).collect::<Vec<_>>()
     };
     let names = |roles: [Role; 8]| {
-        ["Time", "speed", "id", "zip", "note", "empty", "n", "column_8"].map(str::to_owned).into_iter().zip(roles).collect::<Vec<_>>()
+        ["Time", "speed", "id", "zip", "note", "empty", "n", "column_8"]
+            .map(str::to_owned)
+            .into_iter()
+            .zip(roles)
+            .collect::<Vec<_>>()
     };
     use Role::{Number, Skip, String as Text, Tag, Time};
     assert_eq!(roles(Choices::default()), names([Time, Text, Text, Text, Text, Text, Number, Text]));
@@ -175,11 +193,16 @@ fn columns_are_what_the_first_rows_say_unless_told_otherwise() {
     let chosen = Choices { strings, tags: vec!["note".into()], skip: vec!["zip".into()], ..Choices::default() };
     assert_eq!(roles(chosen), names([Time, Text, Text, Skip, Tag, Text, Text, Text]));
     let wrong = |choices: Choices| sniff(file, true, &choices).unwrap_err().to_string();
-    assert!(wrong(Choices { time: Some("t".into()), ..Choices::default() }).contains("no column 't' among 'Time', 'speed'"));
+    assert!(
+        wrong(Choices { time: Some("t".into()), ..Choices::default() }).contains("no column 't' among 'Time', 'speed'")
+    );
     let twice = Choices { tags: vec!["n".into()], strings: vec!["n".into()], ..Choices::default() };
     assert_eq!(wrong(twice), "the column 'n' is chosen twice");
     let numbers = sniff(b"t,time\n1,1700000000\n", true, &Choices::default()).unwrap_err().to_string();
-    assert!(numbers.contains("'time' holds numbers such as 1700000000; say what they are: s, ms, us or ns"), "{numbers}");
+    assert!(
+        numbers.contains("'time' holds numbers such as 1700000000; say what they are: s, ms, us or ns"),
+        "{numbers}"
+    );
     let chosen = Choices { unit: Some(Unit::Ms), ..Choices::default() };
     assert_eq!(sniff(b"time,a\n1700000000,1\n", true, &chosen).unwrap().likely_unit, Some(Unit::S));
 }
@@ -188,7 +211,8 @@ fn columns_are_what_the_first_rows_say_unless_told_otherwise() {
 fn a_number_that_would_lose_digits_is_rejected_as_a_parameter_and_kept_as_an_event() {
     let file = b"time,id\n1,9007199254740992\n2,9007199254740993\n";
     for (form, rejected) in [(Form::Parameters, 1), (Form::Event, 0)] {
-        let mapping = sniff(&file[..27], true, &Choices { unit: Some(Unit::Ns), form, ..Choices::default() }).unwrap().mapping;
+        let mapping =
+            sniff(&file[..27], true, &Choices { unit: Some(Unit::Ns), form, ..Choices::default() }).unwrap().mapping;
         assert_eq!(mapping.columns[1].role, Role::Number);
         let mut piece = Piece::begin(&mapping, file, true, None).unwrap();
         let mut batches = mapping.batches();
@@ -200,7 +224,10 @@ fn a_number_that_would_lose_digits_is_rejected_as_a_parameter_and_kept_as_an_eve
         assert_eq!(reasons.len(), rejected, "{form:?}");
         match batches.take().unwrap().content {
             Content::Parameters(data) => {
-                assert_eq!((&data.timestamps[..], &data.numeric[0].values[..]), (&[1][..], &[Some(9_007_199_254_740_992.0)][..]));
+                assert_eq!(
+                    (&data.timestamps[..], &data.numeric[0].values[..]),
+                    (&[1][..], &[Some(9_007_199_254_740_992.0)][..])
+                );
                 assert!(matches!(&reasons[0], Reason::TooManyDigits { text, .. } if text == "9007199254740993"));
             }
             Content::Events(events) => assert_eq!(events[1].value.as_deref(), Some(r#"{"id":9007199254740993}"#)),

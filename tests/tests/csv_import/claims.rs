@@ -28,9 +28,10 @@ impl Import {
     }
 
     async fn send(&self, claim: &Value, next: Option<&str>, last: bool, piece: &'static str) -> Response {
-        let mut query = vec![("claim", claim["claim"].as_str().unwrap().to_owned()), ("last", last.to_string())];
-        query.extend(next.map(|next| ("next", next.to_owned())));
-        self.http.post(&self.address).query(&query).body(piece).send().await.unwrap()
+        let claim = claim["claim"].as_str().unwrap();
+        let next = next.map(|next| format!("&next={next}")).unwrap_or_default();
+        let address = format!("{}?claim={claim}&last={last}{next}", self.address);
+        self.http.post(address).body(piece).send().await.unwrap()
     }
 }
 
@@ -53,7 +54,7 @@ async fn an_older_claim_writes_nothing_and_stored_rows_are_left_out() {
         let problem: Value = late.json().await.unwrap();
         assert_eq!(problem["kind"], "NotWritten");
         let again: Value = import.send(&second, Some(&next), true, "3,z\n4,\nbad\n5,w").await.json().await.unwrap();
-        assert_eq!((&again["consumed"], &again["rows"]), (&json!(15), &json!(3)));
+        assert_eq!((&again["consumed"], &again["rows"]), (&json!(14), &json!(3)));
         let rejected = json!([{ "row": 5, "line": 6, "start": 7, "end": 11, "reason": "it has 1 cell instead of 2" }]);
         assert_eq!(again["rejected"], rejected);
 

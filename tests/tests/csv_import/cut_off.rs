@@ -58,7 +58,9 @@ async fn killed_at_random(program: &Program, topic: &str, to: &[&str]) {
     for _ in 0..rounds() {
         let resume: &[&str] = if file.beside(".checkpoint").exists() { &["--resume"] } else { &[] };
         let mut import = file.start(topic, &[to, resume].concat());
-        let alive = tokio::time::timeout(Duration::from_micros(roll(whole / 2 + 1)), import.ended()).await.is_err();
+        until("it has begun", async || file.beside(".checkpoint").exists()).await;
+        let moment = if kills == 0 { 0 } else { roll(whole / 2 + 1) };
+        let alive = tokio::time::timeout(Duration::from_micros(moment), import.ended()).await.is_err();
         if !alive {
             break;
         }
@@ -109,9 +111,8 @@ async fn a_checkpoint_of_another_file_or_topic_is_not_gone_on_with() {
     let import = file.start("t", &["--url", &program.url]);
     until("a checkpoint is there", async || file.beside(".checkpoint").exists()).await;
     import.kill().await;
-    let refused = async |topic: &str| {
-        e2e::program::failed(&file.import(topic, &["--url", &program.url, "--resume"]), "").await
-    };
+    let refused =
+        async |topic: &str| e2e::program::failed(&file.import(topic, &["--url", &program.url, "--resume"]), "").await;
     assert!(refused("other").await.contains("it is of stream 's' of topic 't'"));
     std::fs::write(&file.path, "time,n,speed,note\n").unwrap();
     assert!(refused("t").await.contains("the file has changed since this checkpoint"));

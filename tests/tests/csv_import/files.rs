@@ -24,7 +24,9 @@ impl Numbered {
     pub fn new(rows: u64) -> Self {
         let folder = TempDir::new().expect("a folder");
         let path = folder.path().join("rows.csv");
-        let line = |number| format!("{},{number},{}.5,\"a \"\"note\"\",\nof two lines\"\r\n", 1_700_000_000_000 + number, number % 300);
+        let line = |number| {
+            format!("{},{number},{}.5,\"a \"\"note\"\",\nof two lines\"\r\n", 1_700_000_000_000 + number, number % 300)
+        };
         let text: String = std::iter::once("time,n,speed,note\r\n".to_owned()).chain((0..rows).map(line)).collect();
         std::fs::write(&path, text).expect("it can be written");
         Self { rows, path, _folder: folder }
@@ -63,7 +65,12 @@ impl Numbered {
             let (mut sorted, count) = (found.clone(), found.len());
             sorted.sort_unstable();
             sorted.dedup();
-            panic!("{count} rows, {} of them different, of {}; in order: {}", sorted.len(), self.rows, found.is_sorted());
+            panic!(
+                "{count} rows, {} of them different, of {}; in order: {}",
+                sorted.len(),
+                self.rows,
+                found.is_sorted()
+            );
         }
     }
 }

@@ -27,7 +27,8 @@ async fn many_rows_take_little_memory_and_the_rate_is_told() {
     file.assert_complete(&program.url, "rows").await;
     assert!(most_kib < MOST_KIB, "{most_kib} KiB for {} rows", file.rows);
 
-    let values: Vec<_> = packages(&program.url, "rows").await.iter().map(|package| package["value"].to_string()).collect();
+    let values: Vec<_> =
+        packages(&program.url, "rows").await.iter().map(|package| package["value"].to_string()).collect();
     let settings = KafkaSettings { brokers: program.kafka(), ..KafkaSettings::default() };
     let kafka = KafkaBroker::connect(settings, Metrics::default()).expect("the settings are right");
     until("the listener is reached", async || kafka.health() == Health::Reachable).await;

@@ -34,7 +34,6 @@ async fn rows_become_parameters_and_the_others_are_listed_with_their_lines() {
     for (path, topic) in [(&plain, "plain"), (&packed, "packed")] {
         let file = path.to_str().unwrap();
         let import = ["import", "csv", file, "--topic", topic, "--stream", "car-1", "--unit", "ms", "--tag", "lap"];
-        // Of the first rows one is no number, so the column would be one of strings; the topic shall have numbers.
         let output = run(&[&import[..], &["--url", &program.url]].concat(), "").await;
         let said = String::from_utf8(output.stderr).unwrap();
         assert!(output.status.success(), "{said}");
@@ -49,7 +48,12 @@ async fn rows_become_parameters_and_the_others_are_listed_with_their_lines() {
         assert_eq!(packages.len(), 1);
         assert_eq!(packages[0]["streamId"], "car-1");
         let data: Value = serde_json::from_str(packages[0]["value"].as_str().unwrap()).unwrap();
-        let times = [1_700_000_000_000_000_000_u64, 1_700_000_000_100_000_000, 1_700_000_000_300_000_000, 1_700_000_000_500_250_000];
+        let times = [
+            1_700_000_000_000_000_000_u64,
+            1_700_000_000_100_000_000,
+            1_700_000_000_300_000_000,
+            1_700_000_000_500_250_000,
+        ];
         let expected = json!({
             "Epoch": 0, "Timestamps": times, "NumericValues": {}, "BinaryValues": {},
             "StringValues": {
@@ -102,7 +106,8 @@ async fn a_dry_run_shows_what_would_be_and_writes_nothing() {
     let path = folder.path().join("laps.csv");
     std::fs::write(&path, LAPS).unwrap();
     let file = path.to_str().unwrap();
-    let shown = printed(&["import", "csv", file, "--topic", "t", "--unit", "ms", "--tag", "lap", "--dry-run"], "").await;
+    let shown =
+        printed(&["import", "csv", file, "--topic", "t", "--unit", "ms", "--tag", "lap", "--dry-run"], "").await;
     let expected = "5 columns, divided by semicolons, become parameter data\n\
         \x20 timestamp  time, milliseconds\n\
         \x20 lap        tag\n\

@@ -34,9 +34,7 @@ impl Target {
             Some(folder) if missing == Missing::Refuse && !folder.exists() => {
                 Err(CommandError::Folder(format!("there is no data folder {}", folder.display())))
             }
-            Some(folder) => {
-                Self::own(config(folder)?, folder.display().to_string()).await
-            }
+            Some(folder) => Self::own(config(folder)?, folder.display().to_string()).await,
         }
     }
 

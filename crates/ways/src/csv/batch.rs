@@ -6,8 +6,8 @@ use quix_model::{EventData, Timeseries};
 
 use super::mapping::{Form, Mapping, Role};
 use super::number;
-use super::rows::MAX_ROW_BYTES;
 use super::piece::{Line, Spot};
+use super::rows::MAX_ROW_BYTES;
 use super::time::Unit;
 
 /// Rows for one record, or of [`Content::Json`] for one record each. Never empty.

@@ -85,7 +85,9 @@ mod tests {
             assert!(serde_json::from_str::<&serde_json::value::RawValue>(&out).is_ok(), "{out}");
         }
         assert!(parse("NaN").is_some_and(f64::is_nan));
-        for text in ["", " ", "-", "007", "-00", "1,5", "1_000", "0x10", "1e", "e5", "12a", "--1", ".", "+.", "1 2", "nano"] {
+        for text in
+            ["", " ", "-", "007", "-00", "1,5", "1_000", "0x10", "1e", "e5", "12a", "--1", ".", "+.", "1 2", "nano"]
+        {
             assert_eq!(parse(text), None, "{text:?}");
         }
     }

@@ -176,7 +176,8 @@ fn roles(names: &[String], rows: &[Vec<Vec<u8>>], choices: &Choices) -> Result<V
 }
 
 fn likely_time(names: &[String], choices: &Choices) -> Option<String> {
-    let is_free = |name: &&String| ![&choices.tags, &choices.strings, &choices.skip].iter().any(|list| list.contains(name));
+    let is_free =
+        |name: &&String| ![&choices.tags, &choices.strings, &choices.skip].iter().any(|list| list.contains(name));
     let called = |wanted: &str| names.iter().filter(is_free).find(|name| name.eq_ignore_ascii_case(wanted));
     ["timestamp", "time", "datetime", "date"].into_iter().find_map(called).cloned()
 }
@@ -202,7 +203,8 @@ fn unit_of(column: &str, first: Option<&str>) -> Result<Option<Unit>, SniffError
 }
 
 fn likely_unit(text: &str) -> Option<Unit> {
-    let is_of_this_century = |unit: &Unit| unit.nanoseconds(text).is_some_and(|time| (CENTURY..4 * CENTURY).contains(&time));
+    let is_of_this_century =
+        |unit: &Unit| unit.nanoseconds(text).is_some_and(|time| (CENTURY..4 * CENTURY).contains(&time));
     [Unit::Rfc3339, Unit::S, Unit::Ms, Unit::Us, Unit::Ns].into_iter().find(is_of_this_century)
 }
 

@@ -68,16 +68,21 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn rows_come_by_their_times_and_close_ones_together() {
         let file = b"time,a\n10000,1\n10050,2\n10400,3\nno,4\n10450,5\n9000,6\n12000,7\n";
-        let mapping = sniff(&file[..20], false, &Choices { unit: Some(Unit::Ms), ..Choices::default() }).unwrap().mapping;
+        let mapping =
+            sniff(&file[..20], false, &Choices { unit: Some(Unit::Ms), ..Choices::default() }).unwrap().mapping;
         let mut pace = Pace::new(2.0, mapping.clone());
         let begun = Instant::now();
         let (mut at, mut cursor, mut came) = (0, None::<String>, Vec::new());
         while at < file.len() {
             let rest = &file[at..];
             let length = pace.due(rest, true, cursor.as_deref()).await;
-            let mut piece =
-                Piece::begin(&mapping, &rest[..length], at + length == file.len(), cursor.map(|text| text.parse().unwrap()))
-                    .unwrap();
+            let mut piece = Piece::begin(
+                &mapping,
+                &rest[..length],
+                at + length == file.len(),
+                cursor.map(|text| text.parse().unwrap()),
+            )
+            .unwrap();
             while piece.next().is_some() {}
             assert_eq!(piece.consumed(), length);
             cursor = Some(piece.cursor().to_string());
@@ -85,11 +90,8 @@ mod tests {
             came.push((begun.elapsed().as_millis() as u64, text));
             at += length;
         }
-        let expected = [
-            (0, "time,a\n10000,1\n10050,2\n"),
-            (200, "10400,3\nno,4\n10450,5\n9000,6\n"),
-            (1000, "12000,7\n"),
-        ];
+        let expected =
+            [(0, "time,a\n10000,1\n10050,2\n"), (200, "10400,3\nno,4\n10450,5\n9000,6\n"), (1000, "12000,7\n")];
         assert_eq!(came, expected.map(|(time, text)| (time, text.to_owned())));
     }
 }

@@ -13,9 +13,9 @@ mod write;
 
 use std::sync::Arc;
 
-use axum::{Extension, Router};
 use axum::http::StatusCode;
 use axum::routing::{post, put};
+use axum::{Extension, Router};
 use quix_gateway::{Gateway, Problem};
 use serde::{Deserialize, Serialize};
 
