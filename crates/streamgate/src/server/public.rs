@@ -166,7 +166,7 @@ impl Door {
                 Ok(()) if self.state.hub.matches(request.uri().path()) => {
                     self.state.hub.answer(request).await.map(Body::new)
                 }
-                Ok(()) => self.answer_other(request, visit.client, is_draining).await,
+                Ok(()) => self.answer_other(request, &visit, is_draining).await,
                 Err(refused) => *refused,
             }
         };
@@ -200,7 +200,7 @@ impl Door {
     }
 
     /// The HTTP API, webhooks and the demo; the hub sees to origins and to draining by itself.
-    async fn answer_other(&self, request: Request<Incoming>, client: IpAddr, is_draining: bool) -> Response<Body> {
+    async fn answer_other(&self, request: Request<Incoming>, visit: &Visit, is_draining: bool) -> Response<Body> {
         let origins = &self.settings.origins;
         if let Some(preflight) = origins.preflight(&request) {
             return preflight;
@@ -213,7 +213,11 @@ impl Door {
         } else if is_draining && !management::is_health(request.uri().path()) {
             refuse(request.method(), StatusCode::SERVICE_UNAVAILABLE, "The server is stopping; try again.")
         } else if self.inbound.takes(request.uri().path()) {
-            self.inbound.answer(request.map(Body::new), client).await
+            let answer = self.inbound.answer(request.map(Body::new), visit.client).await;
+            if answer.status().is_success() {
+                visit.newcomer.is_let_in();
+            }
+            answer
         } else {
             let answered = self.routes.clone().oneshot(request.map(Body::new)).await;
             answered.unwrap_or_else(|impossible| match impossible {})

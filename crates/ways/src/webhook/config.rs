@@ -16,8 +16,8 @@ use crate::units::{Rate, Span};
 /// Where it comes in, how it is verified, and what becomes of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct WebhookConfig {
-    /// Path on the public listener, such as `/webhooks/segment`; metric label, log field, and stream of what its rule names
-    /// none for. No two have the same.
+    /// Path on the public listener, such as `/webhooks/segment`; metric label and log field. Its last part is the stream of
+    /// what the rule names none for. No two have the same.
     pub path: String,
     /// Name or id of the topic.
     pub topic: String,
@@ -69,7 +69,7 @@ pub struct WebhookError {
 
 impl Entry for WebhookConfig {
     fn from_fields(fields: &mut Fields) -> Result<Self, String> {
-        let config = Self {
+        Ok(Self {
             path: fields.required("path")?,
             topic: fields.required("topic")?,
             preset: fields.take("preset")?,
@@ -81,41 +81,7 @@ impl Entry for WebhookConfig {
             rate: fields.take("rate")?,
             content: fields.take("content")?.unwrap_or(Content::Json),
             rule: Rule::take(fields)?,
-        };
-        config.check().map(|()| config)
-    }
-}
-
-impl WebhookConfig {
-    /// Whether anybody's deliveries are taken.
-    pub fn is_open(&self) -> bool {
-        self.preset == Some(Preset::None)
-    }
-
-    /// Whether a secret stands in the settings themselves.
-    pub fn holds_secrets(&self) -> bool {
-        self.secrets.iter().any(Secret::is_written_out)
-    }
-
-    /// What judges its deliveries. Reads secrets from environment and files.
-    pub fn verifier(&self) -> Result<Verifier, WebhookError> {
-        let told = |problem: String| WebhookError { path: self.path.clone(), problem };
-        let secrets = self.secrets.iter().map(|secret| secret.reveal().map_err(|error| told(error.to_string())));
-        let secrets = secrets.collect::<Result<Vec<Revealed>, _>>()?;
-        let preset = self.preset.unwrap_or(Preset::None);
-        match (self.verify.clone().or_else(|| preset.scheme()), preset) {
-            (Some(scheme), _) => {
-                let keys = secrets.iter().map(|secret| preset.key(secret).map_err(|problem| told(problem.to_owned())));
-                let tolerance = i64::try_from(self.tolerance.0.as_secs()).unwrap_or(i64::MAX);
-                Ok(Verifier::Signature(Signature::new(scheme, &keys.collect::<Result<Vec<_>, _>>()?, tolerance)))
-            }
-            (None, Preset::Bearer) => Ok(Verifier::bearer(&secrets)),
-            (None, Preset::Basic) if secrets.iter().all(|pair| pair.as_str().contains(':')) => {
-                Ok(Verifier::basic(&secrets))
-            }
-            (None, Preset::Basic) => Err(told("is not \"USER:PASSWORD\"".to_owned())),
-            (None, _) => Ok(Verifier::Open),
-        }
+        })
     }
 
     fn check(&self) -> Result<(), String> {
@@ -144,6 +110,44 @@ impl WebhookConfig {
             (true, true) => Err("needs a `secret`".to_owned()),
             (false, false) => Err("has a `secret`, and preset = \"none\" looks at none".to_owned()),
             _ => Ok(()),
+        }
+    }
+}
+
+impl WebhookConfig {
+    /// The last part of the path.
+    pub fn name(&self) -> &str {
+        self.path.rsplit('/').next().unwrap_or_default()
+    }
+
+    /// Whether anybody's deliveries are taken.
+    pub fn is_open(&self) -> bool {
+        self.preset == Some(Preset::None)
+    }
+
+    /// Whether a secret stands in the settings themselves.
+    pub fn holds_secrets(&self) -> bool {
+        self.secrets.iter().any(Secret::is_written_out)
+    }
+
+    /// What judges its deliveries. Reads secrets from environment and files.
+    pub fn verifier(&self) -> Result<Verifier, WebhookError> {
+        let told = |problem: String| WebhookError { path: self.path.clone(), problem };
+        let secrets = self.secrets.iter().map(|secret| secret.reveal().map_err(|error| told(error.to_string())));
+        let secrets = secrets.collect::<Result<Vec<Revealed>, _>>()?;
+        let preset = self.preset.unwrap_or(Preset::None);
+        match (self.verify.clone().or_else(|| preset.scheme()), preset) {
+            (Some(scheme), _) => {
+                let keys = secrets.iter().map(|secret| preset.key(secret).map_err(|problem| told(problem.to_owned())));
+                let tolerance = i64::try_from(self.tolerance.0.as_secs()).unwrap_or(i64::MAX);
+                Ok(Verifier::Signature(Signature::new(scheme, &keys.collect::<Result<Vec<_>, _>>()?, tolerance)))
+            }
+            (None, Preset::Bearer) => Ok(Verifier::bearer(&secrets)),
+            (None, Preset::Basic) if secrets.iter().all(|pair| pair.as_str().contains(':')) => {
+                Ok(Verifier::basic(&secrets))
+            }
+            (None, Preset::Basic) => Err(told("is not \"USER:PASSWORD\"".to_owned())),
+            (None, _) => Ok(Verifier::Open),
         }
     }
 }

@@ -13,6 +13,7 @@ use quix_model::Outgoing;
 use tokio::sync::Semaphore;
 
 use super::*;
+use crate::fields::{entries, read};
 use crate::metrics::Metrics;
 use crate::secret::Revealed;
 use crate::{Append, AppendError, Durable};
@@ -20,11 +21,13 @@ use crate::{Append, AppendError, Durable};
 /// Seconds since 1970.
 const NOW: i64 = 1_614_265_330;
 
+type Headers = &'static [(&'static str, &'static str)];
+
 /// Of each preset: a secret, and the body, time and headers of a delivery under it.
 ///
 /// Facts of others: `standard` is the example of the Standard Webhooks specification, `github` that of GitHub's "Validating
 /// webhook deliveries", `slack` that of Slack's "Verifying requests from Slack".
-const PUBLISHED: [(&str, &str, &str, i64, &[(&str, &str)]); 3] = [
+const PUBLISHED: [(&str, &str, &str, i64, Headers); 3] = [
     (
         "standard",
         "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
@@ -61,7 +64,7 @@ const PUBLISHED: [(&str, &str, &str, i64, &[(&str, &str)]); 3] = [
 const BODY: &str = r#"{"messageId":"m-1","id":"evt_1","event_id":"Ev1","type":"signup","n":12345678901234567890}"#;
 
 /// Signed by Python's `hmac` with the secret `s3cret` (of `standard`: `whsec_czNjcmV0`, its base64) at [`NOW`].
-const SIGNED: [(&str, &str, &[(&str, &str)]); 8] = [
+const SIGNED: [(&str, &str, Headers); 8] = [
     ("segment", "s3cret", &[("x-signature", "72c6d8a7543f64e3e8d160d486dfff9d626388ae")]),
     (
         "github",
@@ -149,8 +152,10 @@ fn every_preset_takes_its_own_and_nothing_else() {
         };
         let other = config(&format!("preset = {preset:?}\nsecret = {another:?}")).verifier().unwrap();
         assert_eq!(other.verify(&right, BODY.as_bytes(), NOW), Err(Refusal::Wrong), "{preset}: another secret");
-        let both = config(&format!("preset = {preset:?}\nsecret = [{another:?}, {secret:?}]")).verifier().unwrap();
-        assert!(both.verify(&right, BODY.as_bytes(), NOW).is_ok(), "{preset}: the second secret");
+        for both in [[another.as_str(), secret], [secret, another.as_str()]] {
+            let both = config(&format!("preset = {preset:?}\nsecret = {both:?}")).verifier().unwrap();
+            assert!(both.verify(&right, BODY.as_bytes(), NOW).is_ok(), "{preset}: either secret");
+        }
     }
 }
 
@@ -354,7 +359,7 @@ async fn texts_are_kept_where_they_are_asked_for() {
     let form = [("content-type", "application/x-www-form-urlencoded")];
     assert_eq!(webhook.receive(delivery(&form, "a=\"1\"&b=č", NOW)).await.outcome, "accepted");
     assert_eq!(webhook.receive(delivery(&[("content-type", "application/json")], "{}", NOW)).await.outcome, "accepted");
-    let expected = [r#""a=\"1\"&b=č""#, "{}"].map(|value| format!("t//w: event form at {NOW}000000000: {value}"));
+    let expected = [r#""a=\"1\"&b=č""#, "{}"].map(|value| format!("t/w: event form at {NOW}000000000: {value}"));
     assert_eq!(topic.written(), expected);
     let bytes = Delivery { body: Bytes::from_static(b"\xff"), ..delivery(&form, "", NOW) };
     assert_eq!(webhook.receive(bytes).await.status.as_u16(), 400);
@@ -429,14 +434,12 @@ fn settings_that_cannot_be_are_told() {
             "has a setting `id` that must be a header's name or a JSON pointer, not \"a b\"",
         ),
     ] {
-        let table: toml::Table = toml::from_str(&format!("path = '/w'\ntopic = 't'\n{text}")).unwrap();
-        let mut fields = crate::fields::Fields::new(table);
-        assert_eq!(crate::fields::Entry::from_fields(&mut fields).map(|_: WebhookConfig| ()), Err(problem.to_owned()));
+        let table = toml::from_str(&format!("path = '/w'\ntopic = 't'\n{text}")).unwrap();
+        assert_eq!(read::<WebhookConfig>(table), Err(problem.to_owned()));
     }
     for path in ["", "w", "/", "/w/", "/a b", "/{x}", "/hub", "/hub/x", "/topics/t", "/health/live", "/ü"] {
         let table = toml::from_str(&format!("path = {path:?}\ntopic = 't'\npreset = 'none'")).unwrap();
-        let taken: Result<WebhookConfig, _> = crate::fields::Entry::from_fields(&mut crate::fields::Fields::new(table));
-        assert!(taken.unwrap_err().starts_with("has a setting `path` "), "{path}");
+        assert!(read::<WebhookConfig>(table).unwrap_err().starts_with("has a setting `path` "), "{path}");
     }
     for (text, problem) in [
         (
@@ -463,10 +466,25 @@ fn settings_read_back_as_they_are_shown() {
     ] {
         let config = config(text);
         let shown = toml::Table::try_from(&config).unwrap();
-        let mut fields = crate::fields::Fields::new(shown.clone());
-        let read: WebhookConfig = crate::fields::Entry::from_fields(&mut fields).unwrap();
-        assert_eq!((read, fields.finish()), (config, Ok(())), "{shown}");
+        assert_eq!(read(shown.clone()), Ok(config), "{shown}");
     }
+}
+
+#[test]
+fn the_documentation_has_a_webhook_of_every_preset_that_works() {
+    #[derive(serde::Deserialize)]
+    struct File {
+        #[serde(deserialize_with = "entries")]
+        webhooks: Vec<WebhookConfig>,
+    }
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/webhooks.md");
+    let document = std::fs::read_to_string(path).unwrap();
+    let blocks = document.split("```toml").skip(1).map(|block| block.split("```").next().unwrap());
+    let webhooks: Vec<_> = blocks.flat_map(|block| toml::from_str::<File>(block).unwrap().webhooks).collect();
+    for (name, preset) in Preset::ALL {
+        assert!(webhooks.iter().any(|webhook| webhook.preset == Some(preset)), "{name}");
+    }
+    assert!(webhooks.iter().any(|webhook| webhook.verify.is_some()));
 }
 
 const SEGMENT: &str = "preset = 'segment'\nsecret = 's3cret'";
@@ -546,7 +564,7 @@ const OPEN: usize = 100;
 
 fn config(text: &str) -> WebhookConfig {
     let table = toml::from_str(&format!("path = '/w'\ntopic = 't'\n{text}")).unwrap();
-    crate::fields::Entry::from_fields(&mut crate::fields::Fields::new(table)).unwrap()
+    read(table).unwrap()
 }
 
 fn delivery(headers: &[(&str, &str)], body: &str, seconds: i64) -> Delivery {
