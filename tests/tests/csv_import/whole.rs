@@ -144,10 +144,23 @@ async fn a_folder_and_a_kafka_are_written_without_a_server() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_token_to_write_is_enough_and_none_is_not() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("streamgate.toml");
     let settings = "[[auth.keys]]\nalgorithm = \"HS256\"\nsecret = \"a secret of thirty-two bytes at least\"\n";
-    let program = Program::serve_with_settings(settings, &[]).await;
+    std::fs::write(&path, settings).unwrap();
+    let config = ["--config", path.to_str().unwrap()];
+    let program = Program::serve(&config).await;
     let file = Numbered::new(10);
     let refused = failed(&file.import("t", &["--url", &program.url]), "").await;
     assert!(refused.contains("wants a token"), "{refused}");
+    let token = async |rights: &[&str]| {
+        let printed = printed(&[&["token", "new"], rights, &config].concat(), "").await;
+        printed.trim().to_owned()
+    };
+    let to_read = token(&["--read", "*"]).await;
+    let refused = failed(&file.import("t", &["--url", &program.url, "--token", &to_read]), "").await;
+    assert!(refused.contains("needs the scope write:t"), "{refused}");
     assert!(!file.beside(".checkpoint").exists(), "nothing was begun");
+    let to_write = token(&["--write", "t", "--scope", "create_topics"]).await;
+    file.import_rest("t", &["--url", &program.url, "--token", &to_write]).await;
 }
