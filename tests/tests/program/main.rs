@@ -11,6 +11,8 @@ mod kafka;
 mod listener;
 mod metrics;
 mod openapi;
+mod paces;
+mod proxies;
 mod quix_clients;
 mod reader;
 mod reader_bounds;
