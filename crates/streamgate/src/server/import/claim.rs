@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use ways::csv::{Mapping, Mark, Stored};
 
 use super::claims::Claims;
-use super::{At, Place, bad};
+use super::{At, Place, bad, claim_anew};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -47,11 +47,11 @@ pub(super) async fn claim(
     let topic = gateway.topic_to_write(&visitor, &topic).await?;
     let key = key(&topic, &stream, &import);
     let broker = gateway.broker();
+    let ticket = claims.end(&key);
     let now = end(&**broker, &topic).await?;
     let (place, stored) = match ask.place {
         None => (now, Stored::default()),
         Some(place) => {
-            claims.end(&key);
             // What was handed over by claims before is stored, or never will be.
             broker.flush().await;
             // With more partitions than before the stream may have moved to one that is shorter.
@@ -63,9 +63,10 @@ pub(super) async fn claim(
             (place, search.stored(reading, |partition| is_as_before && own.is_none_or(|own| own == partition)).await?)
         }
     };
-    let claim = claims.begin(&key, ask.mapping, now.partitions, stored).map_err(|error| {
+    let claim = claims.begin(&key, ticket, ask.mapping, now.partitions, stored).map_err(|error| {
         Problem::new(StatusCode::INTERNAL_SERVER_ERROR, format!("The system has no random numbers: {error}."))
     })?;
+    let claim = claim.ok_or_else(claim_anew)?;
     Ok(Json(Answer { claim: claim.secret.clone(), place }))
 }
 

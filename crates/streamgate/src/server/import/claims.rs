@@ -8,13 +8,26 @@ use ways::csv::{Mapping, Stored};
 
 /// The last claims of the imports that were written lately.
 #[derive(Debug, Default)]
-pub(super) struct Claims(Mutex<HashMap<String, Kept>>);
+pub(super) struct Claims(Mutex<Imports>);
+
+#[derive(Debug, Default)]
+struct Imports {
+    kept: HashMap<String, Kept>,
+    /// How many tickets were given.
+    tickets: u64,
+}
 
 #[derive(Debug)]
 struct Kept {
-    claim: Arc<Claim>,
+    ticket: Ticket,
+    /// `None`: whoever has the ticket finds out what is stored.
+    claim: Option<Arc<Claim>>,
     used: Instant,
 }
+
+/// The turn to claim an import: worth something until the next one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Ticket(u64);
 
 /// The right to write an import.
 #[derive(Debug)]
@@ -36,51 +49,70 @@ struct State {
 }
 
 impl Claims {
-    /// Takes the right to write from whoever has it.
-    pub(super) fn end(&self, import: &str) {
-        if let Some(kept) = self.lock().remove(import) {
-            kept.claim.end();
-        }
+    /// Takes the right to write from whoever has it, and the turn to claim from whoever has that.
+    pub(super) fn end(&self, import: &str) -> Ticket {
+        let mut imports = self.lock();
+        imports.tickets += 1;
+        let ticket = Ticket(imports.tickets);
+        imports.keep(import, Kept { ticket, claim: None, used: Instant::now() });
+        ticket
     }
 
-    /// A new claim of an import, of which these rows are stored.
+    /// Claims an import, of which these rows were found stored after its ticket was given. `None`: somebody else has taken
+    /// a ticket since, so that rows may be stored which were not found.
     ///
     /// # Errors
     /// If the system has no random numbers.
     pub(super) fn begin(
         &self,
         import: &str,
+        ticket: Ticket,
         mapping: Mapping,
         partitions: i32,
         stored: Stored,
-    ) -> Result<Arc<Claim>, getrandom::Error> {
+    ) -> Result<Option<Arc<Claim>>, getrandom::Error> {
         let secret = format!("{:016x}", getrandom::u64()?);
+        let mut imports = self.lock();
+        if imports.kept.get(import).is_none_or(|kept| kept.ticket != ticket) {
+            return Ok(None);
+        }
         let state = Mutex::new(State { holds: true, stored });
         let claim = Arc::new(Claim { secret, mapping, partitions, turn: tokio::sync::Mutex::default(), state });
-        let mut claims = self.lock();
-        if claims.len() >= MOST_CLAIMS
-            && let Some(oldest) = claims.iter().min_by_key(|(_, kept)| kept.used).map(|(import, _)| import.clone())
-            && let Some(kept) = claims.remove(&oldest)
-        {
-            kept.claim.end();
-        }
-        let kept = Kept { claim: claim.clone(), used: Instant::now() };
-        if let Some(before) = claims.insert(import.to_owned(), kept) {
-            before.claim.end();
-        }
-        Ok(claim)
+        imports.keep(import, Kept { ticket, claim: Some(claim.clone()), used: Instant::now() });
+        Ok(Some(claim))
     }
 
     /// The claim that this proves.
     pub(super) fn find(&self, import: &str, secret: &str) -> Option<Arc<Claim>> {
-        let mut claims = self.lock();
-        let kept = claims.get_mut(import).filter(|kept| kept.claim.secret == secret)?;
+        let mut imports = self.lock();
+        let kept = imports.kept.get_mut(import)?;
+        let claim = kept.claim.clone().filter(|claim| claim.secret == secret)?;
         kept.used = Instant::now();
-        Some(kept.claim.clone())
+        Some(claim)
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, Kept>> {
+    fn lock(&self) -> MutexGuard<'_, Imports> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Imports {
+    fn keep(&mut self, import: &str, kept: Kept) {
+        if self.kept.len() >= MOST_CLAIMS
+            && !self.kept.contains_key(import)
+            && let Some(oldest) = self.kept.iter().min_by_key(|(_, kept)| kept.used).map(|(import, _)| import.clone())
+        {
+            self.kept.remove(&oldest);
+        }
+        self.kept.insert(import.to_owned(), kept);
+    }
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        if let Some(claim) = &self.claim {
+            claim.end();
+        }
     }
 }
 
@@ -126,18 +158,25 @@ mod tests {
 
     use super::*;
 
+    fn begin(claims: &Claims, import: &str, stored: Stored) -> Arc<Claim> {
+        finish(claims, import, claims.end(import), stored).unwrap()
+    }
+
+    fn finish(claims: &Claims, import: &str, ticket: Ticket, stored: Stored) -> Option<Arc<Claim>> {
+        let mapping = sniff(b"time,a\n2026-01-01T00:00:00Z,1\n", true, &Choices::default()).unwrap().mapping;
+        claims.begin(import, ticket, mapping, 1, stored).unwrap()
+    }
+
     #[test]
     fn a_new_claim_takes_the_right_from_the_one_before() {
         let claims = Claims::default();
-        let mapping = sniff(b"time,a\n2026-01-01T00:00:00Z,1\n", true, &Choices::default()).unwrap().mapping;
-        let begin = |stored| claims.begin("i", mapping.clone(), 1, stored).unwrap();
-        let first = begin(Stored::default());
+        let first = begin(&claims, "i", Stored::default());
         assert_eq!(first.hand_over((1, 5), || Ok::<_, ()>(7)), Some(Ok(7)));
         assert_eq!(first.hand_over((6, 9), || Err::<(), _>(8)), Some(Err(8)));
         assert!(first.has(5) && !first.has(6));
         let mut stored = Stored::default();
         stored.add(1, 3);
-        let second = begin(stored);
+        let second = begin(&claims, "i", stored);
         assert_eq!(first.hand_over::<(), ()>((6, 6), || panic!("it must not be written")), None);
         assert!(second.has(3) && !second.has(4));
         assert!(claims.find("i", &first.secret).is_none() && claims.find("other", &second.secret).is_none());
@@ -148,12 +187,25 @@ mod tests {
     }
 
     #[test]
+    fn of_two_that_claim_at_once_the_one_that_came_later_stands() {
+        for later_finishes_first in [false, true] {
+            let claims = Claims::default();
+            let (earlier, later) = (claims.end("i"), claims.end("i"));
+            let mut orders = [(earlier, false), (later, true)];
+            if later_finishes_first {
+                orders.reverse();
+            }
+            for (ticket, stands) in orders {
+                assert_eq!(finish(&claims, "i", ticket, Stored::default()).is_some(), stands);
+            }
+        }
+    }
+
+    #[test]
     fn of_too_many_the_one_used_longest_ago_goes() {
         let claims = Claims::default();
-        let mapping = sniff(b"time,a\n2026-01-01T00:00:00Z,1\n", true, &Choices::default()).unwrap().mapping;
-        let all: Vec<_> = (0..=MOST_CLAIMS)
-            .map(|number| claims.begin(&number.to_string(), mapping.clone(), 1, Stored::default()).unwrap())
-            .collect();
+        let begin = |number: usize| begin(&claims, &number.to_string(), Stored::default());
+        let all: Vec<_> = (0..=MOST_CLAIMS).map(begin).collect();
         assert_eq!(all[0].hand_over((1, 1), || Ok::<_, ()>(())), None);
         assert_eq!(all[1].hand_over((1, 1), || Ok::<_, ()>(())), Some(Ok(())));
     }
