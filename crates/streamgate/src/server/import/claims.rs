@@ -122,9 +122,11 @@ impl Claim {
         self.lock().holds = false;
     }
 
-    /// Whether a row is stored, or handed over by this claim.
+    /// Whether a row is stored, or handed over by this claim. Once ended, it knows of none: what it handed over may have
+    /// failed since.
     pub(super) fn has(&self, row: u64) -> bool {
-        self.lock().stored.holds(row)
+        let state = self.lock();
+        state.holds && state.stored.holds(row)
     }
 
     /// Hands rows over, if the claim holds; once handed over they count as stored for as long as it does.
@@ -199,6 +201,16 @@ mod tests {
                 assert_eq!(finish(&claims, "i", ticket, Stored::default()).is_some(), stands);
             }
         }
+    }
+
+    #[test]
+    fn an_ended_claim_vouches_for_no_row() {
+        let claims = Claims::default();
+        let claim = begin(&claims, "i", Stored::default());
+        assert_eq!(claim.hand_over((1, 5), || Ok::<_, ()>(())), Some(Ok(())));
+        assert!(claim.has(5));
+        claim.end();
+        assert!(!claim.has(5), "whether it was stored has to be read");
     }
 
     #[test]
