@@ -133,8 +133,8 @@ impl Broker for MemoryBroker {
         Health::Reachable
     }
 
-    fn flush(&self) -> BoxFuture<'_, ()> {
-        ready(()).boxed()
+    fn flush(&self) -> BoxFuture<'_, bool> {
+        ready(true).boxed()
     }
 }
 

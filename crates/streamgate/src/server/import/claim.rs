@@ -53,7 +53,9 @@ pub(super) async fn claim(
         None => (now, Stored::default()),
         Some(place) => {
             // What was handed over by claims before is stored, or never will be.
-            broker.flush().await;
+            if !broker.flush().await {
+                return Err(unanswered());
+            }
             // With more partitions than before the stream may have moved to one that is shorter.
             let is_as_before = now.partitions == place.partitions;
             let start = if is_as_before { Start::Offset(place.offset) } else { Start::Earliest };
@@ -117,6 +119,12 @@ fn mark(record: &Record, stream: &str) -> Option<Mark> {
     }
     let header = record.headers.iter().find(|header| &*header.name == Mark::HEADER)?;
     std::str::from_utf8(header.value.as_deref()?).ok()?.parse().ok()
+}
+
+fn unanswered() -> Problem {
+    let detail = "The store has not answered all that was handed to it, so nobody can say yet which rows of the import are \
+                  stored; claim it again later.";
+    Problem::not_written(StatusCode::SERVICE_UNAVAILABLE, detail)
 }
 
 fn deleted() -> Problem {
