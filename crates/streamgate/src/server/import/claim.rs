@@ -5,14 +5,15 @@ use std::sync::Arc;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::{Extension, Json};
-use kafka_bridge::broker::{Broker, Deliveries, Delivery, ReadError, Start};
+use kafka_bridge::broker::{Deliveries, Delivery, ReadError};
 use kafka_bridge::record::Record;
 use quix_gateway::{Body, Failure, Gateway, Problem, Topic, Visitor};
 use serde::{Deserialize, Serialize};
 use ways::csv::{Mapping, Mark, Stored};
 
 use super::claims::Claims;
-use super::{At, Place, bad, claim_anew};
+use super::place::Place;
+use super::{At, bad, claim_anew};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -48,24 +49,22 @@ pub(super) async fn claim(
     let key = key(&topic, &stream, &import);
     let broker = gateway.broker();
     let ticket = claims.end(&key);
-    let now = end(&**broker, &topic).await?;
+    let positions = broker.positions(&topic.name).await.map_err(Failure::from)?;
     let (place, stored) = match ask.place {
-        None => (now, Stored::default()),
+        None => (Place::end(&positions), Stored::default()),
         Some(place) => {
             // What was handed over by claims before is stored, or never will be.
             if !broker.flush().await {
                 return Err(unanswered());
             }
-            // With more partitions than before the stream may have moved to one that is shorter.
-            let is_as_before = now.partitions == place.partitions;
-            let start = if is_as_before { Start::Offset(place.offset) } else { Start::Earliest };
-            let reading = broker.read(&topic.name, start).await.map_err(Failure::from)?;
-            let own = place.partition.filter(|_| is_as_before);
-            let search = Search { topic: &topic, stream: &stream, import: &import, partitions: now.partitions };
-            (place, search.stored(reading, |partition| is_as_before && own.is_none_or(|own| own == partition)).await?)
+            let place = place.grown(positions.len());
+            let reading = broker.read(&topic.name, place.start()).await.map_err(Failure::from)?;
+            let search = Search { topic: &topic, stream: &stream, import: &import, place: &place };
+            let stored = search.stored(reading, positions.len()).await?;
+            (place, stored)
         }
     };
-    let claim = claims.begin(&key, ticket, ask.mapping, now.partitions, stored).map_err(|error| {
+    let claim = claims.begin(&key, ticket, ask.mapping, place.clone(), stored).map_err(|error| {
         Problem::new(StatusCode::INTERNAL_SERVER_ERROR, format!("The system has no random numbers: {error}."))
     })?;
     let claim = claim.ok_or_else(claim_anew)?;
@@ -77,26 +76,20 @@ pub(super) fn key(topic: &Topic, stream: &str, import: &str) -> String {
     format!("{}/{import}/{stream}", topic.name)
 }
 
-async fn end(broker: &dyn Broker, topic: &Topic) -> Result<Place, Problem> {
-    let positions = broker.positions(&topic.name).await.map_err(Failure::from)?;
-    let offset = positions.iter().map(|positions| positions.end).min().unwrap_or_default();
-    Ok(Place { partition: None, offset, partitions: positions.len() as i32 })
-}
-
 /// For the records of an import.
 struct Search<'a> {
     topic: &'a Topic,
     stream: &'a str,
     import: &'a str,
-    partitions: i32,
+    place: &'a Place,
 }
 
 impl Search<'_> {
-    /// The rows that are stored. Nothing may be missing in partitions that matter.
-    async fn stored(&self, mut reading: Deliveries, matters: impl Fn(i32) -> bool) -> Result<Stored, Problem> {
+    /// The rows that are stored. Nothing may be missing behind the place.
+    async fn stored(&self, mut reading: Deliveries, partitions: usize) -> Result<Stored, Problem> {
         let mut stored = Stored::default();
         let mut caught_up = 0;
-        while caught_up < self.partitions {
+        while caught_up < partitions {
             match reading.next().await {
                 Some(Delivery::Batch(batch)) => {
                     let marks = batch.records.iter().filter_map(|record| mark(record, self.stream));
@@ -104,7 +97,11 @@ impl Search<'_> {
                     own.for_each(|mark| stored.add(mark.first_row, mark.last_row));
                 }
                 Some(Delivery::CaughtUp { .. }) => caught_up += 1,
-                Some(Delivery::Gap { partition, lost, .. }) if lost > 0 && matters(partition) => return Err(deleted()),
+                Some(Delivery::Gap { partition, next_offset, lost })
+                    if lost > 0 && self.place.is_before(partition, next_offset) =>
+                {
+                    return Err(deleted());
+                }
                 Some(Delivery::Gap { .. }) => {}
                 Some(Delivery::Unreadable { .. } | Delivery::TopicGone) | None => return Err(unreadable(self.topic)),
             }

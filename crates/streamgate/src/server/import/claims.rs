@@ -6,6 +6,8 @@ use std::time::Instant;
 
 use ways::csv::{Mapping, Stored};
 
+use super::place::Place;
+
 /// The last claims of the imports that were written lately.
 #[derive(Debug, Default)]
 pub(super) struct Claims(Mutex<Imports>);
@@ -35,8 +37,8 @@ pub(super) struct Claim {
     /// Proves it.
     pub(super) secret: String,
     pub(super) mapping: Mapping,
-    /// Of the topic, when it was claimed.
-    pub(super) partitions: i32,
+    /// When it was claimed.
+    pub(super) place: Place,
     /// Held by the request that writes: pieces come one after the other.
     pub(super) turn: tokio::sync::Mutex<()>,
     state: Mutex<State>,
@@ -68,7 +70,7 @@ impl Claims {
         import: &str,
         ticket: Ticket,
         mapping: Mapping,
-        partitions: i32,
+        place: Place,
         stored: Stored,
     ) -> Result<Option<Arc<Claim>>, getrandom::Error> {
         let secret = format!("{:016x}", getrandom::u64()?);
@@ -77,7 +79,7 @@ impl Claims {
             return Ok(None);
         }
         let state = Mutex::new(State { holds: true, stored });
-        let claim = Arc::new(Claim { secret, mapping, partitions, turn: tokio::sync::Mutex::default(), state });
+        let claim = Arc::new(Claim { secret, mapping, place, turn: tokio::sync::Mutex::default(), state });
         imports.keep(import, Kept { ticket, claim: Some(claim.clone()), used: Instant::now() });
         Ok(Some(claim))
     }
@@ -166,7 +168,7 @@ mod tests {
 
     fn finish(claims: &Claims, import: &str, ticket: Ticket, stored: Stored) -> Option<Arc<Claim>> {
         let mapping = sniff(b"time,a\n2026-01-01T00:00:00Z,1\n", true, &Choices::default()).unwrap().mapping;
-        claims.begin(import, ticket, mapping, 1, stored).unwrap()
+        claims.begin(import, ticket, mapping, Place::end(&[]), stored).unwrap()
     }
 
     #[test]

@@ -8,6 +8,7 @@
 
 mod claim;
 mod claims;
+mod place;
 mod preview;
 mod write;
 
@@ -17,7 +18,6 @@ use axum::http::StatusCode;
 use axum::routing::{post, put};
 use axum::{Extension, Router};
 use quix_gateway::{Gateway, Problem};
-use serde::{Deserialize, Serialize};
 
 use self::claims::Claims;
 pub(crate) use self::preview::shown as shown_rows;
@@ -30,17 +30,6 @@ pub(super) fn router(gateway: Arc<Gateway>) -> Router {
         .route("/topics/{topic}/streams/{stream}/imports/{import}", write)
         .layer(Extension(Arc::<Claims>::default()))
         .with_state(gateway)
-}
-
-/// From where on a topic holds what an import may have written since.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-struct Place {
-    /// The partition in which the stream lives; `None`: not known yet.
-    partition: Option<i32>,
-    /// In that partition, or in every one.
-    offset: i64,
-    /// How many there are: more of them move streams.
-    partitions: i32,
 }
 
 /// The parts of an address.

@@ -15,7 +15,8 @@ use serde::{Deserialize, Serialize};
 use ways::csv::{Batch, Content, Cursor, Item, Mark, Piece, Reason, Spot};
 
 use super::claims::{Claim, Claims};
-use super::{At, Place, bad, claim, claim_anew};
+use super::place::Place;
+use super::{At, bad, claim, claim_anew};
 
 #[derive(Debug, Deserialize)]
 pub(super) struct Ask {
@@ -221,8 +222,7 @@ impl Work {
     async fn finish(mut self) -> Result<(u64, Vec<Rejected>, Option<Place>), WriteFailure> {
         self.settle(0).await?;
         self.is_settled = true;
-        let partitions = self.claim.partitions;
-        let place = self.last.map(|last| Place { partition: Some(last.partition), offset: last.offset, partitions });
+        let place = self.last.map(|last| self.claim.place.after(last));
         self.rejected.sort_by_key(|rejected| rejected.row);
         Ok((self.rows, std::mem::take(&mut self.rejected), place))
     }
