@@ -1,7 +1,7 @@
 //! `FILE.checkpoint`: how far an import of a file has come, as its server acknowledged it. Written before the first row and
 //! about once a second; an older one is as good, since the server knows which rows behind it are stored.
 
-use std::fs::{File, TryLockError};
+use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -102,6 +102,15 @@ pub(super) fn unfinished(file: &Path, checkpoint: &Checkpoint) -> CommandError {
     ))
 }
 
+pub(super) fn changed(file: &Path, rows: u64) -> CommandError {
+    CommandError::Import(format!(
+        "{} changed while it was imported; {rows} rows are written, some perhaps of what it was before. To import all of it \
+         again, remove {}",
+        file.display(),
+        path(file).display()
+    ))
+}
+
 pub(super) fn nothing_to_resume(file: &Path) -> CommandError {
     CommandError::Import(format!("there is no {}, so there is nothing to resume", path(file).display()))
 }
@@ -109,22 +118,12 @@ pub(super) fn nothing_to_resume(file: &Path) -> CommandError {
 /// The file.
 pub(super) struct Checkpoints {
     path: PathBuf,
-    /// The imported file, locked as long as this lives.
-    _locked: File,
     written: Instant,
 }
 
 impl Checkpoints {
     /// And the checkpoint in it, if there is one.
     pub(super) fn open(of: &Path) -> Result<(Self, Option<Checkpoint>), CommandError> {
-        let locked = File::open(of).map_err(|error| trouble(of, &error))?;
-        match locked.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                return Err(CommandError::Import(format!("another import of {} is running", of.display())));
-            }
-            Err(TryLockError::Error(error)) => return Err(trouble(of, &error)),
-        }
         let path = path(of);
         let begun = match std::fs::read(&path) {
             Ok(text) => Some(serde_json::from_slice(&text).map_err(|error| {
@@ -134,7 +133,7 @@ impl Checkpoints {
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             Err(error) => return Err(trouble(&path, &error)),
         };
-        Ok((Self { path, _locked: locked, written: Instant::now() }, begun))
+        Ok((Self { path, written: Instant::now() }, begun))
     }
 
     /// Whether the last one is a while ago.

@@ -15,7 +15,7 @@ use ways::csv::{Mapping, sniff};
 
 use self::bar::Bar;
 use self::checkpoint::{Checkpoint, Checkpoints};
-use self::file::{Contents, Identity};
+use self::file::{Contents, Source};
 use self::pace::Pace;
 use self::rejected::Rejects;
 use self::sender::{Piece, Sender};
@@ -25,8 +25,9 @@ use crate::args::CsvArgs;
 
 /// Imports the file and prints the number of acknowledged rows to standard error.
 pub async fn run(args: &CsvArgs) -> Result<(), CommandError> {
-    let sample = file::sample(&args.file)?;
+    let mut source = Source::open(&args.file)?;
     if args.dry_run {
+        let sample = source.sample()?;
         let mapping = mapping(args, &sample)?;
         return dry_run::print(args, &mapping, &sample, &mut io::stdout());
     }
@@ -35,12 +36,13 @@ pub async fn run(args: &CsvArgs) -> Result<(), CommandError> {
         None => Target::reach(&args.server, Missing::Make).await?,
     };
     loop {
-        let counts = import(args, &sample, &target).await?;
+        let counts = import(args, &source, &target).await?;
         // Whoever closed standard error does not want to know; the rows are written all the same.
         let _ = writeln!(io::stderr(), "{counts}");
         if !args.looped {
             return Ok(());
         }
+        source = Source::open(&args.file)?;
     }
 }
 
@@ -53,17 +55,17 @@ fn mapping(args: &CsvArgs, sample: &file::Sample) -> Result<Mapping, CommandErro
 }
 
 /// One pass over the file.
-async fn import(args: &CsvArgs, sample: &file::Sample, target: &Target) -> Result<Counts, CommandError> {
-    let identity = Identity::of(&args.file)?;
-    // Held until the end: two imports of one file at a time would take it from each other.
+async fn import(args: &CsvArgs, source: &Source, target: &Target) -> Result<Counts, CommandError> {
+    source.lock()?;
+    let identity = source.identity()?;
     let (mut checkpoints, begun) = Checkpoints::open(&args.file)?;
     let checkpoint = match (begun, args.resume) {
         (Some(checkpoint), true) => checkpoint.of(args, &identity)?,
         (Some(checkpoint), false) => return Err(checkpoint::unfinished(&args.file, &checkpoint)),
         (None, true) => return Err(checkpoint::nothing_to_resume(&args.file)),
-        (None, false) => Checkpoint::new(args, identity, mapping(args, sample)?)?,
+        (None, false) => Checkpoint::new(args, identity.clone(), mapping(args, &source.sample()?)?)?,
     };
-    let contents = Contents::open(&args.file, checkpoint.offset)?;
+    let contents = Contents::of(source, checkpoint.offset)?;
     let rejects = Rejects::open(&args.file, checkpoint.rejected_bytes)?;
     let bar = Bar::new(&args.file, &contents, checkpoint.rows);
     let mut sender = Sender::new(target, &args.topic, &args.stream, &checkpoint);
@@ -74,6 +76,10 @@ async fn import(args: &CsvArgs, sample: &file::Sample, target: &Target) -> Resul
     let result = pass.run().await;
     pass.bar.finish();
     match result {
+        Ok(()) if source.identity()? != identity => {
+            pass.save()?;
+            Err(checkpoint::changed(&args.file, pass.checkpoint.rows))
+        }
         Ok(()) => {
             let counts = pass.counts();
             checkpoints.remove()?;
