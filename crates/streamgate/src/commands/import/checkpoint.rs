@@ -12,7 +12,7 @@ use ways::csv::Mapping;
 
 use super::file::Identity;
 use super::sender::Answer;
-use super::{beside, trouble};
+use super::{beside, list, trouble};
 use crate::args::CsvArgs;
 use crate::commands::CommandError;
 
@@ -118,6 +118,8 @@ pub(super) fn nothing_to_resume(file: &Path) -> CommandError {
 /// The file.
 pub(super) struct Checkpoints {
     path: PathBuf,
+    /// Whether the folder is known to list it even after a power cut.
+    is_listed: bool,
     written: Instant,
 }
 
@@ -133,7 +135,7 @@ impl Checkpoints {
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             Err(error) => return Err(trouble(&path, &error)),
         };
-        Ok((Self { path, written: Instant::now() }, begun))
+        Ok((Self { path, is_listed: false, written: Instant::now() }, begun))
     }
 
     /// Whether the last one is a while ago.
@@ -148,10 +150,11 @@ impl Checkpoints {
             let mut file = File::create(&new)?;
             file.write_all(&serde_json::to_vec(checkpoint)?)?;
             file.sync_data()?;
-            std::fs::rename(&new, &self.path)
+            std::fs::rename(&new, &self.path)?;
+            if self.is_listed { Ok(()) } else { list(&self.path) }
         };
         write().map_err(|error: io::Error| trouble(&self.path, &error))?;
-        self.written = Instant::now();
+        (self.is_listed, self.written) = (true, Instant::now());
         Ok(())
     }
 

@@ -8,6 +8,7 @@ mod pace;
 mod rejected;
 mod sender;
 
+use std::fs::File;
 use std::io::{self, Write};
 use std::path::Path;
 
@@ -178,6 +179,26 @@ fn beside(file: &Path, ending: &str) -> std::path::PathBuf {
     name.into()
 }
 
+/// Makes durable that the file is in its folder.
+fn list(file: &Path) -> io::Result<()> {
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    File::open(folder)?.sync_all()
+}
+
 fn trouble(file: &Path, error: &io::Error) -> CommandError {
     CommandError::Import(format!("{}: {error}", file.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_listed_in_whatever_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        for file in [folder.path().join("a.csv"), "a.csv".into()] {
+            list(&file).unwrap();
+        }
+        assert!(list(&folder.path().join("no folder/a.csv")).is_err());
+    }
 }

@@ -5,7 +5,7 @@ use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use super::sender::Rejected;
-use super::{beside, trouble};
+use super::{beside, list, trouble};
 use crate::commands::CommandError;
 
 /// The file, made when the first row is rejected.
@@ -73,6 +73,7 @@ impl Rejects {
     fn write(&mut self, lines: &[u8]) -> io::Result<()> {
         if self.file.is_none() {
             self.file = Some(File::create(&self.path)?);
+            list(&self.path)?;
         }
         self.file.as_mut().map_or(Ok(()), |file| file.write_all(lines))?;
         self.bytes += lines.len() as u64;
