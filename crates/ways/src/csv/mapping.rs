@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::batch::Batches;
+use super::rows::MAX_CELLS;
 use super::time::Unit;
 
 /// What the rows of a file become, decided before the first is written. As JSON it goes with an import.
@@ -84,6 +85,14 @@ impl Mapping {
         if !(1..=MAX_ROWS).contains(&self.rows) {
             return bad(format!("a record holds 1 to {MAX_ROWS} rows"));
         }
+        if self.columns.len() > MAX_CELLS {
+            return bad(format!("there are {} columns; at most {MAX_CELLS} can be imported", self.columns.len()));
+        }
+        let mut all_names = self.columns.iter().map(|column| &column.name).chain([&self.event_id]);
+        if let Some(long) = all_names.find(|name| name.len() > MAX_NAME_BYTES) {
+            let beginning: String = long.chars().take(20).collect();
+            return bad(format!("the name that begins with '{beginning}' is longer than {MAX_NAME_BYTES} bytes"));
+        }
         let mut names: Vec<_> = self.columns.iter().map(|column| &column.name).collect();
         names.sort_unstable();
         if let Some(twice) = names.windows(2).find(|pair| pair[0] == pair[1]) {
@@ -100,6 +109,12 @@ impl Mapping {
             return bad("no column is a parameter".to_owned());
         }
         Ok(())
+    }
+
+    /// About how much memory it takes, in bytes.
+    pub fn size(&self) -> usize {
+        let names: usize = self.columns.iter().map(|column| column.name.len() + size_of::<Column>()).sum();
+        size_of::<Self>() + self.event_id.len() + names
     }
 
     /// Collects rows into what is written.
@@ -133,6 +148,8 @@ fn default_rows() -> usize {
 pub(super) const DEFAULT_EVENT_ID: &str = "row";
 pub(super) const DEFAULT_ROWS: usize = 1_000;
 const MAX_ROWS: usize = 100_000;
+/// Of a column or an event.
+const MAX_NAME_BYTES: usize = 1_024;
 
 #[cfg(test)]
 mod tests {
@@ -162,6 +179,15 @@ mod tests {
             (with(|mapping| mapping.columns[0].role = Role::Skip), "name one of 't', 'a'"),
             (with(|mapping| mapping.columns[1].role = Role::Time), "more than one"),
             (with(|mapping| mapping.columns[1].role = Role::Tag), "no column is a parameter"),
+            (
+                with(|mapping| mapping.columns[1].name = "é".repeat(513)),
+                "'éééééééééééééééééééé' is longer than 1024 bytes",
+            ),
+            (with(|mapping| mapping.event_id = "x".repeat(1025)), "is longer than 1024 bytes"),
+            (
+                with(|mapping| mapping.columns = vec![mapping.columns[1].clone(); 4097]),
+                "there are 4097 columns; at most 4096",
+            ),
             (with(|mapping| mapping.unit = None), "the unit of the time column is missing"),
         ] {
             assert!(problem.contains(part), "{problem}");

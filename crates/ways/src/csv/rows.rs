@@ -153,7 +153,7 @@ impl<'a> Cells<'a> {
 /// Longest row in bytes, quotes not counted.
 pub const MAX_ROW_BYTES: usize = 256 * 1024;
 
-const MAX_CELLS: usize = 4096;
+pub(super) const MAX_CELLS: usize = 4096;
 
 #[cfg(test)]
 mod tests {

@@ -45,16 +45,23 @@ pub struct Stored(Vec<(u64, u64)>);
 impl Stored {
     /// Adds the rows of a record.
     pub fn add(&mut self, first_row: u64, last_row: u64) {
-        let place = self.0.partition_point(|(first, _)| *first < first_row);
-        self.0.insert(place, (first_row, last_row));
-        let mut merged: Vec<(u64, u64)> = Vec::with_capacity(self.0.len());
-        for (first, last) in self.0.drain(..) {
-            match merged.last_mut() {
-                Some(before) if first <= before.1.saturating_add(1) => before.1 = before.1.max(last),
-                _ => merged.push((first, last)),
-            }
+        if last_row < first_row {
+            return;
         }
-        self.0 = merged;
+        let from = self.0.partition_point(|(_, last)| last.saturating_add(1) < first_row);
+        let joined = self.0[from..].partition_point(|(first, _)| *first <= last_row.saturating_add(1));
+        if joined == 0 {
+            self.0.insert(from, (first_row, last_row));
+            return;
+        }
+        let to = from + joined;
+        self.0[from] = (self.0[from].0.min(first_row), self.0[to - 1].1.max(last_row));
+        self.0.drain(from + 1..to);
+    }
+
+    /// About how much memory it takes, in bytes.
+    pub fn size(&self) -> usize {
+        self.0.capacity() * size_of::<(u64, u64)>()
     }
 
     /// Whether a row is among them.
@@ -71,13 +78,28 @@ mod tests {
     #[test]
     fn rows_are_found_in_what_was_added_in_any_order() {
         let mut stored = Stored::default();
-        for (first, last) in [(11, 20), (1, 5), (31, 40), (21, 30), (50, 50), (1, 5)] {
+        for (first, last) in [(11, 20), (1, 5), (31, 40), (21, 30), (50, 50), (1, 5), (12, 13), (8, 7)] {
             stored.add(first, last);
         }
         assert_eq!(stored.0, [(1, 5), (11, 40), (50, 50)]);
         let held: Vec<_> = (0..60).filter(|row| stored.holds(*row)).collect();
         let expected: Vec<_> = (1..=5).chain(11..=40).chain([50]).collect();
         assert_eq!(held, expected);
+    }
+
+    #[test]
+    fn a_range_joins_all_that_it_touches() {
+        let mut stored = Stored::default();
+        for first in [1, 11, 21, 31, 41] {
+            stored.add(first, first + 4);
+        }
+        stored.add(16, 30);
+        assert_eq!(stored.0, [(1, 5), (11, 35), (41, 45)]);
+        stored.add(0, 90);
+        assert_eq!(stored.0, [(0, 90)]);
+        stored.add(95, u64::MAX);
+        stored.add(91, 94);
+        assert_eq!(stored.0, [(0, u64::MAX)]);
     }
 
     #[test]

@@ -2,8 +2,9 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::Duration;
 
+use tokio::time::Instant;
 use ways::csv::{Mapping, Stored};
 
 use super::place::Place;
@@ -24,6 +25,8 @@ struct Kept {
     ticket: Ticket,
     /// `None`: whoever has the ticket finds out what is stored.
     claim: Option<Arc<Claim>>,
+    /// In bytes, when it was used.
+    size: usize,
     used: Instant,
 }
 
@@ -56,7 +59,7 @@ impl Claims {
         let mut imports = self.lock();
         imports.tickets += 1;
         let ticket = Ticket(imports.tickets);
-        imports.keep(import, Kept { ticket, claim: None, used: Instant::now() });
+        imports.keep(import, Kept::new(ticket, None));
         ticket
     }
 
@@ -80,7 +83,7 @@ impl Claims {
         }
         let state = Mutex::new(State { holds: true, stored });
         let claim = Arc::new(Claim { secret, mapping, place, turn: tokio::sync::Mutex::default(), state });
-        imports.keep(import, Kept { ticket, claim: Some(claim.clone()), used: Instant::now() });
+        imports.keep(import, Kept::new(ticket, Some(claim.clone())));
         Ok(Some(claim))
     }
 
@@ -89,7 +92,8 @@ impl Claims {
         let mut imports = self.lock();
         let kept = imports.kept.get_mut(import)?;
         let claim = kept.claim.clone().filter(|claim| claim.secret == secret)?;
-        kept.used = Instant::now();
+        (kept.used, kept.size) = (Instant::now(), size_of::<Kept>() + claim.size());
+        imports.make_room(import);
         Some(claim)
     }
 
@@ -100,13 +104,36 @@ impl Claims {
 
 impl Imports {
     fn keep(&mut self, import: &str, kept: Kept) {
-        if self.kept.len() >= MOST_CLAIMS
-            && !self.kept.contains_key(import)
-            && let Some(oldest) = self.kept.iter().min_by_key(|(_, kept)| kept.used).map(|(import, _)| import.clone())
-        {
-            self.kept.remove(&oldest);
-        }
         self.kept.insert(import.to_owned(), kept);
+        self.make_room(import);
+    }
+
+    /// Forgets what was not used lately, and past a bound what was used longest ago, of the same topic if there is any.
+    fn make_room(&mut self, import: &str) {
+        let now = Instant::now();
+        self.kept.retain(|other, kept| other == import || now - kept.used < LONGEST_IDLE);
+        let size = |(import, kept): (&String, &Kept)| import.len() + kept.size;
+        let mut bytes: usize = self.kept.iter().map(size).sum();
+        while self.kept.len() > MOST_CLAIMS || bytes > MOST_BYTES {
+            let others = self.kept.iter().filter(|(other, _)| *other != import);
+            let oldest = others.min_by_key(|(other, kept)| (topic(other) != topic(import), kept.used));
+            let Some(oldest) = oldest.map(|(other, _)| other.clone()) else { return };
+            if let Some(kept) = self.kept.remove(&oldest) {
+                bytes -= size((&oldest, &kept));
+            }
+        }
+    }
+}
+
+/// Of the key of an import.
+fn topic(import: &str) -> &str {
+    import.split('/').next().unwrap_or_default()
+}
+
+impl Kept {
+    fn new(ticket: Ticket, claim: Option<Arc<Claim>>) -> Self {
+        let size = size_of::<Self>() + claim.as_ref().map_or(0, |claim| claim.size());
+        Self { ticket, claim, size, used: Instant::now() }
     }
 }
 
@@ -131,6 +158,11 @@ impl Claim {
         state.holds && state.stored.holds(row)
     }
 
+    /// A row was rejected, and would be again: nothing is missing where it was.
+    pub(super) fn pass_over(&self, row: u64) {
+        self.lock().stored.add(row, row);
+    }
+
     /// Hands rows over, if the claim holds; once handed over they count as stored for as long as it does.
     pub(super) fn hand_over<T, E>(
         &self,
@@ -148,13 +180,19 @@ impl Claim {
         Some(appended)
     }
 
+    /// In bytes.
+    fn size(&self) -> usize {
+        size_of::<Self>() + self.mapping.size() + self.place.size() + self.lock().stored.size()
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Past it the one that was used longest ago is forgotten.
 const MOST_CLAIMS: usize = 1_000;
+const MOST_BYTES: usize = 64 << 20;
+const LONGEST_IDLE: Duration = Duration::from_secs(600);
 
 #[cfg(test)]
 mod tests {
@@ -220,7 +258,39 @@ mod tests {
         let claims = Claims::default();
         let begin = |number: usize| begin(&claims, &number.to_string(), Stored::default());
         let all: Vec<_> = (0..=MOST_CLAIMS).map(begin).collect();
-        assert_eq!(all[0].hand_over((1, 1), || Ok::<_, ()>(())), None);
-        assert_eq!(all[1].hand_over((1, 1), || Ok::<_, ()>(())), Some(Ok(())));
+        assert!(!holds(&all[0]) && holds(&all[1]));
+    }
+
+    #[test]
+    fn of_too_large_ones_those_of_the_same_topic_go_first() {
+        let claims = Claims::default();
+        let begin = |import: &str| {
+            let mut stored = Stored::default();
+            (0..MOST_BYTES as u64 / 80).for_each(|range| stored.add(2 * range, 2 * range)); // at least a fifth of the budget
+            begin(&claims, import, stored)
+        };
+        let (other, first, second) = (begin("other/1"), begin("own/1"), begin("own/2"));
+        let mut more = 3;
+        while holds(&first) {
+            assert!(more < 7, "nothing goes");
+            begin(&format!("own/{more}"));
+            more += 1;
+        }
+        assert!(holds(&other) && holds(&second));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_that_nobody_uses_goes() {
+        let claims = Claims::default();
+        let (idle, used) = (begin(&claims, "a", Stored::default()), begin(&claims, "b", Stored::default()));
+        tokio::time::advance(LONGEST_IDLE / 2).await;
+        claims.find("b", &used.secret).unwrap();
+        tokio::time::advance(LONGEST_IDLE / 2).await;
+        claims.find("b", &used.secret).unwrap();
+        assert!(!holds(&idle) && holds(&used));
+    }
+
+    fn holds(claim: &Claim) -> bool {
+        claim.hand_over((1, 1), || Ok::<_, ()>(())).is_some()
     }
 }

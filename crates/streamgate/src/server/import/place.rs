@@ -53,6 +53,11 @@ impl Place {
         self.partition.is_none_or(|own| own == partition) && self.of(partition) < next_offset
     }
 
+    /// About how much memory it takes, in bytes.
+    pub(super) fn size(&self) -> usize {
+        self.offsets.len() * size_of::<i64>()
+    }
+
     fn of(&self, partition: i32) -> i64 {
         let offset = usize::try_from(partition).ok().and_then(|partition| self.offsets.get(partition));
         offset.copied().unwrap_or_default().max(0)

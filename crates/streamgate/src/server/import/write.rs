@@ -72,6 +72,7 @@ pub(super) async fn write(
         let is_gap = match piece.next() {
             None => break,
             Some(Item::Oversized(spot)) => {
+                claim.pass_over(spot.row);
                 work.reject(spot, Reason::Oversized.to_string());
                 false
             }
@@ -80,7 +81,10 @@ pub(super) async fn write(
                 let taken = if is_stored { batches.check(&row) } else { batches.push(&row) };
                 match taken {
                     Ok(()) => work.rows += 1,
-                    Err(reason) => work.reject(row.spot, reason.to_string()),
+                    Err(reason) => {
+                        claim.pass_over(row.spot.row);
+                        work.reject(row.spot, reason.to_string());
+                    }
                 }
                 is_stored
             }
