@@ -15,6 +15,7 @@ let file = null;
 let sample = null; // { bytes, whole }
 let mapping = null;
 let cancelled = null; // an AbortController while an import runs
+const written = new Map(); // rows, by the file and the stream that has them
 
 // --- choosing a file ---
 
@@ -127,10 +128,15 @@ function chooseAgain() {
 
 byId("form").addEventListener("submit", (event) => {
   event.preventDefault();
-  if (!cancelled && mapping) importFile();
+  if (cancelled || !mapping) return;
+  const rows = written.get(aim());
+  if (rows && !confirm(`${number.format(rows)} rows of ${file.name} are written already. Write them again?`)) return;
+  importFile();
 });
 byId("cancel").addEventListener("click", () => cancelled?.abort());
 window.addEventListener("beforeunload", (event) => cancelled && event.preventDefault());
+
+const aim = () => JSON.stringify([file.name, file.size, file.lastModified, byId("topic").value, byId("stream").value]);
 
 async function importFile() {
   cancelled = new AbortController();
@@ -158,6 +164,7 @@ async function importFile() {
     state("waiting", cancelled.signal.aborted ? "cancelled" : "not finished");
   } finally {
     cancelled = null;
+    if (done.rows) written.set(aim(), done.rows);
     for (const field of byId("form").elements) field.disabled = false;
     byId("cancel").hidden = true;
   }

@@ -61,6 +61,11 @@ async function importOne(page, { topic, file, token, screenshot }) {
   await within(page.waitForSelector("#state[data-state=connected]"), async () => `the end of the import (${await page.textContent("#trouble")})`);
   const rejects = await page.$$eval("#rejects tbody tr", (rows) => rows.map((row) => [...row.cells].map((cell) => cell.textContent)));
   if (screenshot) await page.screenshot({ path: screenshot, fullPage: true });
+  let asked = "nothing";
+  page.once("dialog", (dialog) => ((asked = dialog.message()), dialog.dismiss()));
+  await page.click("#start");
+  assert.match(asked, /^\d+ rows of laps\.csv are written already/, "rows are not written again unasked");
+  assert.equal(await page.textContent("#state"), "imported");
   return { rows: await page.textContent("#rows"), rejects, bar: await page.$eval("#bar", (bar) => bar.value) };
 }
 
