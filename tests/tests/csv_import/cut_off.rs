@@ -1,5 +1,6 @@
 //! Imports that are cut off, by Ctrl-C, by `kill -9` of the importer or of its server, and go on.
 
+use std::io::Write;
 use std::time::{Duration, Instant};
 
 use e2e::program::Program;
@@ -116,4 +117,18 @@ async fn a_checkpoint_of_another_file_or_topic_is_not_gone_on_with() {
     assert!(refused("other").await.contains("it is of stream 's' of topic 't'"));
     std::fs::write(&file.path, "time,n,speed,note\n").unwrap();
     assert!(refused("t").await.contains("the file has changed since this checkpoint"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_is_written_while_it_is_imported_is_no_success() {
+    let program = Program::serve(&[]).await;
+    let file = Numbered::new(2_000);
+    // Two seconds of rows.
+    let import = file.start("t", &["--url", &program.url, "--speed", "1x"]);
+    until("some rows are there", async || !numbers(&program.url, "t").await.is_empty()).await;
+    std::fs::File::options().append(true).open(&file.path).unwrap().write_all(b"\n").unwrap();
+    let (code, said) = import.wait().await;
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("changed while it was imported; "), "{said}");
+    assert!(file.beside(".checkpoint").exists());
 }
