@@ -11,12 +11,15 @@ test: web-demo/node_modules tests/signalr-js/node_modules tests/signalr-matrix/n
 	cargo build -p signalr-server --example conformance-server
 	cargo test --workspace
 
-# More rounds of what kills things, what Kafka clients expect tried on a real one, a million ids, the property tests at length.
+# More rounds of what kills things, what Kafka clients expect tried on a real one, a million ids, a million rows of CSV, the
+# property tests at length.
 test-long: test
 	STREAMGATE_TEST_ROUNDS=100 cargo test -p e2e --test kafka_outage
 	STREAMGATE_TEST_ROUNDS=100 cargo test -p e2e --test embedded_kills -- --nocapture
 	STREAMGATE_TEST_KAFKA_CONTROL=1 cargo test -p e2e --test listener_clients
 	STREAMGATE_TEST_IDS=1000000 cargo test -p e2e --test many_ids -- --nocapture
+	STREAMGATE_TEST_ROWS=1000000 cargo test -p e2e --test csv_import speed:: -- --nocapture
+	STREAMGATE_TEST_ROWS=200000 STREAMGATE_TEST_ROUNDS=50 cargo test -p e2e --test csv_import cut_off:: -- --nocapture
 	PROPTEST_CASES=20000 cargo test --workspace --lib --tests --exclude e2e
 
 lint: web-demo/node_modules

@@ -192,6 +192,21 @@ impl Command {
         signal(&self.child, "-INT");
     }
 
+    /// Process id, as long as it runs.
+    pub fn pid(&self) -> Option<u32> {
+        self.child.id()
+    }
+
+    /// Waits for its end. Cancel safe.
+    pub async fn ended(&mut self) {
+        within("its end", self.child.wait()).await.expect("it can be waited for");
+    }
+
+    /// Kills it, and waits until it is gone.
+    pub async fn kill(mut self) {
+        self.child.kill().await.expect("it runs");
+    }
+
     /// Closes its input and waits for its end; its exit code and its standard error.
     pub async fn wait(mut self) -> (Option<i32>, String) {
         self.input = None;

@@ -45,8 +45,9 @@ pub trait Broker: fmt::Debug + Send + Sync + 'static {
     /// Whether the broker can be reached now, as far as is known without asking it.
     fn health(&self) -> Health;
 
-    /// Waits until every append so far is answered, at most until the broker's own delivery timeout.
-    fn flush(&self) -> BoxFuture<'_, ()>;
+    /// Waits until every append so far is answered, at most until the broker's own delivery timeout. Whether they are: if not,
+    /// some may be stored later. Appends that come meanwhile are not waited for.
+    fn flush(&self) -> BoxFuture<'_, bool>;
 }
 
 /// What is known of a topic.

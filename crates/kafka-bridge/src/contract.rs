@@ -355,7 +355,7 @@ async fn huge_message_refused(s: Subject) {
 async fn flush_answers(s: Subject) {
     let topic = s.topic(1).await;
     let acks: Vec<_> = (0..100).map(|_| s.broker.append(&topic, record(None, "x")).unwrap()).collect();
-    s.broker.flush().await;
+    assert!(s.broker.flush().await, "it is told that all are answered");
     let mut answers = acks.into_iter().map(|ack| tokio::task::unconstrained(ack).now_or_never());
     assert!(answers.all(|answer| matches!(answer, Some(Ok(_)))), "answered by now");
 }

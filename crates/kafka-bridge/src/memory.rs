@@ -141,8 +141,8 @@ impl Broker for MemoryBroker {
         Health::Reachable
     }
 
-    fn flush(&self) -> BoxFuture<'_, ()> {
-        ready(()).boxed()
+    fn flush(&self) -> BoxFuture<'_, bool> {
+        ready(true).boxed()
     }
 }
 

@@ -237,8 +237,10 @@ impl Broker for MisbehavingBroker {
         self.dead_since().map_or_else(|| self.inner.health(), |since| Health::Unreachable { since })
     }
 
-    fn flush(&self) -> BoxFuture<'_, ()> {
-        self.inner.flush()
+    /// Of what is held here nobody knows whether it is stored.
+    fn flush(&self) -> BoxFuture<'_, bool> {
+        let is_known = self.dead_since().is_none() && self.lock().held.is_empty();
+        async move { self.inner.flush().await && is_known }.boxed()
     }
 }
 

@@ -18,7 +18,9 @@ async fn held_acknowledgements_come_when_released() {
     let mut acks: Vec<_> = (0..3).map(|_| broker.append("t", RECORD).unwrap()).collect();
     assert_eq!(broker.held(), 3);
     assert!(acks.iter_mut().all(|ack| ack.now_or_never().is_none()));
+    assert!(!broker.flush().await, "some are not answered");
     assert_eq!(broker.release_acks(), 3);
+    assert!(broker.flush().await);
     for (ack, offset) in acks.into_iter().zip(0..) {
         assert_eq!(ack.await.unwrap().offset, offset);
     }

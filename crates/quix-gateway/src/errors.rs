@@ -203,7 +203,7 @@ impl Problem {
     }
 
     /// One for a write of which nothing was stored.
-    pub(crate) fn not_written(status: StatusCode, detail: impl Into<String>) -> Self {
+    pub fn not_written(status: StatusCode, detail: impl Into<String>) -> Self {
         Self { kind: Some("NotWritten"), ..Self::new(status, detail) }
     }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use access::Right;
 use kafka_bridge::broker::{Broker, BrokerError};
 use kafka_bridge::feed::Feeds;
+use quix_model::WriteForm;
 use signalr_server::{Caller, Hub};
 use tokio::sync::watch;
 
@@ -158,6 +159,11 @@ impl Gateway {
         &self.broker
     }
 
+    /// In which form records of a topic are written.
+    pub fn form_of(&self, topic: &Topic) -> WriteForm {
+        self.settings.writes.of(&topic.name).form
+    }
+
     /// Who calls a hub method.
     pub(crate) fn visitor<'v>(&'v self, caller: &'v Caller) -> &'v Visitor {
         caller.context().unwrap_or(&self.stranger)
@@ -169,8 +175,8 @@ impl Gateway {
         self.open_topic(visitor, Right::Read, text).await
     }
 
-    /// The same for a write; refusals are counted.
-    pub(crate) async fn topic_to_write(&self, visitor: &Visitor, text: &str) -> Result<Arc<Topic>, WriteFailure> {
+    /// The same for a write; refusals are counted. An error means that nothing was or will be stored.
+    pub async fn topic_to_write(&self, visitor: &Visitor, text: &str) -> Result<Arc<Topic>, WriteFailure> {
         let topic = self.open_topic(visitor, Right::Write, text).await.map_err(WriteFailure::from);
         topic.inspect_err(|failure| self.metrics.write_refused(failure))
     }

@@ -4,7 +4,8 @@ use std::cell::RefCell;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use kafka_bridge::broker::{Ack, NotWritten};
+use futures::TryFutureExt;
+use kafka_bridge::broker::{Ack, NotWritten, Stored};
 use kafka_bridge::record::NewRecord;
 use quix_model::{Outgoing, RecordBuffer, Splitting, WriteForm, WriteSettings};
 
@@ -56,15 +57,40 @@ impl Gateway {
         stream_id: &str,
         outgoing: Outgoing<'_>,
     ) -> Result<impl Future<Output = Result<(), WriteFailure>> + Send + use<>, WriteFailure> {
-        let handed_over = self.check(topic, stream_id, &outgoing).and_then(|settings| {
+        let call = Call { topic, stream_id, outgoing, mark: None };
+        Ok(self.make(call)?.settled().map_ok(drop))
+    }
+
+    /// The same with a header beside those of the form, for whoever has to know its records again. They are never split. The
+    /// future tells where the last one is; `None`: the form leaves out what was to be written.
+    ///
+    /// An error means that nothing was or will be stored.
+    pub fn append_marked(
+        &self,
+        topic: &Topic,
+        stream_id: &str,
+        outgoing: Outgoing<'_>,
+        mark: (&str, &str),
+    ) -> Result<impl Future<Output = Result<Option<Stored>, WriteFailure>> + Send + use<>, WriteFailure> {
+        let call = Call { topic, stream_id, outgoing, mark: Some(mark) };
+        Ok(self.make(call)?.settled())
+    }
+
+    fn make(&self, call: Call<'_>) -> Result<HandedOver, WriteFailure> {
+        let handed_over = self.check(call.topic, call.stream_id, &call.outgoing).and_then(|settings| {
             RECORDS.with_borrow_mut(|records| {
-                let handed_over = self.hand_over(topic, stream_id, outgoing, settings, records);
+                let handed_over = match call.mark {
+                    None => self.hand_over(call, settings, records),
+                    Some(_) => {
+                        let whole = WriteSettings { splitting: Splitting::Refuse, ..settings.clone() };
+                        self.hand_over(call, &whole, records)
+                    }
+                };
                 records.shrink_to(KEPT_BYTES);
                 handed_over
             })
         });
-        let handed_over = handed_over.inspect_err(|failure| self.metrics.write_refused(failure))?;
-        Ok(handed_over.settled())
+        handed_over.inspect_err(|failure| self.metrics.write_refused(failure))
     }
 
     fn check(&self, topic: &Topic, stream_id: &str, outgoing: &Outgoing<'_>) -> Result<&WriteSettings, WriteFailure> {
@@ -87,20 +113,21 @@ impl Gateway {
 
     fn hand_over(
         &self,
-        topic: &Topic,
-        stream_id: &str,
-        outgoing: Outgoing<'_>,
+        call: Call<'_>,
         settings: &WriteSettings,
         records: &mut RecordBuffer,
     ) -> Result<HandedOver, WriteFailure> {
+        let Call { topic, stream_id, outgoing, mark } = call;
         let is_alone = settings.form != WriteForm::Json && settings.splitting == Splitting::Refuse;
         let split_id = if is_alone { 0 } else { self.series.split_id.fetch_add(1, Ordering::Relaxed) };
         settings.records_into(records, outgoing, stream_id, split_id)?;
         let in_a_row = || self.series.in_a_row.lock().unwrap_or_else(PoisonError::into_inner);
         let _in_a_row = (!is_alone).then(in_a_row);
+        let marked = mark.map(|mark| [records.headers(), &[mark]].concat());
+        let headers = marked.as_deref().unwrap_or(records.headers());
         let mut handed_over = HandedOver::default();
         for value in records.values() {
-            let record = NewRecord { key: Some(stream_id.as_bytes()), value, headers: records.headers() };
+            let record = NewRecord { key: Some(stream_id.as_bytes()), value, headers };
             let appended = self.broker.append(&topic.name, record);
             match appended.inspect_err(|error| self.topics.note(topic, error)) {
                 Ok(ack) if handed_over.first.is_none() => handed_over.first = Some(ack),
@@ -114,6 +141,16 @@ impl Gateway {
         }
         Ok(handed_over)
     }
+}
+
+/// What is to be written.
+#[derive(Debug, Clone, Copy)]
+struct Call<'a> {
+    topic: &'a Topic,
+    stream_id: &'a str,
+    outgoing: Outgoing<'a>,
+    /// A header.
+    mark: Option<(&'a str, &'a str)>,
 }
 
 /// Records of one call on their way. Nearly always it is one, so the others take no room in the call.
@@ -135,8 +172,9 @@ impl HandedOver {
         self.rest.get_or_insert_default()
     }
 
-    async fn settled(self) -> Result<(), WriteFailure> {
-        let Some(first) = self.first else { return Ok(()) };
+    /// Where the last of them is.
+    async fn settled(self) -> Result<Option<Stored>, WriteFailure> {
+        let Some(first) = self.first else { return Ok(None) };
         let first = settled(first).await;
         match self.rest {
             None => first,
@@ -146,7 +184,7 @@ impl HandedOver {
 }
 
 impl Rest {
-    async fn settled_after(self, first: Result<(), WriteFailure>) -> Result<(), WriteFailure> {
+    async fn settled_after(self, first: Result<Option<Stored>, WriteFailure>) -> Result<Option<Stored>, WriteFailure> {
         let mut answers = vec![first];
         for ack in self.acks {
             answers.push(settled(ack).await);
@@ -156,17 +194,17 @@ impl Rest {
     }
 }
 
-async fn settled(ack: Ack) -> Result<(), WriteFailure> {
-    Ok(ack.await.map(drop)?)
+async fn settled(ack: Ack) -> Result<Option<Stored>, WriteFailure> {
+    Ok(ack.await.map(Some)?)
 }
 
 /// The answer for all: part of a call may be stored only where nobody can say what is.
-fn whole(answers: Vec<Result<(), WriteFailure>>) -> Result<(), WriteFailure> {
-    let is_nothing = |answer: &Result<(), WriteFailure>| matches!(answer, Err(WriteFailure::NotWritten(_)));
+fn whole<T>(answers: Vec<Result<Option<T>, WriteFailure>>) -> Result<Option<T>, WriteFailure> {
+    let is_nothing = |answer: &Result<_, _>| matches!(answer, Err(WriteFailure::NotWritten(_)));
     if !answers.iter().all(Result::is_ok) && !answers.iter().all(is_nothing) {
         return Err(WriteFailure::OutcomeUnknown);
     }
-    answers.into_iter().collect()
+    answers.into_iter().try_fold(None, |_, answer| answer)
 }
 
 thread_local! {
@@ -186,12 +224,12 @@ mod tests {
         const REFUSED: WriteFailure = WriteFailure::NotWritten(NotWritten::Unavailable);
         const UNKNOWN: WriteFailure = WriteFailure::OutcomeUnknown;
         for (answers, outcome) in [
-            (vec![Ok(()), Ok(())], Ok(())),
+            (vec![Ok(Some(1)), Ok(Some(2))], Ok(Some(2))),
             (vec![Err(REFUSED), Err(REFUSED)], Err(REFUSED)),
-            (vec![Ok(()), Err(REFUSED)], Err(UNKNOWN)),
-            (vec![Err(REFUSED), Ok(())], Err(UNKNOWN)),
+            (vec![Ok(Some(1)), Err(REFUSED)], Err(UNKNOWN)),
+            (vec![Err(REFUSED), Ok(Some(2))], Err(UNKNOWN)),
             (vec![Err(UNKNOWN), Err(REFUSED)], Err(UNKNOWN)),
-            (vec![Ok(()), Err(UNKNOWN)], Err(UNKNOWN)),
+            (vec![Ok(Some(1)), Err(UNKNOWN)], Err(UNKNOWN)),
         ] {
             assert_eq!(whole(answers.clone()), outcome, "{answers:?}");
         }

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use streamgate::{
-    args::{Args, Command},
+    args::{Args, Command, ImportCommand},
     commands::{self, CommandError},
     logging, serve,
 };
@@ -37,6 +37,9 @@ async fn run(command: Command) -> Result<(), CommandError> {
         Command::Streams(args) => commands::streams::run(&args).await,
         Command::Produce(args) => commands::produce::run(&args).await,
         Command::Sample(args) => commands::sample::run(&args),
+        Command::Import(args) => match args.command {
+            ImportCommand::Csv(args) => commands::import::run(&args).await,
+        },
         Command::Token(args) => commands::token::run(&args).await,
         Command::Webhook(args) => commands::webhook::run(&args).await,
         Command::Log(args) => commands::log::run(&args),

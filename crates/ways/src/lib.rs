@@ -10,6 +10,7 @@
 //! | [`record`] | a JSON value and a rule → stream id and record; [`json`] and [`pointer`] are its tools |
 //! | [`fields`], [`secret`], [`units`] | how the settings of a way are read, secrets in them, durations and rates |
 //! | [`webhook`] | inbound webhooks |
+//! | [`csv`] | CSV files: rows, columns, pieces |
 //! | [`poll`], [`destination`] | settings of polling sources and of outgoing webhooks |
 //!
 //! ```
@@ -25,6 +26,7 @@
 //! ```
 
 pub mod append;
+pub mod csv;
 pub mod destination;
 pub mod fields;
 pub mod json;

@@ -229,9 +229,9 @@ impl Broker for EmbeddedBroker {
         }
     }
 
-    fn flush(&self) -> BoxFuture<'_, ()> {
+    fn flush(&self) -> BoxFuture<'_, bool> {
         let (flushed, timeout) = (self.log.flush(), self.shared.delivery_timeout);
-        async move { _ = tokio::time::timeout(timeout, flushed).await }.boxed()
+        async move { matches!(tokio::time::timeout(timeout, flushed).await, Ok(Ok(()))) }.boxed()
     }
 }
 

@@ -237,11 +237,12 @@ impl Broker for KafkaBroker {
         self.health.get()
     }
 
-    fn flush(&self) -> BoxFuture<'_, ()> {
+    fn flush(&self) -> BoxFuture<'_, bool> {
         let producer = self.producer.clone();
         async move {
-            if let Some(producer) = producer {
-                producer.flush(self.delivery_timeout + Duration::from_secs(1)).await;
+            match producer {
+                Some(producer) => producer.flush(self.delivery_timeout + Duration::from_secs(1)).await,
+                None => true,
             }
         }
         .boxed()

@@ -64,9 +64,10 @@ impl Producer {
         self.try_append(topic, record).inspect_err(|error| self.shared.metrics.count_refused(error))
     }
 
-    /// Waits until nothing is outstanding, at most `timeout`.
-    pub(super) async fn flush(&self, timeout: Duration) {
-        let _ = tokio::time::timeout(timeout, self.shared.backlog.empty()).await; // what is left is counted in the metrics
+    /// Waits until nothing of what was handed over so far is outstanding, at most `timeout`. Whether it came to that.
+    pub(super) async fn flush(&self, timeout: Duration) -> bool {
+        // What is left is counted in the metrics.
+        tokio::time::timeout(timeout, self.shared.backlog.flushed()).await.is_ok()
     }
 
     /// Lets the producer hear of a topic just made, should it have asked too early. Blocks.

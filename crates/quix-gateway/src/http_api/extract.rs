@@ -68,7 +68,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Parameters<T> 
 
 /// The whole body, within the limits of size, time, and what all bodies together may hold. One that announces more is
 /// refused unread; so is one that is compressed.
-pub(super) struct Body(pub(super) Bytes);
+pub struct Body(pub Bytes);
 
 impl FromRequest<Arc<Gateway>> for Body {
     type Rejection = Problem;

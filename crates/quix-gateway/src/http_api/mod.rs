@@ -25,6 +25,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 pub(crate) use self::bodies::Bodies;
+pub use self::extract::Body;
 use crate::errors::Problem;
 use crate::gateway::Gateway;
 

@@ -83,6 +83,17 @@ pub enum CommandError {
         /// What is known of the lines after these.
         rest: Rest,
     },
+    /// A file, or how it is to be imported, is not as it should be.
+    #[error("{0}")]
+    Import(String),
+    /// Not all of a file could be imported.
+    #[error("{cause} ({}); --resume goes on", acknowledged(*rows))]
+    Unfinished {
+        /// Why.
+        cause: Box<CommandError>,
+        /// Rows that are certainly stored.
+        rows: u64,
+    },
     /// Ctrl-C.
     #[error("interrupted")]
     Interrupted,
@@ -170,6 +181,10 @@ impl fmt::Display for Problem {
             None => write!(f, "HTTP status {}", self.status),
         }
     }
+}
+
+fn acknowledged(rows: u64) -> String {
+    if rows == 1 { "1 row acknowledged".to_owned() } else { format!("{rows} rows acknowledged") }
 }
 
 /// `1 line is`, `2 lines are`.

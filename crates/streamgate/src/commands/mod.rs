@@ -7,6 +7,7 @@ mod error;
 mod event;
 pub(crate) mod folder;
 mod hub;
+pub mod import;
 mod input;
 pub mod log;
 mod package;

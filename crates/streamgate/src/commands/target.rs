@@ -34,26 +34,34 @@ impl Target {
             Some(folder) if missing == Missing::Refuse && !folder.exists() => {
                 Err(CommandError::Folder(format!("there is no data folder {}", folder.display())))
             }
-            Some(folder) => {
-                let server = serve(folder).await?;
-                let url = format!("http://{}", server.public).parse();
-                let url = url.map_err(|error| CommandError::Serve(format!("{}: {error}", server.public)))?;
-                Ok(Self { client: Client::named(&url, folder.display().to_string(), None)?, _own: Some(server) })
-            }
+            Some(folder) => Self::own(config(folder)?, folder.display().to_string()).await,
         }
+    }
+
+    /// A server of its own over a Kafka.
+    pub(super) async fn over_kafka(brokers: &str) -> Result<Self, CommandError> {
+        let mut config = config(Path::new(""))?;
+        config.kafka.brokers = brokers.split(',').map(|broker| broker.trim().to_owned()).collect();
+        Self::own(config, format!("Kafka {brokers}")).await
+    }
+
+    async fn own(config: Config, name: String) -> Result<Self, CommandError> {
+        let server = serve(&config).await?;
+        let url = format!("http://{}", server.public).parse();
+        let url = url.map_err(|error| CommandError::Serve(format!("{}: {error}", server.public)))?;
+        Ok(Self { client: Client::named(&url, name, None)?, _own: Some(server) })
     }
 }
 
-/// The whole server over a folder, on a port of this machine that nobody knows.
-async fn serve(folder: &Path) -> Result<Server, CommandError> {
-    let config = config(folder)?;
+/// The whole server, on a port of this machine that nobody knows.
+async fn serve(config: &Config) -> Result<Server, CommandError> {
     let public = TcpListener::bind(config.listen).await.map_err(CommandError::System)?;
-    let broker = choose_broker(&config).await.map_err(|error| match error {
-        ChoiceError::Folder(error) => folder::refused(&error, folder, folder::Busy::AskServer),
+    let broker = choose_broker(config).await.map_err(|error| match error {
+        ChoiceError::Folder(error) => folder::refused(&error, &config.data, folder::Busy::AskServer),
         ChoiceError::Settings(error) => CommandError::Serve(error.to_string()),
     })?;
     let sockets = Sockets { public, certificate: None, credentials: None, management: None, kafka: None };
-    Server::start(&config, broker, sockets).map_err(CommandError::System)
+    Server::start(config, broker, sockets).map_err(CommandError::System)
 }
 
 /// As a server here would be configured, but for the folder. A command deletes nothing, however old it is.

@@ -1,5 +1,5 @@
-//! The demo: `/`, everything below `/demo/`, and the two small files that its pages expect at the root; and `/connect`, which
-//! shows programs that write to a topic or read one.
+//! The demo: `/`, everything below `/demo/`, and the two small files that its pages expect at the root; and two pages more:
+//! `/connect` shows programs that write to a topic or read one, `/import` takes a file.
 //!
 //! All of it is in the binary. Where the binary was built without Node, the SignalR scripts are not: the pages then name
 //! the CDN of how-to-connect.md instead, and say so.
@@ -81,6 +81,9 @@ fn assets(scripts: &Scripts) -> Vec<Asset> {
         Asset::new("/demo/connect.js", JAVASCRIPT, web_demo!("connect.js")),
         Asset::new("/demo/connect.css", CSS, web_demo!("connect.css")),
         Asset::new("/demo/samples.json", JSON, serde_json::to_vec(&SAMPLES).expect("texts always serialise")),
+        Asset::new("/import", HTML, web_demo!("import.html")),
+        Asset::new("/import/import.css", CSS, web_demo!("import.css")),
+        Asset::new("/import/import.js", JAVASCRIPT, web_demo!("import.js")),
     ];
     let embedded =
         [(NEWEST, scripts.newest), (PRINTED, scripts.printed)].into_iter().filter(|(_, text)| !text.is_empty());

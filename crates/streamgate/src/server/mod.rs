@@ -12,6 +12,7 @@ mod entrance;
 mod failures;
 mod forwarded;
 mod host;
+mod import;
 mod kafka_door;
 mod management;
 mod newcomers;
@@ -43,6 +44,7 @@ pub use broker::{BrokerChoice, ChoiceError, choose_broker};
 pub use certificate::Certificate;
 pub use credentials::Credentials;
 use entrance::Entrance;
+pub(crate) use import::shown_rows;
 use kafka_door::KafkaDoor;
 use public::Door;
 use webhooks::Inbound;
@@ -120,7 +122,8 @@ impl Server {
 
         let (address, management_address) = (public.local_addr()?, management.as_ref().map(TcpListener::local_addr));
         let api = quix_gateway::router(gateway.clone());
-        let routes = demo::router().merge(management::health(state.clone(), false)).fallback_service(api);
+        let routes = demo::router().merge(management::health(state.clone(), false));
+        let routes = routes.merge(import::router(gateway.clone())).fallback_service(api);
         let settings = public::Settings::new(config, certificate, limit_hits);
         let inbound = Inbound::new(&config.webhooks, gateway.clone(), entrance.clone(), &ways_metrics);
         let inbound = inbound.map_err(io::Error::other)?;

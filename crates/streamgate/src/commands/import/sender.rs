@@ -1,0 +1,160 @@
+//! `Sender`: pieces of a file to a server, one after the other, each until it is acknowledged. After any doubt the import is
+//! claimed anew, by which the server finds out which rows it has; then the same piece goes again.
+
+use std::time::{Duration, Instant};
+
+use reqwest::Url;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use ways::csv::Mapping;
+
+use super::bar::Bar;
+use super::checkpoint::Checkpoint;
+use crate::commands::CommandError;
+use crate::commands::target::Target;
+
+pub(super) struct Sender<'a> {
+    target: &'a Target,
+    topic: String,
+    url: Url,
+    mapping: Mapping,
+    place: Option<Box<RawValue>>,
+    /// `None`: to be claimed before the next piece.
+    claim: Option<String>,
+}
+
+/// A part of the file, from the beginning of a row on.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Piece<'a> {
+    pub(super) bytes: &'a [u8],
+    /// As the answer to the piece before had it.
+    pub(super) next: Option<&'a str>,
+    pub(super) is_last: bool,
+}
+
+/// To a piece: all up to `consumed` is stored or rejected.
+#[derive(Debug, Deserialize)]
+pub(super) struct Answer {
+    pub(super) consumed: usize,
+    pub(super) next: String,
+    pub(super) rows: u64,
+    pub(super) rejected: Vec<Rejected>,
+    /// Where to look for what comes after, should the import be claimed anew; `None`: as before.
+    pub(super) place: Option<Box<RawValue>>,
+}
+
+/// A row that was not written.
+#[derive(Debug, Deserialize)]
+pub(super) struct Rejected {
+    /// Of the file, from 1.
+    pub(super) line: u64,
+    /// Where it stands in the piece.
+    pub(super) start: usize,
+    pub(super) end: usize,
+    pub(super) reason: String,
+}
+
+#[derive(Serialize)]
+struct Ask<'a> {
+    mapping: &'a Mapping,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    place: &'a Option<Box<RawValue>>,
+}
+
+#[derive(Deserialize)]
+struct Claimed {
+    claim: String,
+    place: Option<Box<RawValue>>,
+}
+
+impl<'a> Sender<'a> {
+    pub(super) fn new(target: &'a Target, topic: &str, stream: &str, checkpoint: &Checkpoint) -> Self {
+        let url = target.client.url(&["topics", topic, "streams", stream, "imports", &checkpoint.import]);
+        let (mapping, place) = (checkpoint.mapping.clone(), checkpoint.place.clone());
+        Self { target, topic: topic.to_owned(), url, mapping, place, claim: None }
+    }
+
+    /// Where the server is to look for what the import wrote.
+    pub(super) fn place(&self) -> Option<Box<RawValue>> {
+        self.place.clone()
+    }
+
+    /// Takes the import, from whoever had it.
+    pub(super) async fn claim(&mut self) -> Result<(), CommandError> {
+        let client = &self.target.client;
+        let request = client.http.put(self.url.clone()).json(&Ask { mapping: &self.mapping, place: &self.place });
+        let response = match client.send(request).await {
+            Ok(response) => response,
+            Err(error) => return Err(client.explain(&self.topic, error).await),
+        };
+        let claimed: Claimed = client.json(response).await?;
+        self.claim = Some(claimed.claim);
+        self.place = claimed.place;
+        Ok(())
+    }
+
+    /// Sends a piece until it is acknowledged. The bar says while it has to wait for the server.
+    ///
+    /// # Errors
+    /// What another try would not change, or what has lasted for [`PATIENCE`].
+    pub(super) async fn send(&mut self, piece: Piece<'_>, bar: &Bar) -> Result<Answer, CommandError> {
+        let begun = Instant::now();
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let error = match self.try_send(piece).await {
+                Ok(answer) => {
+                    bar.say("");
+                    if answer.place.is_some() {
+                        self.place.clone_from(&answer.place);
+                    }
+                    return Ok(answer);
+                }
+                Err(error) => error,
+            };
+            self.claim = None;
+            if !may_pass(&error) || begun.elapsed() > PATIENCE {
+                return Err(error);
+            }
+            bar.say(&format!("{error}; trying again"));
+            tokio::time::sleep(pause).await;
+            pause = (2 * pause).min(LONGEST_PAUSE);
+        }
+    }
+
+    async fn try_send(&mut self, piece: Piece<'_>) -> Result<Answer, CommandError> {
+        if self.claim.is_none() {
+            self.claim().await?;
+        }
+        let mut url = self.url.clone();
+        {
+            let mut query = url.query_pairs_mut();
+            query.append_pair("claim", self.claim.as_deref().unwrap_or_default());
+            if let Some(next) = piece.next {
+                query.append_pair("next", next);
+            }
+            query.append_pair("last", if piece.is_last { "true" } else { "false" });
+        }
+        let client = &self.target.client;
+        let request = client.http.post(url).header("content-type", "text/csv").body(piece.bytes.to_vec());
+        let answer: Answer = client.json(client.send(request).await?).await?;
+        if answer.consumed > piece.bytes.len() {
+            return Err(client.not_streamgate("it read more than was sent".to_owned()));
+        }
+        Ok(answer)
+    }
+}
+
+/// Whether the same may be taken later. Whether it was taken already, a new claim finds out.
+fn may_pass(error: &CommandError) -> bool {
+    match error {
+        CommandError::Unreachable { .. } | CommandError::TimedOut { .. } | CommandError::Broken { .. } => true,
+        CommandError::Refused(problem) => matches!(problem.status, 408 | 409 | 429 | 500..=599),
+        _ => false,
+    }
+}
+
+/// How long a server may be away.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
