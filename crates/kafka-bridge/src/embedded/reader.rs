@@ -41,14 +41,9 @@ enum Trouble {
 impl Reader {
     /// Positions are those of this moment.
     pub(super) fn new(log: Log, topic: Arc<Topic>, start: Start, metrics: Metrics) -> Self {
-        let position = |partition: &Arc<Partition>| match start {
-            Start::Earliest => Position { next: partition.range().start, caught_up: false },
-            Start::End => Position { next: partition.range().end, caught_up: true },
-            Start::Last(count) => {
-                let range = partition.range();
-                Position { next: range.start.max(range.end - i64::from(count)), caught_up: false }
-            }
-            Start::Offset(offset) => Position { next: offset.max(0), caught_up: false },
+        let position = |partition: &Arc<Partition>| {
+            let range = partition.range();
+            Position { next: start.of(partition.number(), range.start, range.end), caught_up: start == Start::End }
         };
         let positions = topic.partitions().iter().map(position).collect();
         Self { log, topic, positions, first: 0, metrics }

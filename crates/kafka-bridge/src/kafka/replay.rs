@@ -34,7 +34,7 @@ impl std::fmt::Debug for Replays {
 
 impl Replays {
     /// Begins to read. Blocks until the positions are known.
-    pub(super) fn start(&self, topic: &str, start: Start) -> Result<Deliveries, ReadError> {
+    pub(super) fn start(&self, topic: &str, start: &Start) -> Result<Deliveries, ReadError> {
         let slot = Slot::take(&self.running, self.most).ok_or_else(|| {
             self.metrics.count_limit("replays");
             ReadError::TooManyReaders(self.most)
@@ -99,16 +99,11 @@ struct Replay {
 struct Ended;
 
 impl Replay {
-    fn assign_at(&mut self, start: Start, positions: &[PartitionPositions]) -> Result<Vec<Delivery>, KafkaError> {
+    fn assign_at(&mut self, start: &Start, positions: &[PartitionPositions]) -> Result<Vec<Delivery>, KafkaError> {
         let mut gaps = Vec::new();
         let mut list = TopicPartitionList::with_capacity(positions.len());
         for position in positions {
-            let wanted = match start {
-                Start::Earliest => position.earliest,
-                Start::End => position.end,
-                Start::Last(count) => position.earliest.max(position.end - i64::from(count)),
-                Start::Offset(offset) => offset.max(0),
-            };
+            let wanted = start.of(position.partition, position.earliest, position.end);
             let next_offset = wanted.clamp(position.earliest, position.end);
             if next_offset != wanted {
                 let lost = (next_offset - wanted).max(0);
