@@ -33,7 +33,7 @@ pub(crate) fn check_names(stream_id: &str, outgoing: &Outgoing<'_>, limit: usize
         Outgoing::StreamProperties(properties) => {
             properties.parents.iter().try_for_each(|parent| check(STREAM_ID, parent))
         }
-        Outgoing::StreamEnd(_) => Ok(()),
+        Outgoing::StreamEnd(_) | Outgoing::Json(_) => Ok(()),
     }
 }
 

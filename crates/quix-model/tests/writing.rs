@@ -54,6 +54,20 @@ fn empty_models_have_their_lists_and_ends_their_type() {
 }
 
 #[test]
+fn json_of_others_stays_as_it_is_in_every_form() {
+    const JSON: &str = r#"{ "id": 12345678901234567890, "x": 1.10 }"#;
+    for form in [WriteForm::Legacy, WriteForm::Headers, WriteForm::Json] {
+        let settings = WriteSettings { form, splitting: Splitting::Legacy, ..WriteSettings::default() };
+        let records = settings.records(Outgoing::Json(JSON), "s", 0).unwrap();
+        let expected = NewRecord { headers: Vec::new(), value: JSON.into() };
+        assert_eq!(records, [expected], "{form:?}");
+        let small = WriteSettings { max_value_bytes: JSON.len() - 1, ..settings };
+        let too_large = WriteError::TooLarge { size: JSON.len(), limit: JSON.len() - 1 };
+        assert_eq!(small.records(Outgoing::Json(JSON), "s", 0), Err(too_large), "{form:?}");
+    }
+}
+
+#[test]
 fn what_is_written_is_read_as_the_same_model() {
     let list = parameters(PARAMETERS_SENT).0;
     let record = one(Outgoing::ParameterDefinitions(&list));

@@ -57,7 +57,7 @@ impl WriteSettings {
             Outgoing::ParameterData(timeseries) => self.check_timeseries(timeseries),
             Outgoing::ParameterDefinitions(list) => self.check_definitions(list),
             Outgoing::EventDefinitions(list) => self.check_definitions(list),
-            Outgoing::Events(_) | Outgoing::StreamProperties(_) | Outgoing::StreamEnd(_) => Ok(()),
+            Outgoing::Events(_) | Outgoing::StreamProperties(_) | Outgoing::StreamEnd(_) | Outgoing::Json(_) => Ok(()),
         }
     }
 

@@ -28,6 +28,8 @@ pub enum Outgoing<'a> {
     EventDefinitions(&'a [Located<EventDefinition>]),
     /// `CloseStream`.
     StreamEnd(StreamEnd),
+    /// One JSON value as it is, in no Quix form whatever the topic's, and never split: for back ends that know no Quix.
+    Json(&'a str),
 }
 
 /// Headers and value of a record; its key is the stream id.
@@ -107,23 +109,25 @@ impl WriteSettings {
     ) -> Result<(), WriteError> {
         buffer.clear();
         self.check(&outgoing)?;
-        let model = outgoing.model();
-        match (self.form, outgoing) {
-            (WriteForm::Legacy, _) => {
+        match (self.form, outgoing.model()) {
+            (_, None) => buffer.push(|out| outgoing.append(out)),
+            (WriteForm::Legacy, Some(model)) => {
                 buffer.push(|out| append_envelope(out, model, |out| outgoing.append(out)));
                 if buffer.values.len() > self.max_value_bytes {
                     return self.split(buffer, stream_id, split_id);
                 }
             }
-            (WriteForm::Headers, _) => {
+            (WriteForm::Headers, Some(model)) => {
                 buffer.headers = Some([(MODEL_KEY, model.header_key()), (CODEC_ID, Codec::Json.id())]);
                 buffer.push(|out| outgoing.append(out));
             }
-            (WriteForm::Json, Outgoing::Events(events)) => {
-                events.iter().for_each(|event| buffer.push(|out| append_event(out, event)));
-            }
-            (WriteForm::Json, Outgoing::ParameterData(_)) => buffer.push(|out| outgoing.append(out)),
-            (WriteForm::Json, _) => {}
+            (WriteForm::Json, Some(_)) => match outgoing {
+                Outgoing::Events(events) => {
+                    events.iter().for_each(|event| buffer.push(|out| append_event(out, event)));
+                }
+                Outgoing::ParameterData(_) => buffer.push(|out| outgoing.append(out)),
+                _ => {}
+            },
         }
         match buffer.values().map(<[u8]>::len).find(|size| *size > self.max_value_bytes) {
             Some(size) => Err(WriteError::TooLarge { size, limit: self.max_value_bytes }),
@@ -156,15 +160,17 @@ impl WriteSettings {
 }
 
 impl Outgoing<'_> {
-    fn model(&self) -> Model {
-        match self {
+    /// `None`: it is none of Quix's.
+    fn model(&self) -> Option<Model> {
+        Some(match self {
             Self::Events(_) => Model::Events,
             Self::ParameterData(_) => Model::Timeseries,
             Self::StreamProperties(_) => Model::StreamProperties,
             Self::ParameterDefinitions(_) => Model::ParameterDefinitions,
             Self::EventDefinitions(_) => Model::EventDefinitions,
             Self::StreamEnd(_) => Model::StreamEnd,
-        }
+            Self::Json(_) => return None,
+        })
     }
 
     fn append(&self, out: &mut Vec<u8>) {
@@ -175,6 +181,7 @@ impl Outgoing<'_> {
             Self::ParameterDefinitions(list) => append_tree(out, list),
             Self::EventDefinitions(list) => append_tree(out, list),
             Self::StreamEnd(end) => spell::append_end(out, *end, Spelling::Kafka),
+            Self::Json(text) => out.extend_from_slice(text.as_bytes()),
         }
     }
 }

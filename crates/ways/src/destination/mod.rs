@@ -1,0 +1,5 @@
+//! Outgoing webhooks: what is sent elsewhere for records of a topic.
+
+mod config;
+
+pub use config::DestinationConfig;
