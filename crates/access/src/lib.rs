@@ -21,6 +21,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod address;
 mod check;
 mod claims;
 mod digest;
@@ -32,6 +33,7 @@ mod revocations;
 mod scopes;
 mod unverified;
 
+pub use address::is_public;
 pub use check::{Access, Grant, LEEWAY, MAX_TOKEN_BYTES, Refused};
 pub use digest::{Digest, NoDigest};
 pub use issue::{IssueError, OPAQUE_PREFIX, Signer, TokenRequest, opaque_token};
