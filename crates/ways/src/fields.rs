@@ -99,11 +99,7 @@ mod tests {
 
     impl Entry for Sample {
         fn from_fields(fields: &mut Fields) -> Result<Self, String> {
-            Ok(Self {
-                name: fields.required("name")?,
-                at: fields.take("at")?,
-                secrets: fields.one_or_more("secret")?,
-            })
+            Ok(Self { name: fields.required("name")?, at: fields.take("at")?, secrets: fields.one_or_more("secret")? })
         }
     }
 

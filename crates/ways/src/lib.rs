@@ -25,13 +25,16 @@
 //! ```
 
 pub mod append;
+mod chance;
 pub mod destination;
+pub mod fetch;
 pub mod fields;
 pub mod json;
 pub mod pointer;
 pub mod poll;
 pub mod record;
 pub mod secret;
+pub mod units;
 pub mod webhook;
 
 pub use append::{Append, AppendError, Durable};

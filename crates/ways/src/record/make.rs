@@ -59,11 +59,7 @@ pub(super) fn tag(value: Json<'_>, pointer: &Pointer) -> Option<String> {
 }
 
 /// What is there, which must be something.
-pub(super) fn present<'a>(
-    value: Json<'a>,
-    setting: &'static str,
-    pointer: &Pointer,
-) -> Result<Json<'a>, RecordError> {
+pub(super) fn present<'a>(value: Json<'a>, setting: &'static str, pointer: &Pointer) -> Result<Json<'a>, RecordError> {
     let there = value.at(pointer).filter(|there| there.kind() != Kind::Null);
     there.ok_or_else(|| RecordError::Missing { setting, pointer: pointer.clone() })
 }
@@ -127,8 +123,7 @@ mod tests {
         };
         let signup = event("event = '/type'\ntags = ['/user/id', '/user/plan', '/n', '/b', '/nil', '/none']");
         let tags: Vec<_> = signup.tags.iter().collect();
-        let expected =
-            [("user.id", "u-1"), ("user.plan", "[\"a\"]"), ("n", "12345678901234567890"), ("b", "true")];
+        let expected = [("user.id", "u-1"), ("user.plan", "[\"a\"]"), ("n", "12345678901234567890"), ("b", "true")];
         assert_eq!(tags, expected.map(|(name, text)| (name, Some(text))));
         assert_eq!((signup.timestamp, &*signup.id, signup.value.as_deref()), (7, "signup", Some(BODY)));
         assert_eq!(event("event = 'fixed'").id, "fixed");

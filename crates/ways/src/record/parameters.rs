@@ -27,14 +27,7 @@ pub(super) fn timeseries(rule: &Rule, value: Json<'_>, timestamp: i64) -> Result
         }
     }
     let tags = rule.tags.iter().filter_map(|pointer| Some(column(pointer.dotted(), Cow::Owned(tag(value, pointer)?))));
-    Ok(Timeseries {
-        epoch: 0,
-        timestamps: vec![timestamp],
-        numeric,
-        strings,
-        binary: Vec::new(),
-        tags: tags.collect(),
-    })
+    Ok(Timeseries { epoch: 0, timestamps: vec![timestamp], numeric, strings, binary: Vec::new(), tags: tags.collect() })
 }
 
 /// Flattened names of what is no parameter.
@@ -64,7 +57,8 @@ impl Row {
     /// `name` is that of the object, and is so again at the end.
     fn object(&mut self, name: &mut String, object: Json<'_>) -> Result<(), RecordError> {
         let members = object.members().unwrap_or_default();
-        let last: HashMap<&str, usize> = members.iter().zip(0..).map(|((member, _), place)| (&**member, place)).collect();
+        let last: HashMap<&str, usize> =
+            members.iter().zip(0..).map(|((member, _), place)| (&**member, place)).collect();
         for (place, (member, value)) in members.iter().enumerate() {
             if last[&**member] != place {
                 continue;
@@ -127,7 +121,11 @@ mod tests {
     fn members_become_parameters_by_their_kind() {
         for (json, numbers, texts) in [
             ("{}", &[][..], &[][..]),
-            (r#"{"a":1,"b":-2.5e3,"c":"x","d":true,"e":false,"f":null}"#, &[("a", 1.0), ("b", -2500.0), ("d", 1.0), ("e", 0.0)], &[("c", "x")]),
+            (
+                r#"{"a":1,"b":-2.5e3,"c":"x","d":true,"e":false,"f":null}"#,
+                &[("a", 1.0), ("b", -2500.0), ("d", 1.0), ("e", 0.0)],
+                &[("c", "x")],
+            ),
             (r#"{"a":{"b":{"c":1},"d":"x"},"e":{}}"#, &[("a.b.c", 1.0)], &[("a.d", "x")]),
             (r#"{"a":[1, {"b":2.10}],"n":"\u017e"}"#, &[], &[("a", r#"[1, {"b":2.10}]"#), ("n", "ž")]),
             (r#"{"a":1,"a":"x"}"#, &[], &[("a", "x")]),
@@ -154,7 +152,10 @@ mod tests {
 
     #[test]
     fn only_objects_of_numbers_that_are_doubles_are_taken() {
-        assert_eq!(row("", "[{}]").unwrap_err().to_string(), "it is an array, and parameters are made of the members of an object");
+        assert_eq!(
+            row("", "[{}]").unwrap_err().to_string(),
+            "it is an array, and parameters are made of the members of an object"
+        );
         assert_eq!(row("", "7"), Err(RecordError::NotAnObject(Kind::Number)));
         let error = row("", r#"{"a":{"b":-1e400}}"#).unwrap_err().to_string();
         assert_eq!(error, "the number a.b is larger than a parameter can be");

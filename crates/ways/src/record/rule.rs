@@ -154,10 +154,7 @@ mod tests {
             ("stream = 's'\nkey = '/k'", "it has both `stream` and `key`: leave one out"),
             ("stream = ''", "it has an empty `stream`"),
             ("key = 'id'", "it has a setting `key` that must be a JSON pointer such as \"/user/id\", not \"id\""),
-            (
-                "as = 'rows'",
-                "it has a setting `as` that must be \"json\", \"event\" or \"parameters\", not \"rows\"",
-            ),
+            ("as = 'rows'", "it has a setting `as` that must be \"json\", \"event\" or \"parameters\", not \"rows\""),
             ("as = 'parameters'\nevent = 'x'", "it has an `event`, and `as` makes none: leave one out"),
             ("as = 'json'\ntags = ['/a']", "it has `tags`, and `as = \"json\"` has no place for them"),
             (

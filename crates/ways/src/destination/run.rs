@@ -1,0 +1,119 @@
+//! A destination's task: reads its topic, sends, commits.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use kafka_bridge::broker::{Broker, Deliveries, NextOffset, ReadError, Start};
+use tokio::sync::watch;
+
+use super::config::{Begin, DestinationConfig};
+use super::filter::TopicNames;
+use super::intake::Intake;
+use super::metrics::OwnMetrics;
+use super::progress::Progress;
+use super::work::{Ended, Work};
+use super::{DestinationMetrics, Sender};
+use crate::append::Append;
+use crate::chance::chance;
+
+/// What a destination needs.
+#[derive(Debug)]
+pub struct Surroundings {
+    /// Where its topic lives.
+    pub broker: Arc<dyn Broker>,
+    /// Writes what is given up.
+    pub append: Arc<dyn Append>,
+    /// Of topic ids: the id of topic `f1` is `<workspace>-f1`.
+    pub workspace: String,
+    /// Counted in.
+    pub metrics: DestinationMetrics,
+    /// True when the server stops.
+    pub stopping: watch::Receiver<bool>,
+}
+
+/// What all of a destination's work shares.
+#[derive(Debug)]
+pub(super) struct Context {
+    pub(super) config: DestinationConfig,
+    pub(super) sender: Sender,
+    pub(super) broker: Arc<dyn Broker>,
+    pub(super) append: Arc<dyn Append>,
+    /// Name of the topic, as the broker has it.
+    pub(super) topic: TopicNames,
+    /// Whose positions are committed.
+    pub(super) group: String,
+    pub(super) metrics: OwnMetrics,
+}
+
+/// Sends until the server stops: what is under way then is finished, and committed.
+pub async fn run(config: DestinationConfig, sender: Sender, surroundings: Surroundings) {
+    let Surroundings { broker, append, workspace, metrics, mut stopping } = surroundings;
+    let (group, metrics) = (format!("streamgate-{}", config.name), metrics.of(&config.name));
+    let mut context = Context {
+        topic: TopicNames { id: String::new(), name: config.topic.clone() },
+        config,
+        sender,
+        broker,
+        append,
+        group,
+        metrics,
+    };
+    loop {
+        let mut stopped = stopping.clone();
+        let ended = tokio::select! {
+            opened = open(&mut context, &workspace) => match opened {
+                Ok((deliveries, work)) => work.run(&context, deliveries, &mut stopping).await,
+                Err(error) => Ended::Interrupted(error.to_string()),
+            },
+            _ = stopped.wait_for(|stopping| *stopping) => return,
+        };
+        match ended {
+            Ended::Stopped => return,
+            Ended::Interrupted(why) => {
+                tracing::warn!(destination = context.config.name, "its topic cannot be read: {why}; tried again");
+                let wait = AGAIN.mul_f64(1.0 + chance());
+                tokio::select! {
+                    () = tokio::time::sleep(wait) => {}
+                    _ = stopping.wait_for(|stopping| *stopping) => return,
+                }
+            }
+        }
+    }
+}
+
+/// Begins to read where the group stands. A group that has committed nothing commits where it begins: from then on nothing
+/// is passed over, whatever happens.
+async fn open(context: &mut Context, workspace: &str) -> Result<(Deliveries, Work), ReadError> {
+    context.topic = topic(&*context.broker, &context.config.topic, workspace).await?;
+    let Context { broker, group, topic, .. } = &*context;
+    let mut committed = broker.committed(group, &topic.name).await?;
+    if committed.is_empty() {
+        let begin = context.config.from;
+        let positions = broker.positions(&topic.name).await?.into_iter();
+        let next = positions.map(|at| NextOffset {
+            partition: at.partition,
+            offset: if begin == Begin::End { at.end } else { at.earliest },
+        });
+        committed = next.collect();
+        broker.commit(group, &topic.name, committed.clone()).await?;
+    }
+    let progress = Progress::at(&committed);
+    let deliveries = broker.read(&topic.name, Start::At(committed)).await?;
+    let intake = Intake::new(context.config.filter.clone(), topic.clone());
+    tracing::info!(destination = context.config.name, topic = topic.name, "a destination is being served");
+    Ok((deliveries, Work::new(context, intake, progress, Instant::now())))
+}
+
+/// The topic of that name, or else of that id.
+async fn topic(broker: &dyn Broker, text: &str, workspace: &str) -> Result<TopicNames, ReadError> {
+    let short = text.strip_prefix(workspace).and_then(|rest| rest.strip_prefix('-'));
+    for name in [Some(text), short].into_iter().flatten() {
+        if broker.topic(name).await?.is_some() {
+            return Ok(TopicNames { id: format!("{workspace}-{name}"), name: name.to_owned() });
+        }
+    }
+    Err(ReadError::UnknownTopic(text.to_owned()))
+}
+
+/// Between two tries to read.
+const AGAIN: Duration = Duration::from_secs(1);
