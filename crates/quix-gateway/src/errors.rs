@@ -11,45 +11,75 @@ use signalr_server::HubError;
 
 /// Why a topic could not be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Failure {
+pub enum Failure {
     /// There is none, or it is not for clients.
     #[error("Topic '{0}' does not exist or may not be written.")]
     UnknownTopic(String),
     /// The token does not reach so far, whether or not the topic is there.
     #[error("The token that was sent does not allow this; it needs the scope {scope}.")]
-    Forbidden { scope: String },
+    Forbidden {
+        /// The scope that is missing.
+        scope: String,
+    },
     /// No topic can be called so.
     #[error("'{name}' is not a topic name: {reason}")]
-    InvalidName { name: String, reason: String },
+    InvalidName {
+        /// The beginning of what was asked for.
+        name: String,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// Making one more is not allowed.
     #[error("Topic '{name}' cannot be made: there are {limit} topics, as many as this server makes.")]
-    TooManyTopics { name: String, limit: usize },
+    TooManyTopics {
+        /// The topic that is not there.
+        name: String,
+        /// [`Settings::max_topics`](crate::Settings::max_topics).
+        limit: usize,
+    },
     /// More subscriptions of one connection than allowed.
     #[error("This connection has {0} subscriptions, as many as it may (limit `subscriptions`); unsubscribe from some.")]
     TooManySubscriptions(usize),
     /// Nothing can be called so.
     #[error("The {what} is longer than {limit} bytes (limit `names`), so there is none of that name.")]
-    NameTooLong { what: &'static str, limit: usize },
+    NameTooLong {
+        /// What was to be called so.
+        what: &'static str,
+        /// [`Settings::max_name_bytes`](crate::Settings::max_name_bytes).
+        limit: usize,
+    },
+    /// It could not be made.
     #[error(transparent)]
     Create(#[from] CreateTopicError),
+    /// It could not be read.
     #[error(transparent)]
     Read(#[from] ReadError),
+    /// The broker could not be asked.
     #[error(transparent)]
     Broker(#[from] BrokerError),
 }
 
 /// Why a write was not acknowledged.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum WriteFailure {
+pub enum WriteFailure {
+    /// Its topic cannot be used.
     #[error(transparent)]
     Topic(#[from] Failure),
+    /// Something in it has too long a name.
     #[error("The {what} is longer than {limit} bytes.")]
-    NameTooLong { what: &'static str, limit: usize },
+    NameTooLong {
+        /// What is called so.
+        what: &'static str,
+        /// [`Settings::max_name_bytes`](crate::Settings::max_name_bytes).
+        limit: usize,
+    },
+    /// Nobody could read it.
     #[error("The stream id '___KA___' is reserved: readers skip it.")]
     ReservedStream,
     /// It makes no record that readers could take.
     #[error("This cannot be written: {0}.")]
     Model(#[from] WriteError),
+    /// The broker did not take it.
     #[error(transparent)]
     NotWritten(#[from] NotWritten),
     /// Stored or not, nobody can say.

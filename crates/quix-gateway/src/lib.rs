@@ -26,7 +26,7 @@ mod writer_hub;
 mod writes;
 
 pub use active_streams::StreamSettings;
-pub use errors::Problem;
+pub use errors::{Failure, Problem, WriteFailure};
 pub use gateway::{Gateway, Settings};
 pub use guard::{Guard, Lapsed, NotAdmitted};
 pub use http_api::router;

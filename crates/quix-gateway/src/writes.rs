@@ -12,6 +12,7 @@ use crate::errors::WriteFailure;
 use crate::gateway::Gateway;
 use crate::names::check_names;
 use crate::topics::Topic;
+use crate::visitor::Visitor;
 
 /// What calls of several records share.
 #[derive(Debug)]
@@ -31,6 +32,21 @@ impl Default for Series {
 }
 
 impl Gateway {
+    /// Writes to a topic, told by name or id, as a call of the Writer API does: with its limits, settings and metrics. Done
+    /// when the records are handed over; the future it gives is done when all of them are durable.
+    ///
+    /// An error means that nothing was or will be stored.
+    pub async fn write(
+        &self,
+        visitor: &Visitor,
+        topic: &str,
+        stream_id: &str,
+        outgoing: Outgoing<'_>,
+    ) -> Result<impl Future<Output = Result<(), WriteFailure>> + Send + use<>, WriteFailure> {
+        let topic = self.topic_to_write(visitor, topic).await?;
+        self.append(&topic, stream_id, outgoing)
+    }
+
     /// Hands the records of one call over; the future is done when all of them are durable.
     ///
     /// Records of one stream are stored in the order of these calls. An error means that nothing was or will be stored.

@@ -8,7 +8,7 @@
 //! |---|---|
 //! | [`append`] | the seam behind which records are written |
 //! | [`record`] | a JSON value and a rule → stream id and record; [`json`] and [`pointer`] are its tools |
-//! | [`fields`], [`secret`] | how the settings of a way are read, and secrets in them |
+//! | [`fields`], [`secret`], [`units`] | how the settings of a way are read, secrets in them, durations and rates |
 //! | [`webhook`] | inbound webhooks |
 //! | [`poll`], [`destination`] | settings of polling sources and of outgoing webhooks |
 //!
@@ -30,6 +30,7 @@ pub mod destination;
 pub mod fetch;
 pub mod fields;
 pub mod json;
+pub mod metrics;
 pub mod pointer;
 pub mod poll;
 pub mod record;

@@ -18,6 +18,7 @@ mod tls;
 mod topics;
 mod units;
 mod values;
+mod ways;
 
 use std::{
     collections::BTreeMap,
@@ -25,6 +26,7 @@ use std::{
     path::PathBuf,
 };
 
+use ::ways::{fields, webhook::WebhookConfig};
 use serde::{Deserialize, Serialize};
 
 pub(crate) use self::topics::write_rules;
@@ -40,6 +42,7 @@ pub use self::{
     tls::TlsConfig,
     topics::{Form, Split, TopicConfig},
     units::{UnitError, format_duration, format_size, parse_duration, parse_size},
+    ways::{Destinations, PollingSources},
 };
 
 /// Everything the server can be told. Built by [`load`], which also knows where each value came from.
@@ -94,6 +97,13 @@ pub struct Config {
     pub limits: Limits,
     /// How records are written, by topic. Default: none, and then all as [`TopicConfig`] has it.
     pub topics: BTreeMap<String, TopicConfig>,
+    /// Inbound webhooks, each below a line `[[webhooks]]`. Default none. Only a settings file can hold them.
+    #[serde(deserialize_with = "fields::entries")]
+    pub webhooks: Vec<WebhookConfig>,
+    /// What is fetched from elsewhere.
+    pub sources: PollingSources,
+    /// What is sent elsewhere.
+    pub destinations: Destinations,
 }
 
 impl Default for Config {
@@ -115,6 +125,9 @@ impl Default for Config {
             log: LogConfig::default(),
             limits: Limits::default(),
             topics: BTreeMap::new(),
+            webhooks: Vec::new(),
+            sources: PollingSources::default(),
+            destinations: Destinations::default(),
         }
     }
 }

@@ -17,6 +17,7 @@ mod outgoing;
 mod public;
 mod settings;
 mod throttle;
+mod ways;
 
 use std::io;
 use std::net::SocketAddr;

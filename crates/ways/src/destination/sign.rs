@@ -2,13 +2,14 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use ring::hmac;
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
 
 use crate::secret::Revealed;
 
 /// Signs with one secret.
 pub(super) struct Signer {
-    key: hmac::Key,
+    keyed: Hmac<Sha256>,
 }
 
 impl std::fmt::Debug for Signer {
@@ -24,13 +25,14 @@ impl Signer {
             Some(encoded) => STANDARD.decode(encoded).ok()?,
             None => secret.as_str().as_bytes().to_vec(),
         };
-        Some(Self { key: hmac::Key::new(hmac::HMAC_SHA256, &key) })
+        Hmac::new_from_slice(&key).ok().map(|keyed| Self { keyed })
     }
 
     /// Value of `webhook-signature`.
     pub(super) fn signature(&self, id: &str, timestamp: u64, body: &str) -> String {
-        let signed = format!("{id}.{timestamp}.{body}");
-        format!("v1,{}", STANDARD.encode(hmac::sign(&self.key, signed.as_bytes())))
+        let mut mac = self.keyed.clone();
+        mac.update(format!("{id}.{timestamp}.{body}").as_bytes());
+        format!("v1,{}", STANDARD.encode(mac.finalize().into_bytes()))
     }
 }
 
