@@ -30,6 +30,8 @@ pub enum Command {
     Streams(StreamsArgs),
     /// Write lines from standard input to a topic, each as one event
     Produce(ProduceArgs),
+    /// Poll a source of the settings once
+    Poll(PollArgs),
     /// Make, look at and revoke tokens
     Token(TokenArgs),
     /// Check or repair a data folder
@@ -289,6 +291,22 @@ pub struct ProduceArgs {
     /// Where.
     #[command(flatten)]
     pub server: ServerArgs,
+}
+
+/// `streamgate poll`.
+#[derive(Debug, clap::Args)]
+pub struct PollArgs {
+    /// Name of the source, as in [[sources.poll]]
+    pub name: String,
+    /// Poll once, now; a server polls by itself
+    #[arg(long, required = true)]
+    pub once: bool,
+    /// Print the records instead of writing them
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Where the settings are, and the topics.
+    #[command(flatten)]
+    pub flags: ConfigFlags,
 }
 
 /// `streamgate token`.

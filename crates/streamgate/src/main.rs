@@ -36,6 +36,7 @@ async fn run(command: Command) -> Result<(), CommandError> {
         Command::Tail(args) => commands::tail::run(&args).await,
         Command::Streams(args) => commands::streams::run(&args).await,
         Command::Produce(args) => commands::produce::run(&args).await,
+        Command::Poll(args) => commands::poll::run(&args).await,
         Command::Token(args) => commands::token::run(&args).await,
         Command::Log(args) => commands::log::run(&args),
         Command::Config(args) => commands::config::run(&args),

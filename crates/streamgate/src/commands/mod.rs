@@ -10,6 +10,7 @@ mod hub;
 mod input;
 pub mod log;
 mod package;
+pub mod poll;
 pub mod produce;
 mod progress;
 pub mod streams;

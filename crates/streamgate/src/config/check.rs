@@ -10,6 +10,7 @@ use super::{
     schema::to_table,
     sources::{Loaded, Origin},
     units::{format_duration, format_size},
+    ways::same_name,
 };
 
 /// The first thing wrong, if any.
@@ -24,7 +25,19 @@ pub(super) fn check(loaded: &Loaded) -> Result<(), ConfigError> {
     brokers(loaded)?;
     log(loaded)?;
     limits(loaded)?;
+    outgoing(loaded)?;
     topics(loaded)
+}
+
+/// Sources and destinations are told apart by their names.
+fn outgoing(loaded: &Loaded) -> Result<(), ConfigError> {
+    match same_name(&loaded.config.sources, &loaded.config.destinations) {
+        None => Ok(()),
+        Some((key, name)) => Err(ConfigError::Invalid {
+            setting: Placed { key: key.to_owned(), origin: loaded.origin(key) },
+            problem: format!("has the name {name:?} twice: give each a name of its own"),
+        }),
+    }
 }
 
 fn ports(loaded: &Loaded) -> Result<(), ConfigError> {

@@ -41,6 +41,8 @@ pub use certificate::Certificate;
 pub use credentials::Credentials;
 use entrance::Entrance;
 use kafka_door::KafkaDoor;
+use outgoing::Outgoing;
+pub use outgoing::writes;
 use public::Door;
 
 use crate::config::Config;
@@ -57,6 +59,7 @@ pub struct Server {
     gateway: Arc<Gateway>,
     door: Arc<Door>,
     drain_timeout: Duration,
+    outgoing: Outgoing,
     tasks: Vec<JoinHandle<()>>,
 }
 
@@ -107,6 +110,7 @@ impl Server {
         let gateway = Gateway::new(broker.clone(), feeds, settings::gateway(config, guard.clone()), gateway_metrics);
         let entrance = Entrance::new(guard.clone(), &config.limits, limit_hits.clone(), &mut registry);
         let hub = HubServer::with_metrics("/hub", gateway.hub(), settings::hub(config, guard.as_deref()), hub_metrics);
+        let outgoing = Outgoing::start(config, &gateway, &mut registry).map_err(io::Error::other)?;
         let started = Instant::now();
         let draining = AtomicBool::new(false);
         let state = Arc::new(State { hub, broker, registry, credentials: credentials.clone(), started, draining });
@@ -136,6 +140,7 @@ impl Server {
             gateway,
             door,
             drain_timeout: config.limits.drain_timeout,
+            outgoing,
             tasks,
         })
     }
@@ -161,7 +166,7 @@ impl Server {
                     door.close().await;
                 }
             };
-            tokio::join!(self.state.hub.drain(), kafka);
+            tokio::join!(self.state.hub.drain(), kafka, self.outgoing.stop());
             self.state.broker.flush().await;
             while self.state.hub.connections() > 0 {
                 tokio::time::sleep(DRAIN_TICK).await;

@@ -1,145 +1,110 @@
-//! Requests that the server itself makes, to places that its operator named: no further than these may lead.
+//! What the server does of its own accord: it polls its sources and serves its destinations.
 
-use std::io;
-use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::time::Duration;
 
-use access::is_public;
-use reqwest::dns::{Addrs, Name, Resolve, Resolving};
-use reqwest::{Client, Response, Url, redirect};
+use kafka_bridge::feed::{FeedSettings, Feeds};
+use prometheus_client::registry::Registry;
+use quix_gateway::Gateway;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use ways::Append;
+use ways::destination::{self, DestinationMetrics, Sender, Surroundings};
+use ways::fetch::Fetcher;
+use ways::poll::{self, PollMetrics, Source};
 
-/// Fetches documents.
-#[derive(Debug, Clone)]
-pub(super) struct Fetcher {
-    client: Client,
-    /// Whether plain http, and addresses of this machine and network, are meant to be asked.
-    may_be_private: bool,
-}
+use super::broker::BrokerChoice;
+use super::ways::Writes;
+use super::{DRAIN_TICK, settings};
+use crate::config::Config;
 
-/// Why a document could not be had.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum FetchError {
-    #[error("its host is {0}, an address of this machine or network")]
-    Private(IpAddr),
-    #[error("it answers with HTTP status {0}")]
-    Status(u16),
-    #[error("it is longer than {MAX_BODY_BYTES} bytes")]
-    TooLong,
-    #[error("it is not text")]
-    NotText,
-    #[error("{0}")]
-    Failed(String),
-}
-
-impl Fetcher {
-    /// # Errors
-    /// If the system has no certificates to trust.
-    pub(super) fn new(may_be_private: bool) -> Result<Self, reqwest::Error> {
-        // Fails if that was done before.
-        let _ = tokio_rustls::rustls::crypto::ring::default_provider().install_default();
-        let follow = redirect::Policy::custom(move |attempt| {
-            let is_allowed = attempt.url().scheme() == "https" || may_be_private;
-            match literal(attempt.url()).filter(|_| !may_be_private).and_then(private) {
-                _ if attempt.previous().len() > MAX_REDIRECTS => attempt.error("too many redirects"),
-                _ if !is_allowed => attempt.error("a redirect to an address that is not https"),
-                Some(address) => attempt.error(FetchError::Private(address).to_string()),
-                None => attempt.follow(),
-            }
-        });
-        let mut builder = Client::builder()
-            .connect_timeout(Duration::from_secs(5))
-            .timeout(Duration::from_secs(30))
-            // A proxy would connect to addresses that nobody here has looked at.
-            .no_proxy()
-            .redirect(follow);
-        if !may_be_private {
-            builder = builder.dns_resolver(Arc::new(PublicOnly));
-        }
-        Ok(Self { client: builder.build()?, may_be_private })
-    }
-
-    /// The text at an address.
-    pub(super) async fn text(&self, url: &Url) -> Result<String, FetchError> {
-        // Host names are looked at when they are resolved.
-        if let Some(address) = literal(url).filter(|_| !self.may_be_private).and_then(private) {
-            return Err(FetchError::Private(address));
-        }
-        let response = self.client.get(url.clone()).send().await.map_err(failed)?;
-        if !response.status().is_success() {
-            return Err(FetchError::Status(response.status().as_u16()));
-        }
-        String::from_utf8(body(response).await?).map_err(|_| FetchError::NotText)
-    }
-}
-
-async fn body(mut response: Response) -> Result<Vec<u8>, FetchError> {
-    let mut body = Vec::new();
-    while let Some(piece) = response.chunk().await.map_err(failed)? {
-        if body.len() + piece.len() > MAX_BODY_BYTES {
-            return Err(FetchError::TooLong);
-        }
-        body.extend_from_slice(&piece);
-    }
-    Ok(body)
-}
-
-/// The innermost reason says most.
-fn failed(error: reqwest::Error) -> FetchError {
-    let mut cause: &dyn std::error::Error = &error;
-    while let Some(source) = cause.source() {
-        cause = source;
-    }
-    FetchError::Failed(cause.to_string())
-}
-
-/// Finds public addresses only, and those are the ones that are then connected to.
+/// The tasks of all sources and destinations; dropping it ends them at once.
 #[derive(Debug)]
-struct PublicOnly;
-
-impl Resolve for PublicOnly {
-    fn resolve(&self, name: Name) -> Resolving {
-        Box::pin(async move {
-            let found: Vec<SocketAddr> = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
-            match found.iter().find_map(|address| private(address.ip())) {
-                Some(address) => Err(io::Error::other(FetchError::Private(address).to_string()).into()),
-                None => Ok(Box::new(found.into_iter()) as Addrs),
-            }
-        })
-    }
+pub(super) struct Outgoing {
+    stopping: watch::Sender<bool>,
+    tasks: Vec<JoinHandle<()>>,
 }
 
-/// The address that stands in a URL in place of a name.
-fn literal(url: &Url) -> Option<IpAddr> {
-    url.host_str()?.trim_start_matches('[').trim_end_matches(']').parse().ok()
-}
-
-/// The address, if it is not one that everybody would reach the same host by.
-fn private(address: IpAddr) -> Option<IpAddr> {
-    Some(address).filter(|address| !is_public(*address))
-}
-
-const MAX_REDIRECTS: usize = 3;
-const MAX_BODY_BYTES: usize = 4 * 1024 * 1024;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn names_and_addresses_of_this_machine_are_not_asked_unless_that_is_meant() {
-        let fetcher = Fetcher::new(false).unwrap();
-        for url in [
-            "http://127.0.0.1:1/keys",
-            "http://[::1]:1/keys",
-            "http://localhost:1/keys",
-            "http://0x7f.1:1/",
-            "http://198.18.0.1:1/",
-        ] {
-            let error = fetcher.text(&url.parse().unwrap()).await.unwrap_err().to_string();
-            assert!(error.contains("an address of this machine or network"), "{url}: {error}");
+impl Outgoing {
+    /// # Errors
+    /// If a secret in the settings cannot be had, or something there cannot be; the text says what.
+    pub(super) fn start(config: &Config, gateway: &Arc<Gateway>, registry: &mut Registry) -> Result<Self, String> {
+        let mut outgoing = Self { stopping: watch::Sender::new(false), tasks: Vec::new() };
+        if config.sources.poll.is_empty() && config.destinations.webhook.is_empty() {
+            return Ok(outgoing);
         }
-        let error = Fetcher::new(true).unwrap().text(&"http://127.0.0.1:1/keys".parse().unwrap()).await.unwrap_err();
-        assert!(!error.to_string().contains("an address of this machine"), "{error}");
+        let fetcher = Fetcher::new().map_err(|error| format!("there can be no requests to others: {error}"))?;
+        let append: Arc<dyn Append> = Arc::new(Writes(gateway.clone()));
+        if config.sources.enabled {
+            outgoing.poll(config, &fetcher, &append, registry)?;
+        }
+        if config.destinations.enabled {
+            outgoing.serve(config, &fetcher, &append, gateway, registry)?;
+        }
+        Ok(outgoing)
     }
+
+    /// Done when nothing is under way any more; nothing new is begun.
+    pub(super) async fn stop(&self) {
+        self.stopping.send_replace(true);
+        while !self.tasks.iter().all(JoinHandle::is_finished) {
+            tokio::time::sleep(DRAIN_TICK).await;
+        }
+    }
+
+    fn poll(
+        &mut self,
+        config: &Config,
+        fetcher: &Fetcher,
+        append: &Arc<dyn Append>,
+        registry: &mut Registry,
+    ) -> Result<(), String> {
+        let metrics = PollMetrics::default();
+        metrics.register(registry);
+        for source in &config.sources.poll {
+            let named = |error| format!("the polling source {:?} cannot be used: {error}", source.name);
+            let source = Source::new(source.clone(), fetcher.clone()).map_err(named)?;
+            let running = poll::run(source, append.clone(), metrics.clone(), self.stopping.subscribe());
+            self.tasks.push(tokio::spawn(running));
+        }
+        Ok(())
+    }
+
+    fn serve(
+        &mut self,
+        config: &Config,
+        fetcher: &Fetcher,
+        append: &Arc<dyn Append>,
+        gateway: &Arc<Gateway>,
+        registry: &mut Registry,
+    ) -> Result<(), String> {
+        let metrics = DestinationMetrics::default();
+        metrics.register(registry);
+        for destination in &config.destinations.webhook {
+            let named = |error| format!("the destination {:?} cannot be used: {error}", destination.name);
+            let sender = Sender::new(destination, fetcher.clone()).map_err(named)?;
+            let surroundings = Surroundings {
+                broker: gateway.broker().clone(),
+                append: append.clone(),
+                workspace: config.workspace.clone(),
+                metrics: metrics.clone(),
+                stopping: self.stopping.subscribe(),
+            };
+            self.tasks.push(tokio::spawn(destination::run(destination.clone(), sender, surroundings)));
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Outgoing {
+    fn drop(&mut self) {
+        self.tasks.iter().for_each(JoinHandle::abort);
+    }
+}
+
+/// The writes of a server with this configuration, without the server.
+pub fn writes(config: &Config, broker: &BrokerChoice) -> Arc<dyn Append> {
+    let BrokerChoice { broker, metrics, .. } = broker.clone();
+    let feeds = Feeds::with(broker.clone(), FeedSettings::default(), metrics.clone());
+    let own = quix_gateway::metrics::Metrics::sharing(metrics.limit_hits());
+    Arc::new(Writes(Gateway::new(broker, feeds, settings::gateway(config, None), own)))
 }
