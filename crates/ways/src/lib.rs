@@ -35,6 +35,7 @@ pub mod pointer;
 pub mod poll;
 pub mod record;
 pub mod secret;
+mod stopping;
 pub mod units;
 pub mod webhook;
 

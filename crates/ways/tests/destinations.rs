@@ -59,7 +59,7 @@ impl Drop for Running {
 }
 
 async fn write(broker: &Arc<MemoryBroker>, stream_id: &str, value: &str) {
-    let event: EventData = serde_json::from_value(serde_json::json!({ "id": "e", "value": value })).unwrap();
+    let event: EventData = serde_json::from_value(serde_json::json!({ "timestamp": 1, "id": "e", "value": value })).unwrap();
     Writes(broker.clone()).append("t", stream_id, Outgoing::Events(&[event])).await.unwrap();
 }
 

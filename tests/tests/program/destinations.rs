@@ -27,7 +27,7 @@ async fn brake(program: &Program, numbers: std::ops::Range<i64>) {
     for number in numbers {
         for car in ["a", "b", "c"] {
             let value = json!({ "number": number }).to_string();
-            let events = json!([{ "id": "HardBraking", "value": value }, { "id": "Other", "value": "-" }]);
+            let events = json!([{ "timestamp": 1, "id": "HardBraking", "value": value }, { "timestamp": 2, "id": "Other", "value": "-" }]);
             within("the call", page.invoke("SendEventData", &("braking", car, &events))).await.unwrap();
         }
     }

@@ -15,6 +15,7 @@ use super::work::{Ended, Work};
 use super::{DestinationMetrics, Sender};
 use crate::append::Append;
 use crate::chance::chance;
+use crate::stopping::stopped;
 
 /// What a destination needs.
 #[derive(Debug)]
@@ -59,13 +60,13 @@ pub async fn run(config: DestinationConfig, sender: Sender, surroundings: Surrou
         metrics,
     };
     loop {
-        let mut stopped = stopping.clone();
+        let mut told = stopping.clone();
         let ended = tokio::select! {
             opened = open(&mut context, &workspace) => match opened {
                 Ok((deliveries, work)) => work.run(&context, deliveries, &mut stopping).await,
                 Err(error) => Ended::Interrupted(error.to_string()),
             },
-            _ = stopped.wait_for(|stopping| *stopping) => return,
+            () = stopped(&mut told) => return,
         };
         match ended {
             Ended::Stopped => return,
@@ -74,7 +75,7 @@ pub async fn run(config: DestinationConfig, sender: Sender, surroundings: Surrou
                 let wait = AGAIN.mul_f64(1.0 + chance());
                 tokio::select! {
                     () = tokio::time::sleep(wait) => {}
-                    _ = stopping.wait_for(|stopping| *stopping) => return,
+                    () = stopped(&mut stopping) => return,
                 }
             }
         }

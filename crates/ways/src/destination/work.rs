@@ -18,6 +18,7 @@ use super::run::Context;
 use super::sender::Verdict;
 use crate::append::AppendError;
 use crate::chance::chance;
+use crate::stopping::stopped;
 
 /// Messages of one reading.
 pub(super) struct Work {
@@ -88,7 +89,7 @@ impl Work {
                     self.committed(context, &next, result);
                 }
                 () = sleep_until(wake), if wake.is_some() => {}
-                _ = stopping.wait_for(|stopping| *stopping) => break Ended::Stopped,
+                () = stopped(stopping) => break Ended::Stopped,
             }
         };
         self.finish(context, under_way, commit).await;

@@ -9,6 +9,7 @@ use super::timetable::Went;
 use super::{PollError, PollMetrics, Polled, Source, Timetable};
 use crate::append::Append;
 use crate::chance::chance;
+use crate::stopping::stopped;
 
 /// Polls until `stopping` is true; a poll that has begun is finished.
 pub async fn run(
@@ -22,7 +23,7 @@ pub async fn run(
     loop {
         tokio::select! {
             () = tokio::time::sleep(wait) => {}
-            _ = stopping.wait_for(|stopping| *stopping) => return,
+            () = stopped(&mut stopping) => return,
         }
         let begun = Instant::now();
         let polled = source.poll(&*append).await;

@@ -1,5 +1,5 @@
 //! `Server`: an HTTP server of this machine that answers as a test says, well or badly; and writes into memory.
-#![allow(dead_code)] // each test uses a part of it
+#![allow(dead_code, unreachable_pub)] // each test uses a part of it
 
 use std::collections::BTreeMap;
 use std::io::Write;
