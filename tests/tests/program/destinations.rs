@@ -96,7 +96,8 @@ async fn a_receiver_that_was_lost_for_a_while_gets_all_in_order_though_the_serve
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_given_up_is_in_the_dead_letter_topic_with_its_reason() {
-    let receiver = Receiver::start(|asked, _| (if asked.body.contains(":1}") { 400 } else { 200 }, String::new())).await;
+    let receiver =
+        Receiver::start(|asked, _| (if asked.body.contains(":1}") { 400 } else { 200 }, String::new())).await;
     let settings = settings(&receiver.url("/")) + "dead_letter = \"failed\"\n";
     let program = Program::serve_with_settings(&settings, &["--memory"]).await;
     brake(&program, 0..3).await;

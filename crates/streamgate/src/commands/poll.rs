@@ -24,7 +24,9 @@ pub async fn run(args: &PollArgs) -> Result<(), CommandError> {
         return quiet_on_closed_pipe(said(&args.name, polled, "would be written"));
     }
     if config.storage() == Storage::Memory {
-        return Err(CommandError::Serve("topics are kept in memory, which ends with this command: use --dry-run".to_owned()));
+        return Err(CommandError::Serve(
+            "topics are kept in memory, which ends with this command: use --dry-run".to_owned(),
+        ));
     }
     let broker = choose_broker(&config).await.map_err(|error| match error {
         ChoiceError::Folder(error) => folder::refused(&error, &config.data, folder::Busy::AskServer),
@@ -37,7 +39,8 @@ pub async fn run(args: &PollArgs) -> Result<(), CommandError> {
 fn source(config: &Config, name: &str) -> Result<Source, CommandError> {
     let Some(found) = config.sources.poll.iter().find(|source| source.name == name) else {
         let names: Vec<_> = config.sources.poll.iter().map(|source| &*source.name).collect();
-        let there = if names.is_empty() { "there is none".to_owned() } else { format!("there are {}", names.join(", ")) };
+        let there =
+            if names.is_empty() { "there is none".to_owned() } else { format!("there are {}", names.join(", ")) };
         return Err(CommandError::Serve(format!("the settings have no polling source {name:?}: {there}")));
     };
     let fetcher = Fetcher::new().map_err(|error| CommandError::Serve(error.to_string()))?;
@@ -45,11 +48,7 @@ fn source(config: &Config, name: &str) -> Result<Source, CommandError> {
     Source::new(found.clone(), fetcher).map_err(unusable)
 }
 
-fn said(
-    name: &str,
-    polled: Result<ways::poll::Polled, ways::poll::PollError>,
-    done: &str,
-) -> Result<(), CommandError> {
+fn said(name: &str, polled: Result<ways::poll::Polled, ways::poll::PollError>, done: &str) -> Result<(), CommandError> {
     let polled = polled.map_err(|error| CommandError::Serve(format!("polling {name:?} failed: {error}")))?;
     let (written, refused) = (polled.written, polled.refused);
     eprintln!("{written} records {done}, {refused} items without");

@@ -43,11 +43,13 @@ impl Default for Destinations {
 
 /// The setting of which two entries have the same name, and that name.
 pub(super) fn same_name(sources: &PollingSources, destinations: &Destinations) -> Option<(&'static str, String)> {
-    let twice = |names: &mut dyn Iterator<Item = &String>| {
-        let mut seen = BTreeSet::new();
-        names.find(|name| !seen.insert(*name)).cloned()
-    };
-    let source = twice(&mut sources.poll.iter().map(|source| &source.name)).map(|name| ("sources.poll", name));
-    let destination = || twice(&mut destinations.webhook.iter().map(|to| &to.name)).map(|name| ("destinations.webhook", name));
+    let source = twice(sources.poll.iter().map(|source| &*source.name)).map(|name| ("sources.poll", name));
+    let destination =
+        || twice(destinations.webhook.iter().map(|to| &*to.name)).map(|name| ("destinations.webhook", name));
     source.or_else(destination)
+}
+
+fn twice<'a>(mut names: impl Iterator<Item = &'a str>) -> Option<String> {
+    let mut seen = BTreeSet::new();
+    names.find(|name| !seen.insert(*name)).map(str::to_owned)
 }

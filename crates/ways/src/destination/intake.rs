@@ -119,7 +119,8 @@ mod tests {
         let settings =
             WriteSettings { splitting: Splitting::Legacy, max_value_bytes: 1000, ..WriteSettings::default() };
         let value = "x".repeat(1500);
-        let event: EventData = serde_json::from_value(serde_json::json!({ "timestamp": 1, "id": "e", "value": value })).unwrap();
+        let event: EventData =
+            serde_json::from_value(serde_json::json!({ "timestamp": 1, "id": "e", "value": value })).unwrap();
         let segments = settings.records(Outgoing::Events(&[event]), "s", 7).unwrap();
         assert!(segments.len() > 1);
         let topic = TopicNames { id: "ws-t".to_owned(), name: "t".to_owned() };

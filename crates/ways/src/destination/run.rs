@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use kafka_bridge::broker::{Broker, Deliveries, NextOffset, ReadError, Start};
+use kafka_bridge::broker::{Broker, Deliveries, NextOffset, PartitionPositions, ReadError, Start};
 use tokio::sync::watch;
 
 use super::config::{Begin, DestinationConfig};
@@ -82,27 +82,43 @@ pub async fn run(config: DestinationConfig, sender: Sender, surroundings: Surrou
     }
 }
 
-/// Begins to read where the group stands. A group that has committed nothing commits where it begins: from then on nothing
-/// is passed over, whatever happens.
+/// Begins to read where the group stands.
 async fn open(context: &mut Context, workspace: &str) -> Result<(Deliveries, Work), ReadError> {
     context.topic = topic(&*context.broker, &context.config.topic, workspace).await?;
     let Context { broker, group, topic, .. } = &*context;
-    let mut committed = broker.committed(group, &topic.name).await?;
-    if committed.is_empty() {
-        let begin = context.config.from;
-        let positions = broker.positions(&topic.name).await?.into_iter();
-        let next = positions.map(|at| NextOffset {
-            partition: at.partition,
-            offset: if begin == Begin::End { at.end } else { at.earliest },
-        });
-        committed = next.collect();
-        broker.commit(group, &topic.name, committed.clone()).await?;
+    let positions = broker.positions(&topic.name).await?;
+    let mut next = broker.committed(group, &topic.name).await?;
+    if next.is_empty() {
+        // From then on nothing is passed over, whatever happens.
+        next = begin(context.config.from, &positions);
+        broker.commit(group, &topic.name, next.clone()).await?;
     }
-    let progress = Progress::at(&committed);
-    let deliveries = broker.read(&topic.name, Start::At(committed)).await?;
+    for (next, at) in made_anew(&mut next, &positions) {
+        tracing::warn!(destination = context.config.name, partition = at.partition, "the topic was made anew");
+        next.offset = at.earliest;
+    }
+    let progress = Progress::at(&next);
+    let deliveries = broker.read(&topic.name, Start::At(next)).await?;
     let intake = Intake::new(context.config.filter.clone(), topic.clone());
     tracing::info!(destination = context.config.name, topic = topic.name, "a destination is being served");
     Ok((deliveries, Work::new(context, intake, progress, Instant::now())))
+}
+
+/// Where a group begins that has committed nothing.
+fn begin(from: Begin, positions: &[PartitionPositions]) -> Vec<NextOffset> {
+    let offset = |at: &PartitionPositions| if from == Begin::End { at.end } else { at.earliest };
+    positions.iter().map(|at| NextOffset { partition: at.partition, offset: offset(at) }).collect()
+}
+
+/// What stands beyond the end of its partition: it was committed of another topic of that name.
+fn made_anew<'a>(
+    next: &'a mut [NextOffset],
+    positions: &'a [PartitionPositions],
+) -> impl Iterator<Item = (&'a mut NextOffset, &'a PartitionPositions)> {
+    next.iter_mut().filter_map(|next| {
+        let at = positions.iter().find(|at| at.partition == next.partition)?;
+        (next.offset > at.end).then_some((next, at))
+    })
 }
 
 /// The topic of that name, or else of that id.

@@ -156,7 +156,10 @@ impl Work {
             Some(Delivery::Unreadable { partition, offset }) => {
                 interrupted(format!("what is stored in partition {partition} is damaged from offset {offset} on"))
             }
-            Some(Delivery::TopicGone) => interrupted("it was deleted".to_owned()),
+            Some(Delivery::TopicGone) => {
+                self.progress = Progress::default(); // a topic of that name would be another one
+                interrupted("it was deleted".to_owned())
+            }
             None => interrupted("the broker has ended it".to_owned()),
         }
     }
