@@ -2,6 +2,7 @@
 
 use std::{path::PathBuf, str::FromStr, time::Duration};
 
+use ::ways::webhook::Preset;
 use clap::{Parser, Subcommand};
 use reqwest::Url;
 use toml::Value;
@@ -34,6 +35,8 @@ pub enum Command {
     Poll(PollArgs),
     /// Make, look at and revoke tokens
     Token(TokenArgs),
+    /// Send a signed sample to a webhook
+    Webhook(WebhookArgs),
     /// Check or repair a data folder
     Log(LogArgs),
     /// Show or check the configuration
@@ -430,6 +433,54 @@ impl ConfigFile {
     }
 }
 
+/// `streamgate webhook`.
+#[derive(Debug, clap::Args)]
+pub struct WebhookArgs {
+    /// What to do with webhooks.
+    #[command(subcommand)]
+    pub command: WebhookCommand,
+}
+
+/// The commands about webhooks.
+#[derive(Debug, Subcommand)]
+pub enum WebhookCommand {
+    /// Sign a body as a sender would, post it, and print the answer; exit code 1 if it was not taken
+    Send(WebhookSendArgs),
+}
+
+/// `streamgate webhook send`.
+#[derive(Debug, clap::Args)]
+pub struct WebhookSendArgs {
+    /// Who would send it: segment, github, stripe, slack, shopify, standard, bearer, basic or none
+    #[arg(value_parser = parse_preset)]
+    pub preset: Preset,
+    /// File of the body, in JSON; - reads standard input
+    pub file: PathBuf,
+    /// Address of the webhook [default: http://127.0.0.1:8080/webhooks/PRESET]
+    #[arg(long, value_name = "URL", value_parser = parse_url)]
+    pub url: Option<Url>,
+    /// Environment variable that holds the secret
+    #[arg(long, value_name = "NAME", default_value = "WEBHOOK_SECRET")]
+    pub secret_env: String,
+    /// Id of the delivery, where a header has it [default: a new one]
+    #[arg(long, value_name = "ID")]
+    pub id: Option<String>,
+    /// Kind of event, where a header has it
+    #[arg(long, value_name = "NAME", default_value = "ping")]
+    pub event: String,
+}
+
+impl WebhookSendArgs {
+    /// Where to send it.
+    ///
+    /// # Errors
+    /// None but for a preset whose name is no part of an address.
+    pub fn url(&self) -> Result<Url, String> {
+        let default = || parse_url(&format!("{DEFAULT_URL}/webhooks/{}", self.preset.name()));
+        self.url.clone().map_or_else(default, Ok)
+    }
+}
+
 /// `streamgate log`.
 #[derive(Debug, clap::Args)]
 pub struct LogArgs {
@@ -547,6 +598,11 @@ is new or has changed, a - one that has left.";
 
 const EVENT_LINES: &str = "A line that is a JSON object with \"value\" and \"id\" or \"timestamp\" (ns) is an event as it \
 stands, and gets what it lacks of \"streamId\", \"id\" and \"timestamp\"; any other line becomes the value of one.";
+
+fn parse_preset(text: &str) -> Result<Preset, String> {
+    let known = Preset::ALL.iter().find(|(name, _)| *name == text).map(|(_, preset)| *preset);
+    known.ok_or_else(|| format!("write one of {}", Preset::ALL.map(|(name, _)| name).join(", ")))
+}
 
 fn parse_ttl(text: &str) -> Result<Duration, String> {
     let ttl = config::parse_duration(text).map_err(|error| error.to_string())?;

@@ -38,6 +38,7 @@ async fn run(command: Command) -> Result<(), CommandError> {
         Command::Produce(args) => commands::produce::run(&args).await,
         Command::Poll(args) => commands::poll::run(&args).await,
         Command::Token(args) => commands::token::run(&args).await,
+        Command::Webhook(args) => commands::webhook::run(&args).await,
         Command::Log(args) => commands::log::run(&args),
         Command::Config(args) => commands::config::run(&args),
         Command::Version(args) => commands::version::run(&args),

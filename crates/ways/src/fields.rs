@@ -7,6 +7,19 @@ use toml::{Table, Value};
 pub trait Entry: Sized {
     /// Takes all of them. Errors read on from the entry: `has no …`, `has a setting …`.
     fn from_fields(fields: &mut Fields) -> Result<Self, String>;
+
+    /// Whether they fit together; asked when nothing unknown is left. Errors read on as well.
+    fn check(&self) -> Result<(), String> {
+        Ok(())
+    }
+}
+
+/// All of a table, checked.
+pub fn read<T: Entry>(table: Table) -> Result<T, String> {
+    let mut fields = Fields::new(table);
+    let taken = T::from_fields(&mut fields)?;
+    fields.finish()?;
+    taken.check().map(|()| taken)
 }
 
 /// What is left of a table.
@@ -56,11 +69,6 @@ impl Fields {
             Some(unknown) => Err(format!("has `{unknown}`, which is none of {}", self.known.join(", "))),
         }
     }
-
-    fn label(&self) -> Option<String> {
-        let text = |name| self.left.get(name).and_then(Value::as_str);
-        ["name", "path"].into_iter().find_map(text).map(str::to_owned)
-    }
 }
 
 /// A list of entries, for `deserialize_with`. Errors begin with `cannot be taken`, and say which entry and setting they mean.
@@ -79,10 +87,14 @@ pub fn entries<'de, D: Deserializer<'de>, T: Entry>(deserializer: D) -> Result<V
 
 fn entry<T: Entry>(value: Value) -> Result<T, (Option<String>, String)> {
     let Value::Table(table) = value else { return Err((None, "is no table".to_owned())) };
-    let mut fields = Fields::new(table);
-    let label = fields.label();
-    let taken = T::from_fields(&mut fields).and_then(|taken| fields.finish().map(|()| taken));
-    taken.map_err(|problem| (label, problem))
+    let label = label(&table);
+    read(table).map_err(|problem| (label, problem))
+}
+
+/// By which people know the entry.
+fn label(table: &Table) -> Option<String> {
+    let text = |name| table.get(name).and_then(Value::as_str);
+    ["name", "path"].into_iter().find_map(text).map(str::to_owned)
 }
 
 #[cfg(test)]

@@ -14,6 +14,8 @@ mod write;
 use std::sync::Arc;
 
 use axum::Router;
+use axum::body::Bytes;
+use axum::extract::{FromRequest, Request};
 use axum::http::StatusCode;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -32,6 +34,12 @@ pub fn router(gateway: Arc<Gateway>) -> Router {
             Problem::new(StatusCode::METHOD_NOT_ALLOWED, "This address does not take this method.")
         })
         .with_state(gateway)
+}
+
+/// The whole body of a request to a route that is not among these, within the limits that hold for them: of size, time, and
+/// what all bodies together may hold. An error is the answer.
+pub async fn read_body(request: Request, gateway: &Arc<Gateway>) -> Result<Bytes, Problem> {
+    extract::Body::from_request(request, gateway).await.map(|extract::Body(body)| body)
 }
 
 fn documented() -> OpenApiRouter<Arc<Gateway>> {

@@ -62,12 +62,17 @@ impl Client {
         url
     }
 
-    /// Sends, and makes an error of any answer but a good one. The request's own timeout, if any, covers the body too.
-    pub(super) async fn send(&self, request: RequestBuilder) -> Result<Response, CommandError> {
-        let response = tokio::time::timeout(ANSWER_TIMEOUT, request.send())
+    /// Sends, and waits for any answer.
+    pub(super) async fn answer(&self, request: RequestBuilder) -> Result<Response, CommandError> {
+        tokio::time::timeout(ANSWER_TIMEOUT, request.send())
             .await
             .map_err(|_| CommandError::TimedOut { url: self.name.clone() })?
-            .map_err(|error| self.failed(&error))?;
+            .map_err(|error| self.failed(&error))
+    }
+
+    /// Sends, and makes an error of any answer but a good one. The request's own timeout, if any, covers the body too.
+    pub(super) async fn send(&self, request: RequestBuilder) -> Result<Response, CommandError> {
+        let response = self.answer(request).await?;
         if response.status().is_success() { Ok(response) } else { Err(self.refused(response).await) }
     }
 

@@ -6,7 +6,7 @@ use super::{CommandError, quiet_on_closed_pipe};
 use crate::{
     args::{ConfigArgs, ConfigCommand, ConfigFlags},
     config::{Loaded, show},
-    server::{Certificate, Credentials},
+    server::{Certificate, Credentials, check_webhooks},
 };
 
 /// Prints to standard output; warnings go to standard error.
@@ -25,6 +25,7 @@ pub fn run_to(args: &ConfigArgs, out: &mut impl Write, warnings: &mut impl Write
             let loaded = load(flags, warnings)?;
             Certificate::load(&loaded)?;
             Credentials::load(&loaded)?;
+            check_webhooks(&loaded.config)?;
             match &loaded.file {
                 Some(path) => writeln!(out, "the configuration is good (settings file {})", path.display())?,
                 None => writeln!(out, "the configuration is good (no settings file)")?,

@@ -100,6 +100,9 @@ pub enum CommandError {
     /// The server cannot start.
     #[error("{0}")]
     Serve(String),
+    /// A sample for a webhook cannot be sent, or was not taken.
+    #[error("{0}")]
+    Webhook(String),
     /// A data folder is not used, or not changed.
     #[error("{0}")]
     Folder(String),

@@ -20,6 +20,7 @@ mod text;
 pub mod token;
 pub mod topic;
 pub mod version;
+pub mod webhook;
 
 use std::io;
 

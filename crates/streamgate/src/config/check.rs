@@ -1,7 +1,8 @@
 //! Checks that need more than one setting, or more than a setting's type.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{collections::HashSet, net::SocketAddr, time::Duration};
 
+use kafka_bridge::names::check_topic_name;
 use toml::Value;
 
 use super::{
@@ -25,8 +26,9 @@ pub(super) fn check(loaded: &Loaded) -> Result<(), ConfigError> {
     brokers(loaded)?;
     log(loaded)?;
     limits(loaded)?;
-    outgoing(loaded)?;
-    topics(loaded)
+    topics(loaded)?;
+    webhooks(loaded)?;
+    outgoing(loaded)
 }
 
 /// Sources and destinations are told apart by their names.
@@ -253,6 +255,21 @@ fn topics(loaded: &Loaded) -> Result<(), ConfigError> {
         if topic.max_message_size.is_some_and(|size| size < MIN_MESSAGE) {
             let problem = format!("must be at least {}: ids alone may take half of it", format_size(MIN_MESSAGE));
             return Err(invalid(loaded, &key("max_message_size"), problem));
+        }
+    }
+    Ok(())
+}
+
+fn webhooks(loaded: &Loaded) -> Result<(), ConfigError> {
+    let mut paths = HashSet::new();
+    for webhook in &loaded.config.webhooks {
+        let path = &webhook.path;
+        if !paths.insert(path) {
+            return Err(invalid(loaded, "webhooks", format!("cannot be taken: two have the path {path:?}")));
+        }
+        if let Err(error) = check_topic_name(&webhook.topic) {
+            let problem = format!("cannot be taken: that of {path:?} has a topic that is none: {error}");
+            return Err(invalid(loaded, "webhooks", problem));
         }
     }
     Ok(())

@@ -5,6 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use ::ways::{destination::DestinationConfig, poll::PollConfig, webhook::WebhookConfig};
 use serde::Deserialize;
 use toml::{
     Spanned, Value,
@@ -12,7 +13,7 @@ use toml::{
 };
 
 use super::{
-    ConfigError, Placed,
+    Config, ConfigError, Placed,
     schema::{PROPERTIES, Schema, TOPICS, property_name},
     sources::{FileChoice, Origin, Setting},
 };
@@ -61,6 +62,18 @@ pub(super) fn readable_secrets(path: &Path, settings: &[Setting]) -> Option<Stri
     });
     let secret = secrets.next().filter(|_| others_may_read(path))?;
     Some(format!("{} holds {secret} and can be read by other users: chmod 600 it", path.display()))
+}
+
+/// The same for secrets of webhooks, sources and destinations.
+pub(super) fn readable_ways(path: &Path, config: &Config) -> Option<String> {
+    let holders = [
+        ("webhooks", config.webhooks.iter().any(WebhookConfig::holds_secrets)),
+        ("sources", config.sources.poll.iter().any(PollConfig::holds_secrets)),
+        ("destinations", config.destinations.webhook.iter().any(DestinationConfig::holds_secrets)),
+    ];
+    let (holder, _) = holders.into_iter().find(|(_, holds_secrets)| *holds_secrets)?;
+    others_may_read(path)
+        .then(|| format!("{} holds a secret in {holder} and can be read by other users: chmod 600 it", path.display()))
 }
 
 fn holds_secret(keys: &Value) -> bool {

@@ -34,7 +34,7 @@ struct Line {
 
 /// `name` is the section's in keys, `title` in TOML.
 fn section(name: &str, title: &str, table: &Table, lines: &mut Vec<Line>) {
-    let values = || table.iter().filter(|(_, value)| !value.is_table());
+    let values = || table.iter().filter(|(_, value)| !value.is_table() && tables(value).is_none());
     if !title.is_empty() && values().next().is_some() {
         lines.push(Line { text: format!("\n[{title}]"), key: None });
     }
@@ -43,10 +43,24 @@ fn section(name: &str, title: &str, table: &Table, lines: &mut Vec<Line>) {
         lines.push(Line { text: format!("{} = {value}", quoted(inner)), key: Some(below(name, inner)) });
     }
     for (inner, value) in table {
+        let (name, title) = (below(name, inner), below(title, &quoted(inner)));
         if let Value::Table(table) = value {
-            section(&below(name, inner), &below(title, &quoted(inner)), table, lines);
+            section(&name, &title, table, lines);
+        }
+        for entry in tables(value).into_iter().flatten() {
+            lines.push(Line { text: format!("\n[[{title}]]"), key: None });
+            let settings = entry.as_table().into_iter().flatten();
+            lines.extend(settings.map(|(setting, value)| Line {
+                text: format!("{} = {value}", quoted(setting)),
+                key: Some(name.clone()),
+            }));
         }
     }
+}
+
+/// The entries of a list of tables; an empty list is a value like any other.
+fn tables(value: &Value) -> Option<&Vec<Value>> {
+    value.as_array().filter(|entries| !entries.is_empty() && entries.iter().all(Value::is_table))
 }
 
 fn quoted(name: &str) -> String {

@@ -135,11 +135,21 @@ pub(super) fn merge(
     let path = file.map(|(path, _)| path);
     let secrets = path.as_deref().and_then(|path| file::readable_secrets(path, &settings));
     let key = config.tls.key.as_deref().and_then(|path| file::readable_key("tls.key", path));
-    let warnings = secrets.into_iter().chain(key).chain(readable_secrets(&config)).collect();
+    let webhooks = path.as_deref().and_then(|path| file::readable_ways(path, &config));
+    let warnings = secrets.into_iter().chain(key).chain(readable_secrets(&config)).chain(webhooks);
+    let warnings = warnings.chain(open_webhooks(&config)).collect();
     let origins = settings.into_iter().map(|setting| (setting.key, setting.origin)).collect();
     let loaded = Loaded { config, file: path, warnings, origins };
     check::check(&loaded)?;
     Ok(loaded)
+}
+
+/// Warnings of webhooks that take anybody's deliveries, which must be written out and is all the same seldom meant.
+fn open_webhooks(config: &Config) -> impl Iterator<Item = String> {
+    config.webhooks.iter().filter(|webhook| webhook.is_open()).map(|webhook| {
+        let (path, topic) = (&webhook.path, &webhook.topic);
+        format!("the webhook {path} has preset = \"none\": whoever reaches it can write to the topic {topic}")
+    })
 }
 
 /// Warnings of files of secrets that others on this machine may read; public keys are for everybody.

@@ -283,6 +283,30 @@ fn bad_values_are_refused_in_one_sentence_that_names_them() {
             "auth.revocations_file = \"r\"",
             "`auth.revocations_file` (streamgate.toml:1) revokes tokens, and none are asked for: name what they are signed with in [auth] (secret_file, keys, jwks_url or tokens_file)",
         ),
+        (
+            "[[webhooks]]\npath = \"/a\"\ntopic = \"t\"",
+            "`webhooks` (streamgate.toml:1) cannot be taken: number 1 (\"/a\") needs a `preset` or `verify`; where nobody signs, write preset = \"none\"",
+        ),
+        (
+            "[[webhooks]]\npath = \"/a\"\ntopic = \"t\"\npreset = \"bearer\"\nsecrets = \"hunter2\"",
+            "`webhooks` (streamgate.toml:1) cannot be taken: number 1 (\"/a\") has `secrets`, which is none of path, topic, preset, verify, secret, id, tolerance, replay_window, rate, content, stream, key, timestamp, as, event, tags",
+        ),
+        (
+            "[[webhooks]]\npath = \"/a\"\ntopic = \"t\"\npreset = \"none\"\nbody = \"hunter2\"",
+            "`webhooks` (streamgate.toml:1) cannot be taken: number 1 (\"/a\") has `body`, which is none of path, topic, preset, verify, secret, id, tolerance, replay_window, rate, content, stream, key, timestamp, as, event, tags",
+        ),
+        (
+            "[[webhooks]]\npath = \"/a\"\ntopic = \"t\"\npreset = \"none\"\n[[webhooks]]\npath = \"/a\"\ntopic = \"u\"\npreset = \"none\"",
+            "`webhooks` (streamgate.toml:1) cannot be taken: two have the path \"/a\"",
+        ),
+        (
+            "[[webhooks]]\npath = \"/a\"\ntopic = \"..\"\npreset = \"none\"",
+            "`webhooks` (streamgate.toml:1) cannot be taken: that of \"/a\" has a topic that is none: '.' and '..' are not names",
+        ),
+        (
+            "[[sources.poll]]\nname = \"a\"",
+            "`sources.poll` (streamgate.toml:1) cannot be taken: number 1 (\"a\") has no `topic`",
+        ),
         ("limits = 5", "`limits` (streamgate.toml:1) is a section: write [limits] and its settings below"),
         (
             "limits.connections.most = 5",
@@ -635,6 +659,23 @@ fn keys_are_read_and_their_secrets_never_shown() {
 }
 
 #[test]
+fn webhooks_are_shown_as_a_file_may_hold_them_but_for_their_secrets() {
+    let file = "[[webhooks]]\npath = \"/a\"\ntopic = \"t\"\npreset = \"segment\"\nsecret = [\"hunter2\", \"${SECRET}\"]\n\
+                timestamp = { pointer = \"/t\", unit = \"ms\" }\n[[webhooks]]\npath = \"/b\"\ntopic = \"t\"\npreset = \"none\"\n\
+                [limits]\nconnections = 7";
+    let loaded = Setup { file, ..Setup::default() }.load().unwrap();
+    let shown = show(&loaded, true);
+    assert!(!(shown.clone() + &format!("{loaded:?}")).contains("hunter2"), "{shown}");
+    let list = shown.lines().find(|line| line.starts_with("secret = [")).unwrap();
+    assert!(list.starts_with("secret = [\"***\", \"${SECRET}\"]") && list.ends_with("# streamgate.toml:1"), "{list}");
+    let again = Setup { file: &shown, ..Setup::default() }.load().unwrap();
+    assert_eq!(show(&again, false), show(&loaded, false));
+    assert_eq!(again.config.webhooks[1], loaded.config.webhooks[1]);
+    let open = loaded.warnings.iter().filter(|warning| warning.starts_with("the webhook /b has preset = \"none\""));
+    assert_eq!(open.count(), 1, "{:?}", loaded.warnings);
+}
+
+#[test]
 fn a_named_file_must_exist_and_the_default_one_need_not() {
     let missing = PathBuf::from("there-is-no-such-file.toml");
     let named = Sources { file: FileChoice::Named(missing.clone()), ..Sources::default() };
@@ -656,6 +697,8 @@ fn secrets_that_others_can_read_are_warned_of() {
         ("auth.secret = \"off\"", 0o644, false),
         ("[[auth.keys]]\nalgorithm = \"HS256\"\nsecret = \"y\"", 0o644, true),
         ("[[auth.keys]]\nalgorithm = \"HS256\"\nfile = \"y\"", 0o644, false),
+        ("[[webhooks]]\npath = \"/a\"\ntopic = \"t\"\npreset = \"bearer\"\nsecret = \"y\"", 0o644, true),
+        ("[[webhooks]]\npath = \"/a\"\ntopic = \"t\"\npreset = \"bearer\"\nsecret = \"${Y}\"", 0o644, false),
     ] {
         let folder = TempDir::new().unwrap();
         let path = folder.path().join("streamgate.toml");

@@ -62,24 +62,34 @@ impl Entrance {
         client: IpAddr,
     ) -> Result<Option<Visitor>, Box<Response<Body>>> {
         let Some(guard) = &self.guard else { return Ok(None) };
-        let now = Instant::now();
-        if let Some(left) = self.failures.silence(client, now) {
-            self.limit_hits.get_or_create(&[("limit", "auth_failures_per_address")]).inc();
-            let detail = "Too many tokens of this address were refused; try again later.";
-            let mut response = refuse(request.method(), StatusCode::TOO_MANY_REQUESTS, detail);
-            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(left.as_secs() + 1));
-            return Err(response.into());
+        if let Some(silenced) = self.silenced(request.method(), client) {
+            return Err(silenced.into());
         }
         match guard.admit(request.headers(), request.uri(), SystemTime::now()) {
             Ok(grant) => Ok(Some(Visitor::granted(grant))),
             Err(why) => {
                 if is_guess(why) {
-                    self.failures.add(client, now);
+                    self.note_guess(client);
                 }
                 self.note(why, client);
                 Err(answer(why, request.method()).into())
             }
         }
+    }
+
+    /// The answer to an address that has guessed so often that it is not listened to.
+    pub(super) fn silenced(&self, method: &Method, client: IpAddr) -> Option<Response<Body>> {
+        let left = self.failures.silence(client, Instant::now())?;
+        self.limit_hits.get_or_create(&[("limit", "auth_failures_per_address")]).inc();
+        let detail = "Too many tokens or signatures of this address were refused; try again later.";
+        let mut response = refuse(method, StatusCode::TOO_MANY_REQUESTS, detail);
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(left.as_secs() + 1));
+        Some(response)
+    }
+
+    /// Counts a wrong token or signature, which may be somebody who tries until one does.
+    pub(super) fn note_guess(&self, client: IpAddr) {
+        self.failures.add(client, Instant::now());
     }
 
     fn note(&self, why: NotAdmitted, client: IpAddr) {

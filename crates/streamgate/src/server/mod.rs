@@ -18,6 +18,7 @@ mod public;
 mod settings;
 mod throttle;
 mod ways;
+mod webhooks;
 
 use std::io;
 use std::net::SocketAddr;
@@ -42,8 +43,10 @@ pub use credentials::Credentials;
 use entrance::Entrance;
 use kafka_door::KafkaDoor;
 use outgoing::Outgoing;
-pub use outgoing::writes;
+pub use outgoing::{check_outgoing, writes};
 use public::Door;
+use webhooks::Inbound;
+pub use webhooks::check_webhooks;
 
 use crate::config::Config;
 
@@ -103,6 +106,8 @@ impl Server {
         hub_metrics.register(&mut registry);
         broker_metrics.register(&mut registry);
         gateway_metrics.register(&mut registry);
+        let ways_metrics = ::ways::metrics::Metrics::default();
+        ways_metrics.register(&mut registry);
         let kafka = kafka.zip(log).map(|(listener, log)| KafkaDoor::open(listener, log, config, &mut registry));
         let kafka = kafka.transpose()?;
 
@@ -119,7 +124,9 @@ impl Server {
         let api = quix_gateway::router(gateway.clone());
         let routes = demo::router().merge(management::health(state.clone())).fallback_service(api);
         let settings = public::Settings::new(config, certificate, limit_hits);
-        let door = Door::new(state.clone(), routes, settings, entrance.clone());
+        let inbound = Inbound::new(&config.webhooks, gateway.clone(), entrance.clone(), &ways_metrics);
+        let inbound = inbound.map_err(io::Error::other)?;
+        let door = Door::new(state.clone(), routes, inbound, settings, entrance.clone());
         let mut tasks = vec![tokio::spawn(door.clone().serve(public))];
         if let Some(guard) = guard {
             tasks.push(tokio::spawn(guard.end_revoked(state.hub.clients())));

@@ -8,13 +8,14 @@ use quix_gateway::Gateway;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use ways::Append;
-use ways::destination::{self, DestinationMetrics, Sender, Surroundings};
+use ways::destination::{self, DestinationConfig, DestinationMetrics, Sender, Surroundings};
 use ways::fetch::Fetcher;
 use ways::poll::{self, PollMetrics, Source};
 
 use super::broker::BrokerChoice;
 use super::ways::Writes;
 use super::{DRAIN_TICK, settings};
+use crate::commands::CommandError;
 use crate::config::Config;
 
 /// The tasks of all sources and destinations; dropping it ends them at once.
@@ -24,23 +25,65 @@ pub(super) struct Outgoing {
     tasks: Vec<JoinHandle<()>>,
 }
 
-impl Outgoing {
-    /// # Errors
-    /// If a secret in the settings cannot be had, or something there cannot be; the text says what.
-    pub(super) fn start(config: &Config, gateway: &Arc<Gateway>, registry: &mut Registry) -> Result<Self, String> {
-        let mut outgoing = Self { stopping: watch::Sender::new(false), tasks: Vec::new() };
-        if config.sources.poll.is_empty() && config.destinations.webhook.is_empty() {
-            return Ok(outgoing);
+/// Whether all secrets of sources and destinations are where the settings say, and what is made of them can be used.
+pub fn check_outgoing(config: &Config) -> Result<(), CommandError> {
+    Requests::of(config).map(drop).map_err(CommandError::Serve)
+}
+
+/// What is to be asked and sent by this server.
+struct Requests {
+    sources: Vec<Source>,
+    destinations: Vec<(DestinationConfig, Sender)>,
+}
+
+impl Requests {
+    fn of(config: &Config) -> Result<Self, String> {
+        let sources = if config.sources.enabled { &config.sources.poll[..] } else { &[] };
+        let destinations = if config.destinations.enabled { &config.destinations.webhook[..] } else { &[] };
+        if sources.is_empty() && destinations.is_empty() {
+            return Ok(Self { sources: Vec::new(), destinations: Vec::new() });
         }
         let fetcher = Fetcher::new().map_err(|error| format!("there can be no requests to others: {error}"))?;
+        let sources = sources.iter().map(|source| {
+            let named = |error| format!("the polling source {:?} cannot be used: {error}", source.name);
+            Source::new(source.clone(), fetcher.clone()).map_err(named)
+        });
+        let destinations = destinations.iter().map(|destination| {
+            let named = |error| format!("the destination {:?} cannot be used: {error}", destination.name);
+            Ok((destination.clone(), Sender::new(destination, fetcher.clone()).map_err(named)?))
+        });
+        Ok(Self {
+            sources: sources.collect::<Result<_, _>>()?,
+            destinations: destinations.collect::<Result<_, String>>()?,
+        })
+    }
+}
+
+impl Outgoing {
+    /// # Errors
+    /// Those of [`check_outgoing`].
+    pub(super) fn start(config: &Config, gateway: &Arc<Gateway>, registry: &mut Registry) -> Result<Self, String> {
+        let Requests { sources, destinations } = Requests::of(config)?;
+        let (polls, sent) = (PollMetrics::default(), DestinationMetrics::default());
+        polls.register(registry);
+        sent.register(registry);
+        let stopping = watch::Sender::new(false);
         let append: Arc<dyn Append> = Arc::new(Writes(gateway.clone()));
-        if config.sources.enabled {
-            outgoing.poll(config, &fetcher, &append, registry)?;
-        }
-        if config.destinations.enabled {
-            outgoing.serve(config, &fetcher, &append, gateway, registry)?;
-        }
-        Ok(outgoing)
+        let polling = sources
+            .into_iter()
+            .map(|source| tokio::spawn(poll::run(source, append.clone(), polls.clone(), stopping.subscribe())));
+        let sending = destinations.into_iter().map(|(destination, sender)| {
+            let surroundings = Surroundings {
+                broker: gateway.broker().clone(),
+                append: append.clone(),
+                workspace: config.workspace.clone(),
+                metrics: sent.clone(),
+                stopping: stopping.subscribe(),
+            };
+            tokio::spawn(destination::run(destination, sender, surroundings))
+        });
+        let tasks = polling.chain(sending).collect();
+        Ok(Self { stopping, tasks })
     }
 
     /// Done when nothing is under way any more; nothing new is begun.
@@ -49,49 +92,6 @@ impl Outgoing {
         while !self.tasks.iter().all(JoinHandle::is_finished) {
             tokio::time::sleep(DRAIN_TICK).await;
         }
-    }
-
-    fn poll(
-        &mut self,
-        config: &Config,
-        fetcher: &Fetcher,
-        append: &Arc<dyn Append>,
-        registry: &mut Registry,
-    ) -> Result<(), String> {
-        let metrics = PollMetrics::default();
-        metrics.register(registry);
-        for source in &config.sources.poll {
-            let named = |error| format!("the polling source {:?} cannot be used: {error}", source.name);
-            let source = Source::new(source.clone(), fetcher.clone()).map_err(named)?;
-            let running = poll::run(source, append.clone(), metrics.clone(), self.stopping.subscribe());
-            self.tasks.push(tokio::spawn(running));
-        }
-        Ok(())
-    }
-
-    fn serve(
-        &mut self,
-        config: &Config,
-        fetcher: &Fetcher,
-        append: &Arc<dyn Append>,
-        gateway: &Arc<Gateway>,
-        registry: &mut Registry,
-    ) -> Result<(), String> {
-        let metrics = DestinationMetrics::default();
-        metrics.register(registry);
-        for destination in &config.destinations.webhook {
-            let named = |error| format!("the destination {:?} cannot be used: {error}", destination.name);
-            let sender = Sender::new(destination, fetcher.clone()).map_err(named)?;
-            let surroundings = Surroundings {
-                broker: gateway.broker().clone(),
-                append: append.clone(),
-                workspace: config.workspace.clone(),
-                metrics: metrics.clone(),
-                stopping: self.stopping.subscribe(),
-            };
-            self.tasks.push(tokio::spawn(destination::run(destination.clone(), sender, surroundings)));
-        }
-        Ok(())
     }
 }
 

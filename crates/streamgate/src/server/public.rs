@@ -19,7 +19,9 @@ use super::addresses::{Addresses, Admission, Place};
 use super::connection::Visit;
 use super::host::{foreign_host, refuse, refuse_foreign_host};
 use super::newcomers::Newcomers;
-use super::{Certificate, State, demo, entrance::Entrance, management, settings, throttle::Throttle};
+use super::{
+    Certificate, State, demo, entrance::Entrance, management, settings, throttle::Throttle, webhooks::Inbound,
+};
 use crate::config::{Config, Limits};
 
 /// What the listener itself is told.
@@ -46,6 +48,7 @@ impl Settings {
 pub(super) struct Door {
     state: Arc<State>,
     routes: Router,
+    inbound: Inbound,
     pub(super) settings: Settings,
     addresses: Addresses,
     newcomers: Newcomers,
@@ -58,13 +61,20 @@ pub(super) struct Door {
 }
 
 impl Door {
-    pub(super) fn new(state: Arc<State>, routes: Router, settings: Settings, entrance: Arc<Entrance>) -> Arc<Self> {
+    pub(super) fn new(
+        state: Arc<State>,
+        routes: Router,
+        inbound: Inbound,
+        settings: Settings,
+        entrance: Arc<Entrance>,
+    ) -> Arc<Self> {
         let (addresses, newcomers) = (Addresses::new(&settings.limits), Newcomers::new(&settings.limits));
         let (foreign_origins, foreign_hosts, full_addresses) = Default::default();
         let closing = watch::Sender::new(false);
         Arc::new(Self {
             state,
             routes,
+            inbound,
             settings,
             addresses,
             newcomers,
@@ -156,7 +166,7 @@ impl Door {
                 Ok(()) if self.state.hub.matches(request.uri().path()) => {
                     self.state.hub.answer(request).await.map(Body::new)
                 }
-                Ok(()) => self.answer_other(request, is_draining).await,
+                Ok(()) => self.answer_other(request, &visit, is_draining).await,
                 Err(refused) => *refused,
             }
         };
@@ -174,7 +184,8 @@ impl Door {
     /// Asks for a token where one is needed, and tells the hub and the routes whose it is. Nothing was made for the request
     /// yet.
     fn let_in(&self, request: &mut Request<Incoming>, visit: &Visit) -> Result<(), Box<Response<Body>>> {
-        let is_for_anybody = is_open(request.uri().path()) || AllowedOrigins::is_preflight(request);
+        let path = request.uri().path();
+        let is_for_anybody = is_open(path) || self.inbound.takes(path) || AllowedOrigins::is_preflight(request);
         let admitted = if is_for_anybody { Ok(None) } else { self.entrance.admit(request, visit.client) };
         let visitor = admitted.map_err(|mut refused| {
             self.settings.origins.apply(request.headers().get(header::ORIGIN), refused.headers_mut());
@@ -188,8 +199,8 @@ impl Door {
         Ok(())
     }
 
-    /// The HTTP API and the demo; the hub sees to origins and to draining by itself.
-    async fn answer_other(&self, request: Request<Incoming>, is_draining: bool) -> Response<Body> {
+    /// The HTTP API, webhooks and the demo; the hub sees to origins and to draining by itself.
+    async fn answer_other(&self, request: Request<Incoming>, visit: &Visit, is_draining: bool) -> Response<Body> {
         let origins = &self.settings.origins;
         if let Some(preflight) = origins.preflight(&request) {
             return preflight;
@@ -201,6 +212,12 @@ impl Door {
             refuse(request.method(), StatusCode::FORBIDDEN, detail)
         } else if is_draining && !management::is_health(request.uri().path()) {
             refuse(request.method(), StatusCode::SERVICE_UNAVAILABLE, "The server is stopping; try again.")
+        } else if self.inbound.takes(request.uri().path()) {
+            let answer = self.inbound.answer(request.map(Body::new), visit.client).await;
+            if answer.status().is_success() {
+                visit.newcomer.is_let_in();
+            }
+            answer
         } else {
             let answered = self.routes.clone().oneshot(request.map(Body::new)).await;
             answered.unwrap_or_else(|impossible| match impossible {})
@@ -220,7 +237,8 @@ impl Door {
     }
 
     fn refuse_foreign_host<B>(&self, request: &Request<B>) -> Option<Response<Body>> {
-        if !self.settings.is_for_this_machine {
+        // A signature proves more than the name that was used, and senders come by those of tunnels.
+        if !self.settings.is_for_this_machine || self.inbound.guards(request.uri().path()) {
             return None;
         }
         let refused = refuse_foreign_host(request)?;

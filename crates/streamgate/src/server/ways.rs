@@ -42,9 +42,9 @@ fn told(failure: WriteFailure) -> AppendError {
         WriteFailure::NotWritten(NotWritten::BacklogFull) => AppendError::BacklogFull(text),
         WriteFailure::NotWritten(NotWritten::Refused(_)) => AppendError::Refused(text),
         WriteFailure::NotWritten(NotWritten::DiskFull | NotWritten::LogFailed | NotWritten::Unavailable)
-        | WriteFailure::Topic(
-            Failure::Read(_) | Failure::Broker(_) | Failure::Create(CreateTopicError::Broker(_)),
-        ) => AppendError::BrokerAway(text),
+        | WriteFailure::Topic(Failure::Read(_) | Failure::Broker(_) | Failure::Create(CreateTopicError::Broker(_))) => {
+            AppendError::BrokerAway(text)
+        }
         WriteFailure::Topic(_)
         | WriteFailure::NameTooLong { .. }
         | WriteFailure::ReservedStream

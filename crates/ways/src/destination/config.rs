@@ -142,6 +142,13 @@ impl Entry for DestinationConfig {
 }
 
 impl DestinationConfig {
+    /// Whether a secret stands here, rather than only where it is.
+    pub fn holds_secrets(&self) -> bool {
+        let basic = self.basic.iter().map(|basic| &basic.password);
+        let sign = self.sign.iter().map(|sign| &sign.secret);
+        self.headers.values().chain(basic).chain(sign).any(Secret::is_written_out)
+    }
+
     fn check(&self) -> Result<(), String> {
         if !(1..=64).contains(&self.parallel) {
             return Err("has a `parallel` that is not from 1 to 64".to_owned());

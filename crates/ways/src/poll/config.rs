@@ -60,6 +60,13 @@ impl Entry for PollConfig {
     }
 }
 
+impl PollConfig {
+    /// Whether a secret stands here, rather than only where it is.
+    pub fn holds_secrets(&self) -> bool {
+        self.headers.values().any(Secret::is_written_out)
+    }
+}
+
 fn interval(fields: &mut Fields) -> Result<Interval, String> {
     match (fields.take::<Span>("every")?, fields.take("cron")?) {
         (Some(Span(every)), None) if every >= Duration::from_secs(1) => Ok(Interval::Every(Span(every))),

@@ -110,8 +110,10 @@ mod tests {
         timeseries(&toml::from_str(rule).unwrap(), Json::parse(json.as_bytes()).unwrap(), 7)
     }
 
+    type Cells<T> = Vec<(String, T)>;
+
     /// Numbers and texts by name.
-    fn seen(row: &Timeseries<'_>) -> (Vec<(String, f64)>, Vec<(String, String)>) {
+    fn seen(row: &Timeseries<'_>) -> (Cells<f64>, Cells<String>) {
         let numbers = row.numeric.iter().map(|column| (column.id.to_string(), column.values[0].unwrap()));
         let texts = row.strings.iter().map(|column| (column.id.to_string(), column.values[0].clone().unwrap().into()));
         (numbers.collect(), texts.collect())

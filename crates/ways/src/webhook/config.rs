@@ -8,16 +8,16 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use super::preset::{Place, Preset};
 use super::scheme::{self, Scheme};
 use super::verify::{Signature, Verifier};
+use crate::Rule;
 use crate::fields::{Entry, Fields};
 use crate::secret::{Revealed, Secret};
 use crate::units::{Rate, Span};
-use crate::Rule;
 
 /// Where it comes in, how it is verified, and what becomes of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct WebhookConfig {
-    /// Path on the public listener, such as `/webhooks/segment`; metric label, log field, and stream of what its rule names
-    /// none for. No two have the same.
+    /// Path on the public listener, such as `/webhooks/segment`; metric label and log field. Its last part is the stream of
+    /// what the rule names none for. No two have the same.
     pub path: String,
     /// Name or id of the topic.
     pub topic: String,
@@ -69,7 +69,7 @@ pub struct WebhookError {
 
 impl Entry for WebhookConfig {
     fn from_fields(fields: &mut Fields) -> Result<Self, String> {
-        let config = Self {
+        Ok(Self {
             path: fields.required("path")?,
             topic: fields.required("topic")?,
             preset: fields.take("preset")?,
@@ -81,12 +81,45 @@ impl Entry for WebhookConfig {
             rate: fields.take("rate")?,
             content: fields.take("content")?.unwrap_or(Content::Json),
             rule: Rule::take(fields)?,
+        })
+    }
+
+    fn check(&self) -> Result<(), String> {
+        let segments = self.path.strip_prefix('/').filter(|path| !path.is_empty() && !path.ends_with('/'));
+        if !segments
+            .is_some_and(|path| path.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte)))
+        {
+            return Err(
+                "has a setting `path` that must be like \"/webhooks/segment\": letters, digits, -._~ and /".to_owned()
+            );
+        }
+        let taken = TAKEN
+            .iter()
+            .find(|taken| self.path.strip_prefix(**taken).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')));
+        if let Some(taken) = taken {
+            return Err(format!("has a setting `path` below {taken}, where the server has something of its own"));
+        }
+        let is_signed = match (self.preset, &self.verify) {
+            (None, None) => {
+                return Err("needs a `preset` or `verify`; where nobody signs, write preset = \"none\"".to_owned());
+            }
+            (Some(_), Some(_)) => return Err("has both `preset` and `verify`: leave one out".to_owned()),
+            (preset, _) => preset != Some(Preset::None),
         };
-        config.check().map(|()| config)
+        match (is_signed, self.secrets.is_empty()) {
+            (true, true) => Err("needs a `secret`".to_owned()),
+            (false, false) => Err("has a `secret`, and preset = \"none\" looks at none".to_owned()),
+            _ => Ok(()),
+        }
     }
 }
 
 impl WebhookConfig {
+    /// The last part of the path.
+    pub fn name(&self) -> &str {
+        self.path.rsplit('/').next().unwrap_or_default()
+    }
+
     /// Whether anybody's deliveries are taken.
     pub fn is_open(&self) -> bool {
         self.preset == Some(Preset::None)
@@ -110,30 +143,11 @@ impl WebhookConfig {
                 Ok(Verifier::Signature(Signature::new(scheme, &keys.collect::<Result<Vec<_>, _>>()?, tolerance)))
             }
             (None, Preset::Bearer) => Ok(Verifier::bearer(&secrets)),
-            (None, Preset::Basic) if secrets.iter().all(|pair| pair.as_str().contains(':')) => Ok(Verifier::basic(&secrets)),
+            (None, Preset::Basic) if secrets.iter().all(|pair| pair.as_str().contains(':')) => {
+                Ok(Verifier::basic(&secrets))
+            }
             (None, Preset::Basic) => Err(told("is not \"USER:PASSWORD\"".to_owned())),
             (None, _) => Ok(Verifier::Open),
-        }
-    }
-
-    fn check(&self) -> Result<(), String> {
-        let segments = self.path.strip_prefix('/').filter(|path| !path.is_empty() && !path.ends_with('/'));
-        if !segments.is_some_and(|path| path.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte))) {
-            return Err("has a setting `path` that must be like \"/webhooks/segment\": letters, digits, -._~ and /".to_owned());
-        }
-        let taken = TAKEN.iter().find(|taken| self.path.strip_prefix(**taken).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')));
-        if let Some(taken) = taken {
-            return Err(format!("has a setting `path` below {taken}, where the server has something of its own"));
-        }
-        let is_signed = match (self.preset, &self.verify) {
-            (None, None) => return Err("needs a `preset` or `verify`; where nobody signs, write preset = \"none\"".to_owned()),
-            (Some(_), Some(_)) => return Err("has both `preset` and `verify`: leave one out".to_owned()),
-            (preset, _) => preset != Some(Preset::None),
-        };
-        match (is_signed, self.secrets.is_empty()) {
-            (true, true) => Err("needs a `secret`".to_owned()),
-            (false, false) => Err("has a `secret`, and preset = \"none\" looks at none".to_owned()),
-            _ => Ok(()),
         }
     }
 }

@@ -17,7 +17,9 @@ pub enum Encoding {
 impl Encoding {
     pub(super) fn encode(self, bytes: &[u8]) -> String {
         match self {
-            Self::Hex => bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]).map(|digit| DIGITS[usize::from(digit)]).collect(),
+            Self::Hex => {
+                bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]).map(|digit| DIGITS[usize::from(digit)]).collect()
+            }
             Self::Base64 => STANDARD.encode(bytes),
         }
     }
@@ -26,7 +28,8 @@ impl Encoding {
     pub(super) fn decode(self, text: &str) -> Option<Vec<u8>> {
         match self {
             Self::Hex => {
-                let digits: Vec<u8> = text.chars().map(|digit| digit.to_digit(16).map(|digit| digit as u8)).collect::<Option<_>>()?;
+                let digits: Vec<u8> =
+                    text.chars().map(|digit| digit.to_digit(16).map(|digit| digit as u8)).collect::<Option<_>>()?;
                 let is_whole = digits.len().is_multiple_of(2);
                 is_whole.then(|| digits.chunks_exact(2).map(|pair| pair[0] << 4 | pair[1]).collect())
             }

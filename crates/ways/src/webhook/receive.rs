@@ -62,11 +62,7 @@ pub struct Answer {
 
 impl Webhooks {
     /// Reads their secrets; writes through `append`.
-    pub fn new(
-        configs: &[WebhookConfig],
-        append: &Arc<dyn Append>,
-        metrics: &Metrics,
-    ) -> Result<Self, WebhookError> {
+    pub fn new(configs: &[WebhookConfig], append: &Arc<dyn Append>, metrics: &Metrics) -> Result<Self, WebhookError> {
         let webhook = |config: &WebhookConfig| {
             let webhook = Webhook::new(config.clone(), append.clone(), metrics.clone())?;
             Ok((config.path.clone(), webhook))
@@ -114,7 +110,7 @@ impl Webhook {
     async fn answer(&self, delivery: &Delivery) -> Result<Answer, Answer> {
         let Delivery { headers, body, received } = delivery;
         let now = received.div_euclid(SECOND);
-        let signature = self.verifier.verify(headers, body, now).map_err(|refusal| Answer::unauthorized(refusal))?;
+        let signature = self.verifier.verify(headers, body, now).map_err(Answer::unauthorized)?;
         if let Some(bucket) = &self.bucket {
             bucket.take(*received).map_err(Answer::too_many)?;
         }
@@ -157,8 +153,9 @@ impl Webhook {
 
     fn record(&self, json: Json<'_>, headers: &HeaderMap, received: i64) -> Result<Made, Answer> {
         let place = self.config.preset.and_then(Preset::event);
-        let event = place.as_ref().map(|place| find(place, json, headers).unwrap_or_else(|| self.config.path.clone()));
-        let circumstances = Circumstances { stream_id: &self.config.path, event: event.as_deref(), received };
+        let event =
+            place.as_ref().map(|place| find(place, json, headers).unwrap_or_else(|| self.config.name().to_owned()));
+        let circumstances = Circumstances { stream_id: self.config.name(), event: event.as_deref(), received };
         self.config.rule.make(json, &circumstances).map_err(|error| Answer::bad(format!("The body: {error}.")))
     }
 

@@ -90,8 +90,12 @@ impl Scheme {
             [("timestamp", "{ts}", &self.timestamp, Part::Timestamp), ("id", "{id}", &self.id, Part::Id)]
         {
             match (header, self.signed.0.contains(&part)) {
-                (Some(_), false) => return Err(format!("has a `{setting}`, which \"{placeholder}\" in `signed` is not")),
-                (None, true) => return Err(format!("has \"{placeholder}\" in `signed`, and `{setting}` names no header for it")),
+                (Some(_), false) => {
+                    return Err(format!("has a `{setting}`, which \"{placeholder}\" in `signed` is not"));
+                }
+                (None, true) => {
+                    return Err(format!("has \"{placeholder}\" in `signed`, and `{setting}` names no header for it"));
+                }
                 _ => {}
             }
         }
@@ -228,13 +232,28 @@ mod tests {
         for (text, problem) in [
             ("hash = 'sha1'", "has no `header`"),
             ("header = 'a b'\nhash = 'sha1'", "names a header \"a b\", which no header can be called"),
-            ("header = 'X'\nhash = 'md5'", "has a setting `hash` that must be \"sha1\", \"sha256\" or \"sha512\", not \"md5\""),
-            (&format!("{BASE}signed = '{{ts}}'"), "has a setting `signed` without \"{body}\": anybody could send another one"),
-            (&format!("{BASE}signed = '{{ts}}.{{body}}'"), "has \"{ts}\" in `signed`, and `timestamp` names no header for it"),
+            (
+                "header = 'X'\nhash = 'md5'",
+                "has a setting `hash` that must be \"sha1\", \"sha256\" or \"sha512\", not \"md5\"",
+            ),
+            (
+                &format!("{BASE}signed = '{{ts}}'"),
+                "has a setting `signed` without \"{body}\": anybody could send another one",
+            ),
+            (
+                &format!("{BASE}signed = '{{ts}}.{{body}}'"),
+                "has \"{ts}\" in `signed`, and `timestamp` names no header for it",
+            ),
             (&format!("{BASE}timestamp = 'X-T'"), "has a `timestamp`, which \"{ts}\" in `signed` is not"),
             (&format!("{BASE}id = 'X-T'"), "has a `id`, which \"{id}\" in `signed` is not"),
-            (&format!("{BASE}signed = '{{x}}{{body}}'"), "has a setting `signed` that must be like \"{id}.{ts}.{body}\", not \"{x}{body}\""),
-            (&format!("{BASE}colour = 'x'"), "has `colour`, which is none of header, hash, encoding, prefix, signed, timestamp, id"),
+            (
+                &format!("{BASE}signed = '{{x}}{{body}}'"),
+                "has a setting `signed` that must be like \"{id}.{ts}.{body}\", not \"{x}{body}\"",
+            ),
+            (
+                &format!("{BASE}colour = 'x'"),
+                "has `colour`, which is none of header, hash, encoding, prefix, signed, timestamp, id",
+            ),
         ] {
             let error = toml::from_str::<Scheme>(text).unwrap_err();
             assert_eq!(error.message(), format!("must say how deliveries are signed, but it {problem}"), "{text}");

@@ -28,7 +28,6 @@ pub fn sign(
     sent: &Sent<'_>,
 ) -> Result<Vec<(HeaderName, HeaderValue)>, String> {
     let mut headers = match preset {
-
         Preset::Bearer => vec![(header::AUTHORIZATION, format!("Bearer {}", secret.as_str()))],
         Preset::Basic => vec![(header::AUTHORIZATION, format!("Basic {}", STANDARD.encode(secret.as_str())))],
         _ => Vec::new(),
@@ -37,10 +36,11 @@ pub fn sign(
         let key = preset.key(secret).map_err(|problem| format!("the secret {problem}"))?;
         headers.extend(scheme.sign(&key, body, sent));
     }
-    let told = [(preset.id(), sent.id), (preset.event(), sent.event)].into_iter().filter_map(|(place, text)| match place {
-        Some(Place::Header(name)) => Some((name, text.to_owned())),
-        _ => None,
-    });
+    let told =
+        [(preset.id(), sent.id), (preset.event(), sent.event)].into_iter().filter_map(|(place, text)| match place {
+            Some(Place::Header(name)) => Some((name, text.to_owned())),
+            _ => None,
+        });
     for (name, text) in told {
         if headers.iter().all(|(known, _)| *known != name) {
             headers.push((name, text));
