@@ -146,7 +146,7 @@ impl DestinationConfig {
     pub fn holds_secrets(&self) -> bool {
         let basic = self.basic.iter().map(|basic| &basic.password);
         let sign = self.sign.iter().map(|sign| &sign.secret);
-        self.headers.values().chain(basic).chain(sign).any(Secret::is_written_out)
+        self.headers.values().chain(basic).chain(sign).any(Secret::is_plain)
     }
 
     fn check(&self) -> Result<(), String> {

@@ -63,7 +63,7 @@ impl Entry for PollConfig {
 impl PollConfig {
     /// Whether a secret stands here, rather than only where it is.
     pub fn holds_secrets(&self) -> bool {
-        self.headers.values().any(Secret::is_written_out)
+        self.headers.values().any(Secret::is_plain)
     }
 }
 
