@@ -86,6 +86,7 @@ async fn what_is_sent_stays_with_its_host() {
         "POST /elsewhere" => Reply::status_with(307, "location", "https://example.com/"),
         "POST /seen" => Reply::status_with(303, "location", "/taken"),
         "POST /taken" => Reply::status(204),
+        "POST /stuck" => Reply::Stuck(202),
         _ => Reply::Endless,
     })
     .await;
@@ -98,5 +99,6 @@ async fn what_is_sent_stays_with_its_host() {
     assert!(matches!(post("/elsewhere").await, Err(FetchError::Redirect(_))));
     assert!(matches!(post("/seen").await, Err(FetchError::Redirect(_))));
     assert_eq!(post("/endless").await.unwrap().status.as_u16(), 200, "words without end are not listened to");
+    assert_eq!(post("/stuck").await.unwrap().status.as_u16(), 202, "nor those that do not come");
     assert!(server.bodies()[..2].iter().all(|body| body == "body"));
 }

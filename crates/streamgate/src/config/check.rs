@@ -37,7 +37,7 @@ fn outgoing(loaded: &Loaded) -> Result<(), ConfigError> {
         None => Ok(()),
         Some((key, name)) => Err(ConfigError::Invalid {
             setting: Placed { key: key.to_owned(), origin: loaded.origin(key) },
-            problem: format!("has the name {name:?} twice: give each a name of its own"),
+            problem: format!("cannot be taken: two have the name {name:?}"),
         }),
     }
 }

@@ -54,6 +54,7 @@ enum Came {
 
 impl Work {
     pub(super) fn new(context: &Context, intake: Intake, progress: Progress, now: Instant) -> Self {
+        context.metrics.paused.set(0);
         Self {
             intake,
             lanes: Lanes::default(),

@@ -96,7 +96,8 @@ impl Fetcher {
             let request = Request { method: Method::POST, headers, body, permits };
             let (_, response) = self.follow(url, request).await?;
             let receipt = Receipt { status: response.status(), retry_after: retry_after(response.headers()) };
-            body::pass_over(response).await; // so that the connection can be used again
+            // So that the connection can be used again; the answer is there, whatever follows.
+            _ = tokio::time::timeout(PASS_OVER_TIMEOUT, body::pass_over(response)).await;
             Ok(receipt)
         })
         .await
@@ -165,5 +166,6 @@ async fn in_time<T>(answer: impl Future<Output = Result<T, FetchError>>) -> Resu
 }
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+const PASS_OVER_TIMEOUT: Duration = Duration::from_secs(1);
 const TOTAL_TIMEOUT: Duration = Duration::from_secs(30);
 const MAX_REDIRECTS: usize = 3;

@@ -37,6 +37,8 @@ pub enum Reply {
     Endless,
     /// Nothing at all.
     Silence,
+    /// A status, and a body that does not come.
+    Stuck(u16),
 }
 
 impl Reply {
@@ -113,6 +115,11 @@ async fn serve(mut stream: TcpStream, log: Arc<Mutex<Vec<Request>>>, answer: Arc
     };
     match answer(&request, before) {
         Reply::Silence => std::future::pending().await,
+        Reply::Stuck(status) => {
+            let head = format!("HTTP/1.1 {status} So\r\ncontent-length: 10\r\n\r\n");
+            _ = stream.write_all(head.as_bytes()).await;
+            std::future::pending().await
+        }
         Reply::Endless => {
             _ = stream.write_all(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n").await;
             let piece = format!("10000\r\n{}\r\n", "x".repeat(0x10000));
