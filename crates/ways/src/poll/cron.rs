@@ -13,7 +13,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cron {
     text: String,
-    pattern: croner::Cron,
+    pattern: Box<croner::Cron>,
 }
 
 impl Cron {
@@ -31,7 +31,7 @@ impl<'de> Deserialize<'de> for Cron {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         match text.parse() {
-            Ok(pattern) => Ok(Self { text, pattern }),
+            Ok(pattern) => Ok(Self { text, pattern: Box::new(pattern) }),
             Err(error) => Err(de::Error::custom(format!(
                 "must be a pattern of cron such as \"0 */5 * * * *\", not {text:?}: {error}"
             ))),
