@@ -12,7 +12,9 @@ use crate::banner::Banner;
 use crate::commands::{CommandError, folder};
 use crate::config::{Config, Loaded};
 use crate::descriptors;
-use crate::server::{Certificate, ChoiceError, Credentials, Server, Sockets, check_outgoing, check_webhooks, choose_broker};
+use crate::server::{
+    Certificate, ChoiceError, Credentials, Server, Sockets, check_outgoing, check_webhooks, choose_broker,
+};
 
 /// Serves until SIGTERM or SIGINT, then drains; a second signal ends the process at once. SIGHUP reads the files again
 /// of TLS and of tokens.

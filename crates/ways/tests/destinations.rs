@@ -59,7 +59,8 @@ impl Drop for Running {
 }
 
 async fn write(broker: &Arc<MemoryBroker>, stream_id: &str, value: &str) {
-    let event: EventData = serde_json::from_value(serde_json::json!({ "timestamp": 1, "id": "e", "value": value })).unwrap();
+    let event: EventData =
+        serde_json::from_value(serde_json::json!({ "timestamp": 1, "id": "e", "value": value })).unwrap();
     Writes(broker.clone()).append("t", stream_id, Outgoing::Events(&[event])).await.unwrap();
 }
 
@@ -154,9 +155,12 @@ async fn a_new_destination_begins_at_the_end_and_remembers_that() {
         Running { stop, task: tokio::spawn(run(config, sender, surroundings)) }
     };
     let running = start(&broker);
-    while broker.committed("streamgate-d", "t").await.unwrap().is_empty() {
-        tokio::task::yield_now().await;
-    }
+    let begins = async {
+        while broker.committed("streamgate-d", "t").await.unwrap().is_empty() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, begins).await.expect("it commits where it begins");
     drop(running);
     write_many(&broker, 2, 0..2).await;
     let running = start(&broker);
@@ -179,11 +183,16 @@ async fn what_is_never_taken_goes_to_the_dead_letters_and_the_rest_goes_on() {
     }
     write(&broker, "b", "later").await;
     let running = Running::start(broker.clone(), &receiver.url("/"), "dead_letter = 'dead'\nretry_for = '0s'");
-    let mut letters = Vec::new();
-    while letters.len() < 2 {
-        tokio::task::yield_now().await;
-        letters = records(&*broker, "dead").await;
-    }
+    let letters = async {
+        loop {
+            let letters = records(&*broker, "dead").await;
+            if letters.len() == 2 {
+                return letters;
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    let mut letters = tokio::time::timeout(PATIENCE, letters).await.expect("two letters");
     until("what comes behind", || came(&receiver, |_| true).get("a").is_some_and(|values| values.len() == 3)).await;
     running.stop().await;
     assert_eq!(committed(&*broker).await, 4);
@@ -267,3 +276,5 @@ async fn what_is_sent_is_signed_and_no_secret_is_in_what_can_be_shown() {
     let expected = STANDARD.encode(mac.finalize().into_bytes());
     assert_eq!(request.headers["webhook-signature"], format!("v1,{expected}"));
 }
+
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);
