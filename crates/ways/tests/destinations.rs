@@ -118,7 +118,7 @@ async fn a_receiver_that_was_away_gets_everything_in_order_and_a_restart_loses_n
     let before = receiver.asked().len();
     write_many(&broker, 5, 20..40).await;
     let running = Running::start(broker.clone(), &receiver.url("/"), "parallel = 3");
-    until("a refusal", || refused.load(Ordering::SeqCst) >= 1).await;
+    until("refusals, and time to commit between them", || refused.load(Ordering::SeqCst) >= 5).await;
     drop(running); // killed
     assert_eq!(committed(&*broker).await, 100);
     let failed = receiver.asked().len() - before;
