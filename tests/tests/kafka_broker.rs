@@ -2,8 +2,8 @@
 #![allow(clippy::unwrap_used)]
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use e2e::kafka::Kafka;
@@ -16,6 +16,8 @@ use kafka_bridge::kafka::testing::TopicAdmin;
 use kafka_bridge::kafka::{KafkaBroker, KafkaSettings};
 use kafka_bridge::metrics::Metrics;
 use kafka_bridge::record::{NewRecord, Record};
+use rdkafka::ClientConfig;
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use tokio::sync::OnceCell;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -235,6 +237,9 @@ async fn replays_are_bounded_and_their_places_come_back() {
     let settings = KafkaSettings { replays: 2, ..settings(kafka) };
     let broker = KafkaBroker::connect(settings, Metrics::default()).unwrap();
     let topic = make_topic(&broker, "replays", 1).await;
+    // More than is taken off before somebody reads.
+    let value = "x".repeat(10_000);
+    join_all((0..600).map(|_| append(&broker, &topic, record("k", &value)))).await;
     let first = broker.read(&topic, Start::Earliest).await.unwrap();
     let _second = broker.read(&topic, Start::Offset(0)).await.unwrap();
     let refused = broker.read(&topic, Start::Earliest).await.map(drop);
@@ -242,6 +247,107 @@ async fn replays_are_bounded_and_their_places_come_back() {
     broker.read(&topic, Start::End).await.map(drop).unwrap();
     drop(first);
     until_some("a place is free", || async { broker.read(&topic, Start::Earliest).await.ok() }).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replay_that_has_come_to_the_end_gives_its_place_back_and_goes_on() {
+    let kafka = shared().await;
+    let broker = KafkaBroker::connect(KafkaSettings { replays: 1, ..settings(kafka) }, Metrics::default()).unwrap();
+    let topic = make_topic(&broker, "handed-over", 2).await;
+    for number in 0..20 {
+        store(&broker, &topic, KEYS[number % KEYS.len()], &number.to_string()).await;
+    }
+    let writing = Arc::new(AtomicBool::new(true));
+    let writer = tokio::spawn(write_numbers(broker.clone(), topic.clone(), writing.clone(), Arc::default()));
+    let mut readers = Vec::new();
+    for _ in 0..3 {
+        readers.push(read_on(free_place(&broker, &topic).await));
+    }
+    drop(free_place(&broker, &topic).await);
+    writing.store(false, Ordering::Relaxed);
+    let (sent, _) = writer.await.unwrap();
+    for seen in &readers {
+        until("each has all", || seen.lock().unwrap().len() >= 20 + sent).await;
+        for partition in [0, 1] {
+            let seen = seen.lock().unwrap();
+            let of_partition = seen.iter().filter(|record| record.partition == partition);
+            let offsets: Vec<_> = of_partition.map(|record| record.offset).collect();
+            assert!(offsets.iter().copied().eq(0..offsets.len() as i64), "each once, in order: {offsets:?}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_marker_of_a_transaction_at_the_end_is_the_end_too() {
+    let kafka = shared().await;
+    let broker = KafkaBroker::connect(KafkaSettings { replays: 1, ..settings(kafka) }, Metrics::default()).unwrap();
+    let topic = make_topic(&broker, "transaction", 1).await;
+    let (to, name) = (kafka.bootstrap(), topic.clone());
+    let write = move || {
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", to).set("transactional.id", &name);
+        let producer: BaseProducer = config.create().unwrap();
+        producer.init_transactions(PATIENCE).unwrap();
+        producer.begin_transaction().unwrap();
+        producer.send(BaseRecord::to(&name).key("k").payload("in a transaction")).map_err(|(error, _)| error).unwrap();
+        producer.commit_transaction(PATIENCE).unwrap();
+    };
+    tokio::task::spawn_blocking(write).await.unwrap();
+    let mut readers = Vec::new();
+    for _ in 0..2 {
+        let mut reader = free_place(&broker, &topic).await;
+        assert_eq!(texts(&take(&mut reader, 1).await), ["in a transaction"]);
+        readers.push(reader);
+    }
+    drop(free_place(&broker, &topic).await);
+    store(&broker, &topic, "k", "behind").await;
+    for reader in &mut readers {
+        assert_eq!(texts(&take(reader, 1).await), ["behind"]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_slow_after_a_replay_holds_up_nobody_and_misses_nothing() {
+    let kafka = shared().await;
+    let broker = KafkaBroker::connect(KafkaSettings { replays: 1, ..settings(kafka) }, Metrics::default()).unwrap();
+    let topic = make_topic(&broker, "slow-after", 1).await;
+    store(&broker, &topic, "k", "first").await;
+    let mut slow = free_place(&broker, &topic).await;
+    take(&mut slow, 1).await;
+    drop(free_place(&broker, &topic).await);
+    let mut quick = broker.read(&topic, Start::End).await.unwrap();
+    let value = "x".repeat(1_000);
+    for _ in 0..200 {
+        join_all((0..100).map(|_| append(&broker, &topic, record("k", &value)))).await;
+        take(&mut quick, 100).await;
+    }
+    until_some("it is read to from an old position again", || async {
+        matches!(broker.read(&topic, Start::Earliest).await, Err(ReadError::TooManyReaders(1))).then_some(())
+    })
+    .await;
+    let late = take(&mut slow, 20_000).await;
+    assert!(late.iter().zip(1..).all(|(record, offset)| record.offset == offset), "all there, in order");
+}
+
+/// A read from the beginning, as soon as there is a place for it.
+async fn free_place(broker: &KafkaBroker, topic: &str) -> Deliveries {
+    until_some("a place is free", || async { broker.read(topic, Start::Earliest).await.ok() }).await
+}
+
+/// Reads all the while; what has come.
+fn read_on(mut reader: Deliveries) -> Arc<Mutex<Vec<Record>>> {
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let records = seen.clone();
+    tokio::spawn(async move {
+        while let Some(delivery) = reader.next().await {
+            match delivery {
+                Delivery::Batch(batch) => records.lock().unwrap().extend(batch.records),
+                Delivery::CaughtUp { .. } => {}
+                other => panic!("{other:?}"),
+            }
+        }
+    });
+    seen
 }
 
 /// One broker for all tests that do not harm it.

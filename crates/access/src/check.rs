@@ -21,6 +21,8 @@ pub struct Access {
     pub opaque: OpaqueTokens,
     /// Tokens that do not count any more, whatever they say.
     pub revocations: Revocations,
+    /// Whether further keys, of a key set, are still to come: till then no token can be refused that they may verify.
+    pub awaits_keys: bool,
     /// What signed tokens grant that carry neither `scope` nor `scp`, as foreign ones. Default: nothing.
     pub default_scopes: Scopes,
 }
@@ -36,8 +38,10 @@ pub struct Grant {
     pub expires: Option<SystemTime>,
     /// Its own id: `jti`.
     pub token_id: Option<String>,
-    /// Of the whole token, by which it can be revoked.
+    /// By which it can be revoked, and told from others: [`Digest::of_content`].
     pub digest: Digest,
+    /// Of the whole token, by which it can be revoked too, and an opaque one is known.
+    pub(crate) whole: Digest,
     is_opaque: bool,
 }
 
@@ -71,6 +75,9 @@ pub enum Refused {
     /// It was taken back.
     #[error("the token was revoked")]
     Revoked,
+    /// No key here has signed it, but not all are here yet ([`Access::awaits_keys`]): it may be good.
+    #[error("the keys of the key set are not here yet")]
+    KeysAwaited,
 }
 
 impl Refused {
@@ -86,6 +93,7 @@ impl Refused {
             Self::Expired => "expired",
             Self::NotYet => "not_yet",
             Self::Revoked => "revoked",
+            Self::KeysAwaited => "keys_awaited",
         }
     }
 }
@@ -104,17 +112,18 @@ impl Access {
         if token.len() > MAX_TOKEN_BYTES {
             return Err(Refused::TooLong);
         }
-        let digest = Digest::of(token);
-        let grant = match self.opaque.get(digest) {
+        let (whole, digest) = (Digest::of(token), Digest::of_content(token));
+        let grant = match self.opaque.get(whole) {
             Some(known) => Grant {
                 subject: known.subject.clone(),
                 scopes: known.scopes.clone(),
                 expires: known.expires,
                 token_id: None,
                 digest,
+                whole,
                 is_opaque: true,
             },
-            None => self.check_signed(token, digest, now)?,
+            None => self.check_signed(token, [whole, digest], now)?,
         };
         if grant.expires.is_some_and(|expires| now >= expires) {
             return Err(Refused::Expired);
@@ -128,11 +137,11 @@ impl Access {
         let is_same = |line: &OpaqueToken| {
             (&line.subject, &line.scopes, line.expires) == (&grant.subject, &grant.scopes, grant.expires)
         };
-        let is_listed = !grant.is_opaque || self.opaque.get(grant.digest).is_some_and(is_same);
+        let is_listed = !grant.is_opaque || self.opaque.get(grant.whole).is_some_and(is_same);
         is_listed && !self.revocations.revoke(grant)
     }
 
-    fn check_signed(&self, token: &str, digest: Digest, now: SystemTime) -> Result<Grant, Refused> {
+    fn check_signed(&self, token: &str, digests: [Digest; 2], now: SystemTime) -> Result<Grant, Refused> {
         if token.bytes().filter(|byte| *byte == b'.').count() != 2 {
             return Err(Refused::Unknown);
         }
@@ -143,16 +152,23 @@ impl Access {
         let meant = self.keys.iter().filter(|key| key.is_meant(header.alg, header.kid.as_deref()));
         let mut refused = Refused::NoKey;
         for key in meant.take(MAX_KEYS) {
-            match verify(token, key).and_then(|claims| self.grant(claims, key, digest, now)) {
+            match verify(token, key).and_then(|claims| self.grant(claims, key, digests, now)) {
                 // Another key of the same algorithm may be the one.
                 Err(why @ (Refused::Signature | Refused::NotForUs)) => refused = why,
                 decided => return decided,
             }
         }
-        Err(refused)
+        let may_come = self.awaits_keys && header.alg != jsonwebtoken::Algorithm::HS256;
+        Err(if may_come { Refused::KeysAwaited } else { refused })
     }
 
-    fn grant(&self, claims: Claims, key: &Key, digest: Digest, now: SystemTime) -> Result<Grant, Refused> {
+    fn grant(
+        &self,
+        claims: Claims,
+        key: &Key,
+        [whole, digest]: [Digest; 2],
+        now: SystemTime,
+    ) -> Result<Grant, Refused> {
         let is_ours = key.issuer.as_ref().is_none_or(|issuer| claims.iss.as_ref() == Some(issuer))
             && key.audience.as_ref().is_none_or(|audience| claims.is_for(audience));
         if !is_ours {
@@ -167,7 +183,7 @@ impl Access {
         let ends = (claims.exp + leeway).max(0.0);
         let expires = Duration::try_from_secs_f64(ends).ok().and_then(|ends| UNIX_EPOCH.checked_add(ends));
         let scopes = claims.scopes().unwrap_or_else(|| self.default_scopes.clone());
-        Ok(Grant { subject: claims.sub, scopes, expires, token_id: claims.jti, digest, is_opaque: false })
+        Ok(Grant { subject: claims.sub, scopes, expires, token_id: claims.jti, digest, whole, is_opaque: false })
     }
 }
 

@@ -14,6 +14,15 @@ impl Digest {
     pub fn of(token: &str) -> Self {
         Self(Sha256::digest(token.as_bytes()).into())
     }
+
+    /// Of what a signed token says, without its signature, of which one key can make several for the same (ES256: `s` and
+    /// `-s`); of the whole of any other. Whoever has a token can make this digest, but not from it a token.
+    pub fn of_content(token: &str) -> Self {
+        match token.rsplit_once('.') {
+            Some((content, _)) if content.bytes().filter(|byte| *byte == b'.').count() == 1 => Self::of(content),
+            _ => Self::of(token),
+        }
+    }
 }
 
 /// 64 hexadecimal digits, of either case.
@@ -42,6 +51,12 @@ fn value(digit: u8) -> Result<u8, NoDigest> {
     char::from(digit).to_digit(16).map(|value| value as u8).ok_or(NoDigest)
 }
 
+impl From<Digest> for [u8; 32] {
+    fn from(digest: Digest) -> Self {
+        digest.0
+    }
+}
+
 impl fmt::Display for Digest {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.iter().try_for_each(|byte| write!(formatter, "{byte:02x}"))
@@ -64,6 +79,16 @@ mod tests {
         let abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
         assert_eq!(Digest::of("abc").to_string(), abc);
         assert_eq!(abc.to_uppercase().parse(), Ok(Digest::of("abc")));
+    }
+
+    #[test]
+    fn of_a_signed_token_its_content_counts() {
+        for (token, content) in
+            [("h.c.s", "h.c"), ("h.c.other", "h.c"), ("h.c.", "h.c"), ("sg_x", "sg_x"), ("a.b", "a.b")]
+        {
+            assert_eq!(Digest::of_content(token), Digest::of(content), "{token}");
+        }
+        assert_eq!(Digest::of_content("a.b.c.d"), Digest::of("a.b.c.d"));
     }
 
     #[test]

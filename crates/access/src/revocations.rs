@@ -15,7 +15,7 @@ pub enum Revoked {
     TokenId(String),
     /// Every token of this user (`sub`).
     Subject(String),
-    /// The token of this digest.
+    /// The token of this digest, of its content or of the whole.
     Token(Digest),
 }
 
@@ -48,6 +48,7 @@ impl Revocations {
         let has = |revoked| self.0.contains(&revoked);
         !self.0.is_empty()
             && (has(Revoked::Token(grant.digest))
+                || has(Revoked::Token(grant.whole))
                 || grant.token_id.clone().is_some_and(|id| has(Revoked::TokenId(id)))
                 || grant.subject.clone().is_some_and(|subject| has(Revoked::Subject(subject))))
     }
@@ -76,12 +77,11 @@ impl FromIterator<Revoked> for Revocations {
 }
 
 impl Revoked {
-    /// One token: by its own id if it has one, since the bytes of a signed token can be changed so that its signature still
-    /// holds; else by its digest.
+    /// One token: by its own id if it has one, else by the digest of its content.
     pub fn of_token(token: &str) -> Self {
         let id = unverified(token).and_then(|(_, claims)| claims["jti"].as_str().map(str::to_owned));
         let is_line = |id: &String| !id.is_empty() && id.trim() == id && !id.contains(char::is_control);
-        id.filter(is_line).map_or_else(|| Self::Token(Digest::of(token)), Self::TokenId)
+        id.filter(is_line).map_or_else(|| Self::Token(Digest::of_content(token)), Self::TokenId)
     }
 }
 

@@ -312,6 +312,7 @@ fn what_is_revoked_counts_no_more_and_ends_what_holds_it() {
         (Revoked::Subject("ann".into()), true),
         (Revoked::TokenId("4711".into()), true),
         (Revoked::Token(Digest::of(&token)), true),
+        (Revoked::Token(Digest::of_content(&token)), true),
         (Revoked::Subject("4711".into()), false),
         (Revoked::TokenId("ann".into()), false),
         (Revoked::Subject("anna".into()), false),
@@ -322,6 +323,39 @@ fn what_is_revoked_counts_no_more_and_ends_what_holds_it() {
         assert_eq!(access.check(&token, now()) == Err(Refused::Revoked), hits, "{revoked}");
         assert_eq!(access.still_holds(&grant), !hits, "{revoked}");
     }
+}
+
+#[test]
+fn a_revoked_token_does_not_do_with_another_signature_of_the_same() {
+    let key = Key::new(Algorithm::Es256, public(Algorithm::Es256)).unwrap();
+    let mut access = Access { keys: vec![key], ..Access::default() };
+    let sign = |subject: &str| {
+        let request = TokenRequest { subject: Some(subject.into()), ..TokenRequest::lasting(Duration::from_secs(60)) };
+        Signer::new(Algorithm::Es256, private(Algorithm::Es256)).unwrap().sign(&request, now()).unwrap()
+    };
+    let token = sign("ann");
+    let other = with_other_signature(&token);
+    assert_ne!(token, other);
+    assert_eq!(access.check(&other, now()).unwrap().digest, access.check(&token, now()).unwrap().digest);
+    access.revocations.add(Revoked::of_token(&token));
+    for token in [&token, &other] {
+        assert_eq!(access.check(token, now()), Err(Refused::Revoked));
+    }
+    assert!(access.check(&sign("bob"), now()).is_ok());
+}
+
+#[test]
+fn before_the_key_set_is_here_tokens_that_it_may_verify_are_not_refused() {
+    let access = Access { awaits_keys: true, ..hs256() };
+    let claims = json!({"exp": NOW, "sub": "ann"});
+    let of_set = Signer::new(Algorithm::EdDsa, private(Algorithm::EdDsa)).unwrap();
+    let of_set = of_set.sign(&TokenRequest::lasting(Duration::from_secs(60)), now()).unwrap();
+    assert_eq!(access.check(&of_set, now()), Err(Refused::KeysAwaited));
+    assert_eq!(hs256().check(&of_set, now()), Err(Refused::NoKey));
+    assert!(access.check(&signed(SECRET, &Header::default(), &claims), now()).is_ok(), "what is here counts");
+    let forged = signed(b"another secret, long enough as well", &Header::default(), &claims);
+    assert_eq!(access.check(&forged, now()), Err(Refused::Signature), "no key of a set is a secret");
+    assert_eq!(access.check("sg_x", now()), Err(Refused::Unknown));
 }
 
 #[test]
@@ -381,6 +415,21 @@ fn private(algorithm: Algorithm) -> &'static [u8] {
         Algorithm::Es256 => include_bytes!("keys/ec.pem"),
         Algorithm::EdDsa => include_bytes!("keys/ed.pem"),
     }
+}
+
+/// The same token, ES256, with the other `s` that verifies: what is left of the order of the curve.
+fn with_other_signature(token: &str) -> String {
+    let order = 0xFFFF_FFFF_0000_0000_FFFF_FFFF_FFFF_FFFF_u128;
+    let order = [order.to_be_bytes(), 0xBCE6_FAAD_A717_9E84_F3B9_CAC2_FC63_2551_u128.to_be_bytes()].concat();
+    let (content, signature) = token.rsplit_once('.').unwrap();
+    let mut signature = URL_SAFE_NO_PAD.decode(signature).unwrap();
+    let mut borrowed = 0;
+    for (place, of_order) in signature[32..].iter_mut().zip(order).rev() {
+        let rest = i16::from(of_order) - i16::from(*place) - borrowed;
+        borrowed = i16::from(rest < 0);
+        *place = rest as u8;
+    }
+    format!("{content}.{}", URL_SAFE_NO_PAD.encode(signature))
 }
 
 /// The public key as key sets have it.

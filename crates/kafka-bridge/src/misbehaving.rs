@@ -7,7 +7,7 @@ use futures::future::{BoxFuture, FutureExt, ready};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::broker::{
-    Ack, AckError, Broker, BrokerError, CreateTopicError, Deliveries, Health, NextOffset, NotWritten,
+    Ack, AckError, Broker, BrokerError, CreateTopicError, Deliveries, Delivery, Health, NextOffset, NotWritten,
     PartitionPositions, ReadError, Start, Stored, TopicInfo,
 };
 use crate::record::NewRecord;
@@ -21,6 +21,10 @@ pub struct MisbehavingBroker {
     dead_since: watch::Sender<Option<Instant>>,
     /// Whether reads stand still.
     stalled: watch::Sender<bool>,
+    /// Whether what is stored is damaged.
+    spoilt: watch::Sender<bool>,
+    /// The topic that no read begins of.
+    unjoinable: watch::Sender<Option<String>>,
 }
 
 #[derive(Debug, Default)]
@@ -41,6 +45,8 @@ impl MisbehavingBroker {
             faults: Mutex::default(),
             dead_since: watch::Sender::new(None),
             stalled: watch::Sender::new(false),
+            spoilt: watch::Sender::new(false),
+            unjoinable: watch::Sender::new(None),
         })
     }
 
@@ -86,6 +92,16 @@ impl MisbehavingBroker {
         self.stalled.send_replace(false);
     }
 
+    /// Reads that begin from now on find that what is stored is damaged.
+    pub fn spoil_reads(&self) {
+        self.spoilt.send_replace(true);
+    }
+
+    /// No read of this topic begins, nor is refused, until another is named; `None` ends it.
+    pub fn hold_joins(&self, topic: Option<&str>) {
+        self.unjoinable.send_replace(topic.map(str::to_owned));
+    }
+
     /// Goes away: held acknowledgements become unknown, and so do appends from now on (those are not stored); reads stand
     /// still; everything else is unreachable.
     pub fn die(&self) {
@@ -113,7 +129,7 @@ impl MisbehavingBroker {
     /// Hands deliveries on while neither dead nor stalled.
     async fn forward(
         mut inner: Deliveries,
-        sender: mpsc::Sender<crate::broker::Delivery>,
+        sender: mpsc::Sender<Delivery>,
         mut dead: watch::Receiver<Option<Instant>>,
         mut stalled: watch::Receiver<bool>,
     ) {
@@ -196,8 +212,14 @@ impl Broker for MisbehavingBroker {
         let topic = topic.to_owned();
         async move {
             self.unless_dead()?;
+            let mut unjoinable = self.unjoinable.subscribe();
+            let _ = unjoinable.wait_for(|held| held.as_deref() != Some(&*topic)).await; // the sender is ours
             let inner = self.inner.read(&topic, start).await?;
             let (sender, receiver) = mpsc::channel(1);
+            if *self.spoilt.borrow() {
+                let _ = sender.try_send(Delivery::Unreadable { partition: 0, offset: 0 }); // there is room
+                return Ok(Deliveries { receiver });
+            }
             tokio::spawn(Self::forward(inner, sender, self.dead_since.subscribe(), self.stalled.subscribe()));
             Ok(Deliveries { receiver })
         }

@@ -22,9 +22,10 @@ use std::time::{Duration, Instant};
 use kafka_bridge::broker::ReadError;
 use kafka_bridge::feed::{FeedEvent, Feeds, Following};
 use kafka_bridge::record::Record;
-use signalr_server::{CloseReason, ConnectionHandle, ConnectionId, Pushed};
+use signalr_server::{ConnectionHandle, ConnectionId};
 use tokio::sync::{mpsc, oneshot};
 
+use crate::fan_out::{Round, STOPPED, cut_off};
 use crate::metrics::{AudienceMetrics, Metrics};
 use crate::subscription::{Scope, Subscription};
 use crate::topics::Topic;
@@ -49,6 +50,8 @@ pub(crate) enum Command {
     },
     /// End some; answered with their number when nothing more of them is sent.
     Unsubscribe { connection: ConnectionId, ending: Ending, done: oneshot::Sender<usize> },
+    /// The connection has ended, and with it all it had.
+    Leave { connection: ConnectionId },
 }
 
 /// What became of a wish to subscribe.
@@ -84,8 +87,7 @@ async fn run(
 ) {
     match feeds.follow(&topic.name).await {
         Ok(following) => {
-            let task = Task { topic, following, commands, desk, metrics, ended: Vec::new() };
-            task.run().await;
+            Task { topic, following, commands, desk, metrics }.run().await;
         }
         Err(error) => {
             commands.close();
@@ -105,14 +107,12 @@ struct Task {
     commands: mpsc::Receiver<Command>,
     desk: Desk<ConnectionHandle>,
     metrics: Metrics,
-    /// Members that have ended, to be taken out when nothing is gathered.
-    ended: Vec<ConnectionId>,
 }
 
 /// Whatever ends the task, nobody is left without a sign.
 impl Drop for Task {
     fn drop(&mut self) {
-        self.end_all("The server stopped reading the topic.");
+        self.end_all(STOPPED);
     }
 }
 
@@ -121,7 +121,7 @@ impl Task {
         let mut waiting = Vec::new();
         let mut had_members = false;
         while !(had_members && self.desk.book.is_empty()) {
-            let expiry = self.desk.intake.next_expiry().map(tokio::time::Instant::from_std);
+            let expiry = self.desk.intake.next_expiry();
             tokio::select! {
                 command = self.commands.recv() => match command {
                     Some(command) => self.obey(command),
@@ -129,17 +129,14 @@ impl Task {
                 },
                 taken = self.following.recv_many(&mut waiting, EVENTS_PER_TURN) => {
                     if taken == 0 {
-                        self.end_all("The server stopped reading the topic.");
-                        break;
+                        break; // which tells everybody
                     }
                     self.take(&waiting).await;
                     waiting.clear();
                 }
-                () = tokio::time::sleep_until(expiry.unwrap_or_else(tokio::time::Instant::now)), if expiry.is_some() => {
-                    self.desk.expire();
-                }
+                () = expired(expiry) => self.desk.expire(),
                 // Whoever wanted to join has gone before it could.
-                () = tokio::time::sleep(UNUSED), if self.desk.book.is_empty() => break,
+                () = async { tokio::time::sleep(UNUSED).await }, if self.desk.book.is_empty() => break,
             }
             had_members |= !self.desk.book.is_empty();
             self.desk.counts.members.set(self.desk.book.len() as i64);
@@ -168,27 +165,35 @@ impl Task {
                 let _ = done.send(Ok(subscribed));
             }
             Command::Unsubscribe { connection, ending, done } => {
-                let ended = self.desk.book.end(connection, &ending);
-                // A handle keeps a socket, so who has left is let go of at once; other changes wait for the next record.
-                if self.desk.book.get(connection).is_none() {
-                    self.desk.settle();
-                }
-                let _ = done.send(ended);
+                let _ = done.send(self.end(connection, &ending));
             }
+            Command::Leave { connection } => drop(self.end(connection, &Ending::All)),
         }
+    }
+
+    fn end(&mut self, connection: ConnectionId, ending: &Ending) -> usize {
+        let ended = self.desk.book.end(connection, ending);
+        // A handle keeps a socket, so who has left is let go of at once; other changes wait for the next record.
+        if self.desk.book.get(connection).is_none() {
+            self.desk.settle();
+        }
+        ended
     }
 
     /// Delivers what has arrived, all of it gathered; what broke the sequence ends the connections that must not miss it.
     async fn take(&mut self, events: &[Arc<FeedEvent>]) {
         self.desk.settle();
+        let mut round = Round::begin();
         for event in events {
             let broken = match &**event {
                 FeedEvent::Batch(batch) => {
-                    self.deliver(&batch.records).await;
+                    for record in &batch.records {
+                        round = self.deliver(record, round).await;
+                    }
                     continue;
                 }
                 FeedEvent::TopicGone => {
-                    self.send().await;
+                    round = self.send(round).await;
                     self.end_named(&format!("Topic '{}' is gone.", self.topic.name));
                     continue;
                 }
@@ -196,49 +201,41 @@ impl Task {
                 FeedEvent::Unreadable { .. } => self.topic.unreadable(),
                 FeedEvent::TooSlow => "The server fell behind the topic.".to_owned(),
             };
-            self.send().await;
+            round = self.send(round).await;
             self.end_all(&broken);
         }
-        self.send().await;
+        self.send(round).await;
         self.observe_age(events);
     }
 
-    async fn deliver(&mut self, records: &[Record]) {
-        for record in records {
-            let Self { desk, ended, .. } = self;
-            let counts = desk.counts.clone();
-            desk.gather(record, |audiences, chunk| {
-                let now = Instant::now();
-                for parcel in &chunk.parcels {
-                    for member in audiences.members(parcel.audience) {
-                        push(member, &chunk, parcel, now, &counts, ended);
-                    }
+    /// Gathers what a record comes to, and hands over what is enough; the round that goes on, or a new one.
+    async fn deliver(&mut self, record: &Record, mut round: Round) -> Round {
+        let counts = self.desk.counts.clone();
+        self.desk.gather(record, |audiences, chunk| {
+            for parcel in &chunk.parcels {
+                for member in audiences.members(parcel.audience) {
+                    push(member, &chunk, parcel, &mut round, &counts);
                 }
-            });
-            if self.desk.is_full() {
-                self.send().await;
             }
-        }
+        });
+        if self.desk.is_full() { self.send(round).await } else { round }
     }
 
-    /// Hands over what is gathered.
-    async fn send(&mut self) {
+    /// Hands over what is gathered; a new round.
+    async fn send(&mut self, mut round: Round) -> Round {
         if let Some(chunk) = self.desk.take() {
-            let (mut writes, now) = (0, Instant::now());
             for parcel in &chunk.parcels {
                 for member in self.desk.members(parcel.audience) {
-                    writes += 1;
-                    if writes % WRITES_PER_TURN == 0 {
-                        tokio::task::yield_now().await;
-                    }
-                    push(member, &chunk, parcel, now, &self.desk.counts, &mut self.ended);
+                    round.pause().await;
+                    push(member, &chunk, parcel, &mut round, &self.desk.counts);
                 }
             }
         }
-        for member in self.ended.drain(..) {
+        for member in round.ended() {
             self.desk.book.end(member, &Ending::All);
         }
         self.desk.settle();
+        Round::begin()
     }
 
     /// From the broker's time of the latest record to now, by two clocks that may differ.
@@ -254,7 +251,6 @@ impl Task {
         }
     }
 
-    /// Quix's callbacks have no sign for a gap, so the connection ends with one; a new one starts at the live end.
     fn end_all(&mut self, reason: &str) {
         self.end_some(reason, |_| true);
     }
@@ -267,28 +263,23 @@ impl Task {
     fn end_some(&mut self, reason: &str, cuts: impl Fn(&Subscription) -> bool) {
         let entries = self.desk.book.take();
         let cut = entries.iter().filter(|entry| entry.wishes.iter().any(&cuts));
-        let count = cut.clone().count();
-        if count > 0 {
-            tracing::warn!(topic = self.topic.name, reason, connections = count, "subscribers were cut off");
-        }
-        cut.for_each(|entry| entry.member.end(CloseReason::Fault(reason.to_owned().into())));
+        cut_off(&self.topic.name, reason, cut.map(|entry| &entry.member));
         self.desk.settle();
     }
 }
 
+/// Waits until then, or for ever.
+async fn expired(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at.into()).await,
+        None => std::future::pending().await,
+    }
+}
+
 /// Hands a member its part of a chunk.
-fn push(
-    member: &ConnectionHandle,
-    chunk: &Chunk,
-    parcel: &Parcel,
-    now: Instant,
-    counts: &AudienceMetrics,
-    ended: &mut Vec<ConnectionId>,
-) {
+fn push(member: &ConnectionHandle, chunk: &Chunk, parcel: &Parcel, round: &mut Round, counts: &AudienceMetrics) {
     let frame = &chunk.frames[parcel.frame];
-    if member.push(frame, now) == Pushed::Ended {
-        ended.push(member.id());
-    } else {
+    if round.push(member, frame) {
         counts.delivered.inc_by(parcel.callbacks as u64);
         counts.delivered_bytes.inc_by(frame.wire_len() as u64);
     }
@@ -303,5 +294,30 @@ const UNUSED: Duration = Duration::from_secs(5);
 /// Batches gathered into one turn.
 const EVENTS_PER_TURN: usize = 64;
 
-/// Writes before others get their turn. Measured: 64 keeps a timer's delay at 3 ms and costs nothing.
-const WRITES_PER_TURN: usize = 64;
+#[cfg(test)]
+mod tests {
+    use kafka_bridge::broker::Broker;
+    use kafka_bridge::memory::MemoryBroker;
+
+    use super::*;
+    use crate::subscription::{Kind, Select};
+    use crate::tools_for_tests::connect;
+
+    #[tokio::test]
+    async fn whatever_ends_the_task_its_subscribers_are_told() {
+        let broker: Arc<dyn Broker> = Arc::new(MemoryBroker::new());
+        broker.create_topic("f1", None).await.unwrap();
+        let following = Feeds::new(broker, Duration::from_secs(60)).follow("f1").await.unwrap();
+        let (topic, metrics) = (Arc::new(Topic { name: "f1".into(), id: "ws-f1".into() }), Metrics::default());
+        let (_door, commands) = mpsc::channel(1);
+        let desk = Desk::new(topic.clone(), None, &metrics);
+        let mut task = Task { topic, following, commands, desk, metrics };
+        let (client, connection) = connect().await;
+        let subscriptions =
+            vec![Subscription { kind: Kind::Packages, stream: Select::All, id: Select::All, scope: Scope::AllTopics }];
+        task.obey(Command::Subscribe { connection, subscriptions, may_add: true, done: oneshot::channel().0 });
+        drop(task);
+        let closed = tokio::time::timeout(Duration::from_secs(60), client.closed()).await.unwrap().to_string();
+        assert!(closed.contains(STOPPED), "{closed}");
+    }
+}

@@ -40,6 +40,11 @@ pub enum Failure {
     /// More subscriptions of one connection than allowed.
     #[error("This connection has {0} subscriptions, as many as it may (limit `subscriptions`); unsubscribe from some.")]
     TooManySubscriptions(usize),
+    /// More of one connection to all topics than allowed.
+    #[error(
+        "This connection has {0} subscriptions to topic '*', as many as it may (limit `wildcard_subscriptions`); unsubscribe from some, or name topics."
+    )]
+    TooManyWildcards(usize),
     /// Nothing can be called so.
     #[error("The {what} is longer than {limit} bytes (limit `names`), so there is none of that name.")]
     NameTooLong {
@@ -100,7 +105,7 @@ impl Failure {
             Self::InvalidName { .. } | Self::Create(CreateTopicError::Invalid { .. }) => "invalid_name",
             Self::Create(CreateTopicError::Exists(_)) => "exists",
             Self::NameTooLong { .. } => "name_too_long",
-            Self::TooManyTopics { .. } | Self::TooManySubscriptions(_) => "limit",
+            Self::TooManyTopics { .. } | Self::TooManySubscriptions(_) | Self::TooManyWildcards(_) => "limit",
             Self::Read(_) | Self::Broker(_) | Self::Create(CreateTopicError::Broker(_)) => "unavailable",
         }
     }
@@ -113,7 +118,7 @@ impl Failure {
             }
             Self::Create(CreateTopicError::Exists(_)) => StatusCode::CONFLICT,
             Self::Forbidden { .. } | Self::TooManyTopics { .. } => StatusCode::FORBIDDEN,
-            Self::TooManySubscriptions(_) => StatusCode::TOO_MANY_REQUESTS,
+            Self::TooManySubscriptions(_) | Self::TooManyWildcards(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::Read(_) | Self::Broker(_) | Self::Create(CreateTopicError::Broker(_)) => {
                 StatusCode::SERVICE_UNAVAILABLE
             }

@@ -28,7 +28,7 @@ pub struct Gateway {
     pub(crate) feeds: Arc<Feeds>,
     pub(crate) topics: Arc<TopicDirectory>,
     pub(crate) subscriptions: Subscriptions,
-    pub(crate) active_streams: ActiveStreams,
+    pub(crate) active_streams: Arc<ActiveStreams>,
     pub(crate) settings: Settings,
     pub(crate) metrics: Metrics,
     pub(crate) bodies: Arc<Bodies>,
@@ -46,10 +46,12 @@ pub struct Settings {
     pub workspace: String,
     /// Whether the first write or subscription makes a topic. Default no.
     pub create_topics: bool,
-    /// Topics that may be made so, those that are there already counted. Default 1 000.
+    /// Topics that may be made, so or by asking, those that are there already counted. Default 1 000.
     pub max_topics: usize,
     /// Subscriptions of one connection, each parameter or event of a stream one. Default 4 096.
     pub max_subscriptions: usize,
+    /// Those of one connection to topic `*`, each of which is one at every topic. Default 64.
+    pub max_wildcard_subscriptions: usize,
     /// Packages of a topic that those who follow all of them get in a second; others are left out, so that they see a
     /// sample. Default: any number. Source: Quix, since July 2023, 10.
     pub max_packages_per_second: Option<u32>,
@@ -79,6 +81,7 @@ impl Default for Settings {
             create_topics: false,
             max_topics: 1000,
             max_subscriptions: 4096,
+            max_wildcard_subscriptions: 64,
             max_packages_per_second: None,
             writes: WriteRules::default(),
             max_name_bytes: 1024,
@@ -103,8 +106,8 @@ impl Gateway {
         let topics = Arc::new(TopicDirectory::new(broker.clone(), policy));
         Arc::new(Self {
             subscriptions: Subscriptions::new(feeds.clone(), topics.clone(), metrics.clone(), &settings),
+            active_streams: Arc::new(ActiveStreams::new(broker.clone(), topics.clone(), &settings, metrics.clone())),
             topics,
-            active_streams: ActiveStreams::new(broker.clone(), &settings, metrics.clone()),
             broker,
             feeds,
             bodies: Bodies::new(settings.max_total_body_bytes),
@@ -195,13 +198,17 @@ impl Gateway {
         if let Some(topic) = self.topics.known(visitor, right, text) {
             return Ok(topic);
         }
-        let topic = self.in_time(self.topics.open(visitor, right, text)).await.inspect_err(|failure| {
-            if matches!(failure, Failure::TooManyTopics { .. }) {
-                self.metrics.limit_hit("create_topics");
-            }
-        })?;
+        let topic =
+            self.in_time(self.topics.open(visitor, right, text)).await.inspect_err(|failure| self.count(failure))?;
         self.make_known(visitor, &topic).await;
         Ok(topic)
+    }
+
+    /// Counts a limit that was met.
+    pub(crate) fn count(&self, failure: &Failure) {
+        if matches!(failure, Failure::TooManyTopics { .. }) {
+            self.metrics.limit_hit("create_topics");
+        }
     }
 
     /// To others, after those who follow all topics: they follow it from the first write on.

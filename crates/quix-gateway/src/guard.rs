@@ -161,6 +161,7 @@ impl Authenticator for ByVisitor {
 fn user(grant: &Grant, expires: bool) -> User {
     let mut user = User::anonymous();
     user.id.clone_from(&grant.subject);
+    user.fingerprint = grant.subject.is_none().then(|| grant.digest.into());
     user.expires = grant.expires.filter(|_| expires).and_then(|expires| Instant::now().checked_add(left(expires)));
     user
 }

@@ -7,6 +7,7 @@
 mod active_streams;
 mod audience;
 mod errors;
+mod fan_out;
 mod gateway;
 mod guard;
 mod http_api;
@@ -18,6 +19,8 @@ mod subscriptions;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod timestamp;
+#[cfg(test)]
+mod tools_for_tests;
 mod topic_metrics;
 mod topics;
 mod visitor;

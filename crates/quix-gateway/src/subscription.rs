@@ -43,6 +43,15 @@ pub(crate) enum Scope {
     AllTopics,
 }
 
+impl Scope {
+    pub(crate) fn other(self) -> Self {
+        match self {
+            Self::Topic => Self::AllTopics,
+            Self::AllTopics => Self::Topic,
+        }
+    }
+}
+
 impl Kind {
     /// All, in the order of their numbers.
     pub(crate) const ALL: [Self; 5] =

@@ -23,7 +23,7 @@ use self::everywhere::Everywhere;
 use self::ledger::Ledger;
 
 /// The topics that a subscription is to.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Reach {
     Topic(Arc<Topic>),
     /// `*`
@@ -36,6 +36,8 @@ pub(crate) struct Subscriptions {
     everywhere: Arc<Everywhere>,
     metrics: Metrics,
     limit: usize,
+    /// Of subscriptions to all topics.
+    wildcard_limit: usize,
     /// Of each connection that has subscriptions, to count them and to leave when it ends.
     ledgers: Mutex<HashMap<ConnectionId, Ledger>>,
 }
@@ -54,7 +56,8 @@ impl Subscriptions {
     pub(crate) fn new(feeds: Arc<Feeds>, topics: Arc<TopicDirectory>, metrics: Metrics, settings: &Settings) -> Self {
         let doors = Arc::new(Doors::new(feeds, settings.max_packages_per_second, metrics.clone()));
         let everywhere = Everywhere::new(doors.clone(), topics);
-        Self { doors, everywhere, metrics, limit: settings.max_subscriptions, ledgers: Mutex::default() }
+        let (limit, wildcard_limit) = (settings.max_subscriptions, settings.max_wildcard_subscriptions);
+        Self { doors, everywhere, metrics, limit, wildcard_limit, ledgers: Mutex::default() }
     }
 
     /// Adds a subscription, whose topic the visitor may read; twice is once. When this completes, every package that is acknowledged afterwards counts.
@@ -65,7 +68,11 @@ impl Subscriptions {
         connection: &ConnectionHandle,
         subscription: Subscription,
     ) -> Result<(), Failure> {
-        let may_add = self.reserve(reach, connection.id())?;
+        let reserved = self.reserve(reach, connection.id());
+        let may_add = reserved.is_ok();
+        if !may_add && !self.has(reach, connection.id()) {
+            return self.refuse(reserved);
+        }
         let subscribed = match reach {
             Reach::Topic(topic) => {
                 let subscribed = self.doors.subscribe(topic, connection, &[subscription], may_add).await;
@@ -83,23 +90,23 @@ impl Subscriptions {
         }
         match subscribed? {
             Subscribed::Added | Subscribed::WasThere => Ok(()),
-            Subscribed::NotAdded => Err(self.too_many()),
+            Subscribed::NotAdded => self.refuse(reserved),
         }
     }
 
     /// Ends subscriptions, as far as they are there. When this completes nothing more of them is sent.
     pub(crate) async fn unsubscribe(&self, reach: &Reach, connection: ConnectionId, ending: Ending) {
-        if self.lock().get(&connection).is_some_and(|ledger| ledger.has(reach)) {
+        if self.has(reach, connection) {
             let ended = self.end_at(reach, connection, ending).await;
             self.release(reach, connection, ended);
         }
     }
 
-    /// Ends all subscriptions of a connection.
+    /// Ends all subscriptions of a connection that has ended.
     pub(crate) async fn leave_all(&self, connection: ConnectionId) {
         let Some(ledger) = self.lock().remove(&connection) else { return };
         for topic in ledger.topics() {
-            self.doors.unsubscribe(topic, connection, Ending::All).await;
+            self.doors.leave(topic, connection).await;
         }
         if ledger.has(&Reach::AllTopics) {
             self.everywhere.leave(connection).await;
@@ -123,17 +130,31 @@ impl Subscriptions {
         }
     }
 
-    /// Counts one more, if there is room; `false` if there is not, but the wish may be for what is there already.
-    fn reserve(&self, reach: &Reach, connection: ConnectionId) -> Result<bool, Failure> {
+    fn has(&self, reach: &Reach, connection: ConnectionId) -> bool {
+        self.lock().get(&connection).is_some_and(|ledger| ledger.has(reach))
+    }
+
+    /// Counts one more, if there is room. If there is not, the wish may still be for what is there already.
+    fn reserve(&self, reach: &Reach, connection: ConnectionId) -> Result<(), Failure> {
         let mut ledgers = self.lock();
         let ledger = ledgers.entry(connection).or_default();
-        if ledger.count() < self.limit {
-            ledger.add(reach);
-            return Ok(true);
+        if ledger.count() >= self.limit {
+            return Err(Failure::TooManySubscriptions(self.limit));
         }
-        let may_be_there = ledger.has(reach);
-        drop(ledgers);
-        if may_be_there { Ok(false) } else { Err(self.too_many()) }
+        if *reach == Reach::AllTopics && ledger.everywhere() >= self.wildcard_limit {
+            return Err(Failure::TooManyWildcards(self.wildcard_limit));
+        }
+        ledger.add(reach);
+        Ok(())
+    }
+
+    fn refuse(&self, refusal: Result<(), Failure>) -> Result<(), Failure> {
+        refusal.inspect_err(|failure| {
+            self.metrics.limit_hit(match failure {
+                Failure::TooManyWildcards(_) => "wildcard_subscriptions",
+                _ => "subscriptions",
+            })
+        })
     }
 
     fn release(&self, reach: &Reach, connection: ConnectionId, ended: usize) {
@@ -143,11 +164,6 @@ impl Subscriptions {
         if ledger.count() == 0 {
             ledgers.remove(&connection);
         }
-    }
-
-    fn too_many(&self) -> Failure {
-        self.metrics.limit_hit("subscriptions");
-        Failure::TooManySubscriptions(self.limit)
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<ConnectionId, Ledger>> {

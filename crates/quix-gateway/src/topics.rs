@@ -91,9 +91,7 @@ impl TopicDirectory {
             return Err(Failure::UnknownTopic(text.to_owned()));
         }
         let name = self.without_workspace(visitor, text).filter(|name| visitor.may(right, name)).unwrap_or(text);
-        if self.broker.topics().await?.len() >= self.policy.max_topics {
-            return Err(Failure::TooManyTopics { name: name.to_owned(), limit: self.policy.max_topics });
-        }
+        self.check_room(name).await?;
         match self.broker.create_topic(name, None).await {
             Ok(_) => tracing::info!(topic = name, "topic made by its first use"),
             // Somebody else was faster.
@@ -156,7 +154,17 @@ impl TopicDirectory {
         if !visitor.may_create_topics() {
             return Err(Failure::Forbidden { scope: "create_topics".to_owned() });
         }
+        self.check_room(name).await?;
         Ok(self.broker.create_topic(name, partitions).await?)
+    }
+
+    /// Whether there may be this topic beside the others; one that is there may.
+    async fn check_room(&self, name: &str) -> Result<(), Failure> {
+        let (topics, limit) = (self.broker.topics().await?, self.policy.max_topics);
+        if topics.len() >= limit && !topics.iter().any(|topic| topic.name == name) {
+            return Err(Failure::TooManyTopics { name: name.to_owned(), limit });
+        }
+        Ok(())
     }
 
     /// Forgets a topic that turned out to be gone.
@@ -225,6 +233,7 @@ mod tests {
     use proptest::strategy::Strategy as _;
 
     use super::*;
+    use crate::tools_for_tests::visitor;
 
     const ANYBODY: &Visitor = &Visitor::anybody();
 
@@ -281,6 +290,10 @@ mod tests {
             topics.open(ANYBODY, Right::Read, "d").await,
             Err(Failure::TooManyTopics { name: "d".into(), limit: 3 })
         );
+        let asked = topics.create(ANYBODY, "ws-d", None).await;
+        assert_eq!(asked, Err(Failure::TooManyTopics { name: "d".into(), limit: 3 }), "nor by asking");
+        let again = topics.create(ANYBODY, "b", None).await;
+        assert!(matches!(again, Err(Failure::Create(CreateTopicError::Exists(_)))), "{again:?}");
     }
 
     #[tokio::test]
@@ -380,19 +393,6 @@ mod tests {
             let expected = forbidden.map(|scope| Failure::Forbidden { scope: scope.to_owned() });
             assert_eq!(made.err(), expected, "{scopes} {text}");
         }
-    }
-
-    fn visitor(scopes: &str) -> Visitor {
-        let secret = [7; 32];
-        let key = access::Key::new(access::Algorithm::Hs256, &secret).unwrap();
-        let access = access::Access { keys: vec![key], ..access::Access::default() };
-        let request = access::TokenRequest {
-            scope: scopes.to_owned(),
-            ..access::TokenRequest::lasting(std::time::Duration::from_secs(60))
-        };
-        let now = std::time::SystemTime::now();
-        let token = access::Signer::new(access::Algorithm::Hs256, &secret).unwrap().sign(&request, now).unwrap();
-        Visitor::granted(Arc::new(access.check(&token, now).unwrap()))
     }
 
     proptest::proptest! {

@@ -148,6 +148,111 @@ async fn unsubscribing_ends_one_subscription_and_no_other() {
 }
 
 #[tokio::test]
+async fn topic_star_is_every_topic_also_those_that_come() {
+    let server = Server::start(StreamSettings::default()).await;
+    server.broker.create_topic("f2", None).await.unwrap();
+    server.write("f1", "car", EVENT).await;
+    server.write("f2", "bike", EVENT).await;
+    let mut all = server.follow("*").await;
+    assert_eq!(all.shown(), ["bike Receiving", "car Receiving"]);
+    assert_eq!((&all.streams["car"]["topicName"], &all.streams["bike"]["topicId"]), (&json!("f1"), &json!("ws-f2")));
+    server.write("f2", "boat", EVENT).await;
+    assert_eq!(all.next().await, "AddUpdate boat Receiving");
+    server.broker.create_topic("f3", None).await.unwrap();
+    server.write("f3", "plane", EVENT).await;
+    assert_eq!(all.next().await, "AddUpdate plane Receiving");
+    assert_eq!(all.last["topicId"], "ws-f3");
+    server.write("f3", "glider", EVENT).await;
+    assert_eq!(all.next().await, "AddUpdate glider Receiving");
+
+    // By its own name it ends, and by no other.
+    for topic in ["f1", "ws-f2"] {
+        all.client.invoke("UnsubscribeFromActiveStreams", &(topic,)).await.unwrap();
+    }
+    server.write("f1", "lorry", EVENT).await;
+    assert_eq!(all.next().await, "AddUpdate lorry Receiving");
+    all.client.invoke("UnsubscribeFromActiveStreams", &("*",)).await.unwrap();
+    let mut other = server.follow("*").await;
+    for topic in ["f1", "f2", "f3"] {
+        server.write(topic, "last", EVENT).await;
+        other.next().await;
+    }
+    all.client.invoke("SubscribeToActiveStreams", &("f1",)).await.unwrap();
+    server.write("f1", "one more", EVENT).await;
+    assert_eq!(all.next().await, "AddUpdate one more Receiving", "of the others nothing came");
+}
+
+#[tokio::test]
+async fn of_all_topics_those_that_take_long_come_as_changes() {
+    let settings = StreamSettings { look_back_wait: Duration::from_millis(50), ..StreamSettings::default() };
+    let broker = MisbehavingBroker::new(Arc::new(MemoryBroker::new()));
+    let server = Server::over(broker.clone(), settings).await;
+    server.write("f1", "car", EVENT).await;
+    broker.stall_reads();
+    let mut all = server.follow("*").await;
+    assert_eq!(all.shown(), [""; 0]);
+    broker.resume_reads();
+    assert_eq!(all.next().await, "AddUpdate car Receiving");
+}
+
+#[tokio::test]
+async fn of_a_topic_that_goes_whoever_follows_all_is_told_that_its_streams_did() {
+    let broker = Arc::new(MemoryBroker::new());
+    let server = Server::over(broker.clone(), StreamSettings::default()).await;
+    server.broker.create_topic("f2", None).await.unwrap();
+    server.write("f1", "car", EVENT).await;
+    let (mut all, named) = (server.follow("*").await, server.follow("f1").await);
+    all.client.invoke("SubscribeToTopicMetrics", &("*",)).await.unwrap();
+    broker.delete_topic("f1");
+    assert_eq!(all.next().await, "Remove car Receiving");
+    let closed = tokio::time::timeout(PATIENCE, named.client.closed()).await.unwrap();
+    assert!(closed.to_string().contains("Topic 'f1' is gone."), "{closed}");
+    server.broker.create_topic("f1", None).await.unwrap();
+    server.write("f1", "bus", EVENT).await;
+    assert_eq!(all.next().await, "AddUpdate bus Receiving", "the same name is a topic that has come");
+}
+
+#[tokio::test]
+async fn all_topics_are_measured_each_for_itself() {
+    let settings = StreamSettings { metrics_period: Duration::from_millis(50), ..StreamSettings::default() };
+    let server = Server::start(settings).await;
+    server.broker.create_topic("f2", None).await.unwrap();
+    let names = |list: &[Value]| -> std::collections::BTreeSet<String> {
+        list.iter().map(|measured| measured["topicName"].as_str().unwrap().to_owned()).collect()
+    };
+    let both = ["f1", "f2"].map(str::to_owned).into();
+    let client = server.connect().await;
+    client.invoke("SubscribeToTopicMetrics", &("*",)).await.unwrap();
+    let mut measured = Vec::new();
+    while names(&measured) != both || measured.len() < 6 {
+        let call = tokio::time::timeout(PATIENCE, client.next_call_of("TopicMetricsUpdated")).await.unwrap().unwrap();
+        measured.extend(call.bind::<(Value,)>().map(|(metrics,)| metrics));
+    }
+    let list: Vec<Value> = server.connect().await.invoke_as("SubscribeToTopicMetrics", &("*",)).await.unwrap();
+    assert_eq!(names(&list), both);
+    let times: Vec<_> =
+        list.iter().map(|measured| measured["timestamp"].as_str().unwrap().trim_end_matches('Z')).collect();
+    assert!(times.is_sorted(), "oldest first, whatever their topic: {times:?}");
+    assert!(measured.iter().all(|measured| list.contains(measured)), "the same ones");
+}
+
+#[tokio::test]
+async fn a_list_that_is_too_long_holds_those_seen_last_and_is_counted() {
+    let settings = StreamSettings { max_list_bytes: 600, ..StreamSettings::default() };
+    let server = Server::start(settings).await;
+    server.broker.create_topic("f2", None).await.unwrap();
+    let mut pace = server.follow("f1").await;
+    for stream in ["a", "b", "c"] {
+        server.write("f1", stream, EVENT).await;
+        pace.next().await;
+    }
+    assert_eq!(server.follow("f1").await.shown(), ["c Receiving"]);
+    assert_eq!(server.follow("*").await.shown(), ["c Receiving"]);
+    let metrics = server.metrics();
+    assert!(metrics.contains("limit_hits_total{limit=\"active_streams_list\"} 2\n"), "{metrics}");
+}
+
+#[tokio::test]
 async fn past_their_bound_streams_leave_the_list_and_are_counted() {
     let settings = StreamSettings { max_streams_per_topic: 2, ..StreamSettings::default() };
     let server = Server::start(settings).await;
@@ -222,11 +327,9 @@ async fn what_cannot_be_followed_is_told() {
     let server = Server::start(StreamSettings::default()).await;
     let client = server.connect().await;
     for method in ["SubscribeToActiveStreams", "SubscribeToTopicMetrics"] {
-        for (topic, said) in [
-            ("unknown", "Topic 'unknown' does not exist"),
-            ("no topic", "'no topic' is not a topic name"),
-            ("*", "name the topic instead of '*'"),
-        ] {
+        for (topic, said) in
+            [("unknown", "Topic 'unknown' does not exist"), ("no topic", "'no topic' is not a topic name")]
+        {
             let error = client.invoke(method, &(topic,)).await.unwrap_err().to_string();
             assert!(error.contains(said), "{error}");
         }
@@ -239,6 +342,23 @@ async fn what_cannot_be_followed_is_told() {
     assert!(error.contains("has 2 subscriptions, as many as it may"), "{error}");
     client.invoke("UnsubscribeFromTopicMetrics", &("f1",)).await.unwrap();
     client.invoke("SubscribeToActiveStreams", &("f2",)).await.unwrap();
+}
+
+/// Whoever waits for the look back is answered once, and not with a new look without end.
+#[tokio::test]
+async fn that_a_topic_is_damaged_is_told_to_whoever_asks() {
+    let broker = MisbehavingBroker::new(Arc::new(MemoryBroker::new()));
+    let server = Server::over(broker.clone(), StreamSettings::default()).await;
+    server.write("f1", "car", EVENT).await;
+    broker.spoil_reads();
+    let client = server.connect().await;
+    for _ in 0..2 {
+        let refused = client.invoke("SubscribeToActiveStreams", &("f1",));
+        let refused = tokio::time::timeout(PATIENCE, refused).await.expect("an answer").unwrap_err().to_string();
+        assert!(refused.contains("what is stored is damaged"), "{refused}");
+    }
+    let nothing: Vec<Value> = client.invoke_as("SubscribeToActiveStreams", &("*",)).await.unwrap();
+    assert_eq!(nothing, [json!(null); 0], "there is just one less");
 }
 
 #[tokio::test]

@@ -15,7 +15,7 @@ use crate::user::User;
 /// Decides who may connect. Asked at each request of a hub: negotiation, websocket, poll, event stream, POST, DELETE.
 ///
 /// The user of a connection is the one of its first request but the negotiation; a later request by another user is
-/// refused with 403.
+/// refused with 403. Users without id are one unless their [`User::fingerprint`] tells them apart.
 pub trait Authenticator: Send + Sync + 'static {
     /// The user behind a request, `None` for anybody, or why it is refused. Nothing has been made for the request yet.
     fn authenticate<'r>(&'r self, request: &'r Parts) -> BoxFuture<'r, Result<Option<User>, Denied>>;

@@ -8,9 +8,11 @@ use std::time::{Duration, Instant};
 use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
 
+use crate::address::{ClientAddress, Counts, Full, Seat};
 use crate::connection::{ConnectionHandle, Reattach};
 use crate::ids::{ConnectionId, ConnectionToken};
 use crate::transport::http::{HttpConnection, Input};
+use crate::user::User;
 
 /// All connections of one server.
 #[derive(Debug, Default)]
@@ -21,6 +23,8 @@ pub(crate) struct ConnectionStore {
     unused: Mutex<VecDeque<(Instant, ConnectionToken)>>,
     /// Number of tokens that were not used yet. Whoever marks one as used or removes it counts it off.
     waiting: AtomicUsize,
+    /// The same by address.
+    waiting_of: Counts,
     /// Of connections that had ended when their clients deleted them, whose next poll may be on its way.
     deleted: Mutex<VecDeque<(Instant, ConnectionToken)>>,
 }
@@ -29,6 +33,8 @@ pub(crate) struct ConnectionStore {
 struct Negotiated {
     waiting: Waiting,
     state: State,
+    /// Of its address, while it waits.
+    _seat: Option<Seat>,
 }
 
 /// What was negotiated.
@@ -43,8 +49,15 @@ pub(crate) struct Waiting {
 #[derive(Debug)]
 enum State {
     /// For its first request. Some clients send their handshake before it, which is kept.
-    Waiting(Option<Arc<Input>>),
+    Waiting(Option<Early>),
     Used(Used),
+}
+
+/// What came before the request that opens the connection, and whose it is.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Early {
+    pub(crate) input: Arc<Input>,
+    user: Option<User>,
 }
 
 /// What carries a connection whose token was used.
@@ -71,19 +84,35 @@ pub(crate) enum Claim {
 #[derive(Debug)]
 pub(crate) enum Found {
     /// The connection has not begun; what it brings is kept for when it does.
-    Waiting(Arc<Input>),
+    Waiting(Early),
     Used(Used),
 }
 
+impl Early {
+    pub(crate) fn is_of(&self, user: Option<&User>) -> bool {
+        User::is_same(self.user.as_ref(), user)
+    }
+
+    /// The input for the connection of this user; of another's nothing is taken.
+    pub(crate) fn of(self, user: Option<&User>) -> Arc<Input> {
+        if self.is_of(user) {
+            return self.input;
+        }
+        self.input.end();
+        Arc::default()
+    }
+}
+
 impl ConnectionStore {
-    /// Remembers a connection that was negotiated; `false`: too many are waiting.
+    /// Remembers a connection that was negotiated, unless too many are waiting.
     pub(crate) fn negotiate(
         &self,
         token: ConnectionToken,
         negotiated: Waiting,
+        address: Option<&ClientAddress>,
         timeout: Duration,
         limit: usize,
-    ) -> bool {
+    ) -> Result<(), Full> {
         let now = negotiated.since;
         let mut unused = self.unused.lock().unwrap_or_else(PoisonError::into_inner);
         while let Some((since, oldest)) = unused.front().copied() {
@@ -99,15 +128,16 @@ impl ConnectionStore {
             }
         }
         if self.waiting() >= limit {
-            return false;
+            return Err(Full::All);
         }
+        let seat = self.waiting_of.take(address, |address| address.max_negotiated)?;
         if unused.len() > 2 * self.waiting() + SPARE_TOKENS {
             unused.retain(|(_, token)| self.tokens.get(token).is_some_and(|entry| entry.is_waiting()));
         }
         unused.push_back((now, token));
         self.waiting.fetch_add(1, Ordering::Relaxed);
-        self.tokens.insert(token, Negotiated { waiting: negotiated, state: State::Waiting(None) });
-        true
+        self.tokens.insert(token, Negotiated { waiting: negotiated, state: State::Waiting(None), _seat: seat });
+        Ok(())
     }
 
     /// Takes a negotiated connection into use, as what `begin` makes of its id and the input that came early.
@@ -116,7 +146,7 @@ impl ConnectionStore {
         token: ConnectionToken,
         now: Instant,
         timeout: Duration,
-        begin: impl FnOnce(Waiting, Arc<Input>) -> Used,
+        begin: impl FnOnce(Waiting, Early) -> Used,
     ) -> Claim {
         let Entry::Occupied(mut entry) = self.tokens.entry(token) else {
             return Claim::Unknown;
@@ -128,23 +158,32 @@ impl ConnectionStore {
         self.waiting.fetch_sub(1, Ordering::Relaxed);
         if now.saturating_duration_since(entry.get().waiting.since) >= timeout {
             entry.remove();
-            early.inspect(|early| early.end());
+            early.inspect(|early| early.input.end());
             return Claim::Unknown;
         }
         let waiting = entry.get().waiting;
         let used = begin(waiting, early.unwrap_or_default());
-        entry.get_mut().state = State::Used(used.clone());
+        *entry.get_mut() = Negotiated { waiting, state: State::Used(used.clone()), _seat: None };
         Claim::Granted(used)
     }
 
-    /// The connection of this token; `None` if there is none, or no longer.
-    pub(crate) fn find(&self, token: ConnectionToken, now: Instant, timeout: Duration) -> Option<Found> {
+    /// The connection of this token, of which a user asks; `None` if there is none, or no longer.
+    pub(crate) fn find(
+        &self,
+        token: ConnectionToken,
+        user: Option<&User>,
+        now: Instant,
+        timeout: Duration,
+    ) -> Option<Found> {
         let mut entry = self.tokens.get_mut(&token)?;
         let is_late = now.saturating_duration_since(entry.waiting.since) >= timeout;
         match &mut entry.state {
             State::Used(used) => Some(Found::Used(used.clone())),
             State::Waiting(_) if is_late => None,
-            State::Waiting(early) => Some(Found::Waiting(early.get_or_insert_default().clone())),
+            State::Waiting(early) => {
+                let new = || Early { user: user.cloned(), ..Early::default() };
+                Some(Found::Waiting(early.get_or_insert_with(new).clone()))
+            }
         }
     }
 
@@ -205,7 +244,7 @@ impl Negotiated {
     /// Whoever brings some is told that nobody takes it.
     fn end_input(&self) {
         match &self.state {
-            State::Waiting(early) => drop(early.as_ref().inspect(|early| early.end())),
+            State::Waiting(early) => drop(early.as_ref().inspect(|early| early.input.end())),
             State::Used(Used::Http(connection)) => connection.input.end(),
             State::Used(Used::WebSocket | Used::Stateful(_)) => {}
         }
@@ -229,7 +268,7 @@ mod tests {
     fn a_token_opens_one_connection_once_and_in_time() {
         let (store, now) = (ConnectionStore::default(), Instant::now());
         let (token, id) = (ConnectionToken::random(), ConnectionId::random());
-        assert!(store.negotiate(token, waiting(id, now), TIMEOUT, 10));
+        assert!(store.negotiate(token, waiting(id, now), None, TIMEOUT, 10).is_ok());
         assert!(matches!(claim(&store, ConnectionToken::random(), now), Claim::Unknown));
         assert!(matches!(claim(&store, token, now), Claim::Granted(Used::WebSocket)));
         assert!(matches!(claim(&store, token, now), Claim::InUse(Used::WebSocket)));
@@ -237,7 +276,7 @@ mod tests {
         assert!(matches!(claim(&store, token, now), Claim::Unknown));
 
         let late = ConnectionToken::random();
-        store.negotiate(late, waiting(id, now), TIMEOUT, 10);
+        store.negotiate(late, waiting(id, now), None, TIMEOUT, 10).unwrap();
         assert!(matches!(claim(&store, late, now + TIMEOUT), Claim::Unknown));
     }
 
@@ -253,11 +292,51 @@ mod tests {
     fn unused_tokens_are_bounded_and_make_room_when_their_time_is_up() {
         let (store, now) = (ConnectionStore::default(), Instant::now());
         let negotiate =
-            |now| store.negotiate(ConnectionToken::random(), waiting(ConnectionId::random(), now), TIMEOUT, 2);
-        assert!(negotiate(now) && negotiate(now));
-        assert!(!negotiate(now));
-        assert!(negotiate(now + TIMEOUT));
+            |now| store.negotiate(ConnectionToken::random(), waiting(ConnectionId::random(), now), None, TIMEOUT, 2);
+        assert!(negotiate(now).is_ok() && negotiate(now).is_ok());
+        assert_eq!(negotiate(now), Err(Full::All));
+        assert_eq!(negotiate(now + TIMEOUT), Ok(()));
         assert_eq!((store.waiting(), store.tokens.len()), (1, 1));
+    }
+
+    #[test]
+    fn of_one_address_fewer_wait_and_used_ones_do_not_count() {
+        let (store, now) = (ConnectionStore::default(), Instant::now());
+        let negotiate = |last: u8, now| {
+            let address =
+                ClientAddress { address: [10, 0, 0, last].into(), max_connections: None, max_negotiated: Some(2) };
+            let token = ConnectionToken::random();
+            let waiting = waiting(ConnectionId::random(), now);
+            store.negotiate(token, waiting, Some(&address), TIMEOUT, 10).map(|()| token)
+        };
+        let used = negotiate(1, now).unwrap();
+        negotiate(1, now).unwrap();
+        assert_eq!(negotiate(1, now).err(), Some(Full::Address));
+        assert!(negotiate(2, now).is_ok());
+        assert!(matches!(claim(&store, used, now), Claim::Granted(_)));
+        assert!(negotiate(1, now).is_ok());
+        assert_eq!(negotiate(1, now).err(), Some(Full::Address));
+        assert!(negotiate(1, now + TIMEOUT).is_ok(), "their time is up");
+    }
+
+    #[test]
+    fn what_came_early_is_taken_for_the_same_user_only() {
+        let (store, now) = (ConnectionStore::default(), Instant::now());
+        for (claims, is_taken) in [("ann", true), ("bob", false)] {
+            let token = ConnectionToken::random();
+            store.negotiate(token, waiting(ConnectionId::random(), now), None, TIMEOUT, 10).unwrap();
+            let Some(Found::Waiting(early)) = store.find(token, Some(&User::new("ann")), now, TIMEOUT) else {
+                panic!()
+            };
+            let Some(Found::Waiting(same)) = store.find(token, Some(&User::new("bob")), now, TIMEOUT) else { panic!() };
+            assert!(!same.is_of(Some(&User::new("bob"))) && same.is_of(Some(&User::new("ann"))));
+            let mut taken = false;
+            store.claim(token, now, TIMEOUT, |_, brought| {
+                taken = Arc::ptr_eq(&brought.of(Some(&User::new(claims))), &early.input);
+                Used::WebSocket
+            });
+            assert_eq!(taken, is_taken, "{claims}");
+        }
     }
 
     #[test]
@@ -265,7 +344,7 @@ mod tests {
         let (store, now) = (ConnectionStore::default(), Instant::now());
         let negotiate = || {
             let token = ConnectionToken::random();
-            assert!(store.negotiate(token, waiting(ConnectionId::random(), now), TIMEOUT, 2));
+            assert!(store.negotiate(token, waiting(ConnectionId::random(), now), None, TIMEOUT, 2).is_ok());
             token
         };
         negotiate();

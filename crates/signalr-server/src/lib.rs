@@ -32,6 +32,7 @@
 //! Methods may also answer with a stream ([`Hub::stream_method`]), read streams of their caller
 //! ([`Hub::upload_method`]), and ask clients for results ([`Client::invoke`]).
 
+mod address;
 pub mod auth;
 mod body;
 mod call;
@@ -52,6 +53,7 @@ pub mod metrics;
 mod negotiate;
 mod options;
 mod outbox;
+mod pace;
 mod rate;
 mod raw;
 mod refusal;
@@ -65,6 +67,7 @@ mod transport;
 mod uploads;
 mod user;
 
+pub use address::ClientAddress;
 pub use auth::{Authentication, Authenticator, Denied};
 pub use body::{Body, RequestBody};
 pub use client_results::InvokeError;
@@ -76,7 +79,8 @@ pub use groups::Groups;
 pub use hub::{Caller, Hub};
 pub use ids::ConnectionId;
 pub use options::Options;
-pub use outbox::Pushed;
+pub use outbox::{Burst, Pushed};
+pub use pace::Paces;
 pub use raw::{RawConnection, RawServer};
 pub use service::HubServer;
 pub use signalr_proto::value;

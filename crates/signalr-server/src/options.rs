@@ -19,6 +19,10 @@ pub struct Options {
     pub max_calls_in_flight: usize,
     /// The same in bytes of their messages. Default 8 MiB.
     pub max_bytes_in_flight: usize,
+    /// Calls, streams included, that begin in a second: of all connections of a user ([`User::id`](crate::User::id))
+    /// together, of each that is nobody's alone; as many may come at once. Past it no error, the connection is not read for a
+    /// while. Default: any number.
+    pub max_calls_per_second: Option<u32>,
     /// Server streams of one connection that may run at once; a call for one more is answered with an error. They take no
     /// slot and do not count as calls in flight. Default 1 024.
     pub max_streams: usize,
@@ -98,6 +102,7 @@ impl Default for Options {
             max_parallel_invocations: 1,
             max_calls_in_flight: 1024,
             max_bytes_in_flight: 8 * MIB,
+            max_calls_per_second: None,
             max_streams: 1024,
             max_upload_streams: 100,
             upload_stream_buffer: 10,

@@ -7,6 +7,7 @@
 //!
 //! The lock is a leaf: nothing else is locked under it, and no waker is called or dropped under it.
 
+mod burst;
 mod replay;
 mod room;
 mod take;
@@ -26,6 +27,8 @@ use crate::frame::Frame;
 use crate::metrics::Metrics;
 use crate::transport::Transport;
 
+pub use self::burst::Burst;
+use self::burst::Bursts;
 use self::replay::Replay;
 pub(crate) use self::total::Total;
 
@@ -80,6 +83,7 @@ pub(crate) struct Outbox {
 struct State {
     queue: VecDeque<Waiting>,
     queued_bytes: usize,
+    bursts: Bursts,
     /// They do not count among those of all any more.
     is_written_off: bool,
     /// A part of the first frame is out already: its rest must follow before anything else.
@@ -129,6 +133,7 @@ impl Outbox {
         let state = State {
             queue: VecDeque::new(),
             queued_bytes: 0,
+            bursts: Bursts::default(),
             is_written_off: false,
             front_started: false,
             phase: Phase::Open,
@@ -162,9 +167,9 @@ impl Outbox {
     }
 
     /// Sends a shared frame, or queues a reference to it. Never waits; any thread.
-    pub(crate) fn push(&self, frame: &Frame, now: Instant) -> Pushed {
+    pub(crate) fn push(&self, frame: &Frame, burst: Option<Burst>, now: Instant) -> Pushed {
         let start = if self.is_framed() { 0 } else { frame.payload_start() };
-        self.push_with(self.lock(), &frame.bytes[start..], now, |written| frame.bytes.slice(start + written..))
+        self.push_with(self.lock(), &frame.bytes[start..], burst, now, |written| frame.bytes.slice(start + written..))
     }
 
     /// Sends bytes that nobody shares, and copies only what must be queued.
@@ -180,13 +185,14 @@ impl Outbox {
     }
 
     fn push_slice_with(&self, state: MutexGuard<'_, State>, frame: &[u8], now: Instant) -> Pushed {
-        self.push_with(state, frame, now, |written| Bytes::copy_from_slice(&frame[written..]))
+        self.push_with(state, frame, None, now, |written| Bytes::copy_from_slice(&frame[written..]))
     }
 
     fn push_with(
         &self,
         mut state: MutexGuard<'_, State>,
         frame: &[u8],
+        burst: Option<Burst>,
         now: Instant,
         rest: impl FnOnce(usize) -> Bytes,
     ) -> Pushed {
@@ -208,7 +214,7 @@ impl Outbox {
             }
         }
         state.front_started |= written > 0;
-        if self.is_full(&state, frame.len() - written, now) {
+        if !self.admits(&mut state, frame.len() - written, burst, now) {
             if written > 0 {
                 // Without its rest the goodbye would cut into this frame.
                 self.enqueue(&mut state, rest(written), now);
@@ -363,14 +369,14 @@ impl Outbox {
         }
     }
 
-    /// Whether so many bytes more may not wait.
-    fn is_full(&self, state: &State, more: usize, now: Instant) -> bool {
+    /// Whether so many bytes more may wait.
+    fn admits(&self, state: &mut State, more: usize, burst: Option<Burst>, now: Instant) -> bool {
         let bounds = &self.bounds;
         let is_old =
             |front: &Waiting| self.drain != Drain::Polls && now.saturating_duration_since(front.since) > bounds.age;
-        state.queued_bytes + more > bounds.bytes
-            || state.queue.len() >= bounds.frames
-            || state.queue.front().is_some_and(is_old)
+        state.queue.len() < bounds.frames
+            && !state.queue.front().is_some_and(is_old)
+            && state.bursts.admit(burst, more, state.queued_bytes, bounds.bytes)
     }
 
     fn enqueue(&self, state: &mut State, bytes: Bytes, now: Instant) {

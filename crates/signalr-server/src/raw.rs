@@ -122,7 +122,7 @@ impl RawConnection {
     /// Sends bytes as one websocket message, event, or part of the answer to a poll. Never waits; a client that does not
     /// take what is sent is ended at [`Options::max_queued_bytes`].
     pub fn send(&self, bytes: &[u8]) -> Pushed {
-        self.handle.outbox().push(&Frame::around(self.opcode, bytes), clock::now())
+        self.handle.outbox().push(&Frame::around(self.opcode, bytes), None, clock::now())
     }
 
     /// Sends as [`send`](Self::send) does, but waits first until little waits for the client.

@@ -44,6 +44,11 @@ impl Refusal {
         Self { status: StatusCode::SERVICE_UNAVAILABLE, text, hint: Some(Hint::ComeBack("5")) }
     }
 
+    pub(crate) fn full_address() -> Self {
+        let text = "There are too many connections of this address.".into();
+        Self { status: StatusCode::TOO_MANY_REQUESTS, text, hint: Some(Hint::ComeBack("5")) }
+    }
+
     pub(crate) fn too_many_attempts() -> Self {
         let text = "This connection is reattached too often.".into();
         Self { status: StatusCode::TOO_MANY_REQUESTS, text, hint: Some(Hint::ComeBack("1")) }

@@ -8,11 +8,12 @@ use hyper::header::{self, HeaderName, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{Method, Request, Response, StatusCode};
 
+use crate::address::{ClientAddress, Full, Seat};
 use crate::auth::Denied;
 use crate::body::{Body, RequestBody};
 use crate::clock;
 use crate::connection::{self, ConnectionHandle, MayReattach, Reattach, Registration, Who};
-use crate::connection_store::{Claim, Found, Used, Waiting};
+use crate::connection_store::{Claim, Early, Found, Used, Waiting};
 use crate::ids::{ConnectionId, ConnectionToken};
 use crate::negotiate::{Asked, negotiate};
 use crate::outbox::{Drain, Outbox};
@@ -98,11 +99,15 @@ impl Shared {
         let asked = Asked {
             version: query(head, "negotiateVersion"),
             stateful_reconnect: query(head, "useStatefulReconnect").is_some_and(is_true),
+            address: head.extensions.get(),
         };
-        let Some(document) = negotiate(self, asked, clock::now()) else {
-            self.metrics.limit_hit("negotiated");
-            return Err(self.unavailable("negotiated"));
-        };
+        let document = negotiate(self, asked, clock::now()).map_err(|full| match full {
+            Full::All => {
+                self.metrics.limit_hit("negotiated");
+                self.unavailable("negotiated")
+            }
+            Full::Address => self.full_address("negotiated_per_address"),
+        })?;
         let mut response = Response::new(serde_json::to_vec(&document).expect("texts always serialise").into());
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -123,11 +128,11 @@ impl Shared {
             presented.map(|presented| ConnectionToken::parse(presented).ok_or_else(Refusal::unknown_connection));
         let token = token.transpose()?;
         if let Some(token) = token
-            && let Found::Used(used) = self.find(token)?
+            && let Found::Used(used) = self.find(token, user.as_ref())?
         {
             return self.take_over(&used, head, user.as_ref(), grant);
         }
-        self.check_room()?;
+        let seat = self.check_room(&head)?;
         let who = Who { user, context: self.hub.context_of(&head) };
         let (handle, reattach) = match token {
             None => (Handle::Plain(ConnectionId::random(), who), None),
@@ -141,7 +146,13 @@ impl Shared {
                 Ok(upgraded) => {
                     let (io, early) = websocket::into_io(upgraded);
                     let (handle, io) = handle.over(io, &self);
-                    tokio::spawn(connection::run(self, handle, io, early, Registration { token, reattach }));
+                    tokio::spawn(connection::run(
+                        self,
+                        handle,
+                        io,
+                        early,
+                        Registration { token, reattach, _seat: seat },
+                    ));
                 }
                 Err(_) => {
                     self.connection_ended(Transport::WebSockets);
@@ -155,7 +166,7 @@ impl Shared {
     fn claim_websocket(&self, token: ConnectionToken, who: Who) -> Result<(Handle, Option<Arc<Reattach>>), Refusal> {
         let mut handle = None;
         let claim = self.claim(token, |negotiated, early| {
-            early.end(); // what came by POST is not a websocket's
+            early.input.end(); // what came by POST is not a websocket's
             if !negotiated.is_stateful {
                 handle = Some(Handle::Plain(negotiated.id, who));
                 return Used::WebSocket;
@@ -217,15 +228,18 @@ impl Shared {
         }
         let presented = query(&head, "id").ok_or_else(Refusal::no_id)?;
         let token = ConnectionToken::parse(presented).ok_or_else(Refusal::unknown_connection)?;
-        let found = match self.find(token) {
+        let found = match self.find(token, user.as_ref()) {
             Err(_) if head.method == Method::GET && self.store.was_deleted(token, clock::now()) => {
                 return Ok(status(StatusCode::NO_CONTENT));
             }
             found => found?,
         };
-        if let Found::Used(Used::Http(connection)) = &found
-            && !is_of(user.as_ref(), &connection.handle)
-        {
+        let is_own = match &found {
+            Found::Used(Used::Http(connection)) => is_of(user.as_ref(), &connection.handle),
+            Found::Waiting(early) => head.method != Method::POST || early.is_of(user.as_ref()),
+            Found::Used(_) => true,
+        };
+        if !is_own {
             return Err(Denied::Forbidden.into());
         }
         match head.method {
@@ -276,12 +290,15 @@ impl Shared {
         transport: Transport,
     ) -> Result<(Arc<HttpConnection>, bool), Refusal> {
         self.check(transport)?;
-        if let Found::Waiting(_) = self.find(token)? {
-            self.check_room()?;
-        }
+        let seat = match self.find(token, user.as_ref())? {
+            Found::Waiting(_) => self.check_room(&head)?,
+            Found::Used(_) => None,
+        };
         let drain = if transport == Transport::LongPolling { Drain::Polls } else { Drain::Stream };
+        let mut user = Some(user);
         let claim = self.claim(token, |negotiated, early| {
-            let who = Who { user, context: self.hub.context_of(&head) };
+            let who = Who { user: user.take().flatten(), context: self.hub.context_of(&head) };
+            let early = early.of(who.user.as_ref());
             let handle = ConnectionHandle::of(negotiated.id, self.outbox(None, drain), who);
             Used::Http(Arc::new(HttpConnection::new(transport, handle, early)))
         });
@@ -294,9 +311,13 @@ impl Shared {
                     handle,
                     io,
                     Bytes::new(),
-                    Registration { token: Some(token), reattach: None },
+                    Registration { token: Some(token), reattach: None, _seat: seat },
                 ));
                 Ok((connection, true))
+            }
+            // Whoever was slower by a moment may be somebody else.
+            Claim::InUse(Used::Http(connection)) if !is_of(user.flatten().as_ref(), &connection.handle) => {
+                Err(Denied::Forbidden.into())
             }
             Claim::InUse(Used::Http(connection)) if connection.transport == transport => Ok((connection, false)),
             Claim::Granted(_) | Claim::InUse(_) => Err(Refusal::other_transport()),
@@ -309,7 +330,8 @@ impl Shared {
             Found::Used(Used::WebSocket | Used::Stateful(_)) => Err(Refusal::no_post()),
             Found::Used(Used::Http(connection)) => self.bring(&connection.input, body).await,
             Found::Waiting(early) => {
-                let brought = tokio::time::timeout(self.options.disconnect_timeout, self.bring(&early, body)).await;
+                let brought =
+                    tokio::time::timeout(self.options.disconnect_timeout, self.bring(&early.input, body)).await;
                 brought.unwrap_or_else(|_| Err(Refusal::unknown_connection()))
             }
         }
@@ -348,14 +370,14 @@ impl Shared {
         }
     }
 
-    fn claim(&self, token: ConnectionToken, begin: impl FnOnce(Waiting, Arc<Input>) -> Used) -> Claim {
+    fn claim(&self, token: ConnectionToken, begin: impl FnOnce(Waiting, Early) -> Used) -> Claim {
         let claim = self.store.claim(token, clock::now(), self.options.disconnect_timeout, begin);
         self.metrics.negotiated.set(self.store.waiting() as i64);
         claim
     }
 
-    fn find(&self, token: ConnectionToken) -> Result<Found, Refusal> {
-        let found = self.store.find(token, clock::now(), self.options.disconnect_timeout);
+    fn find(&self, token: ConnectionToken, user: Option<&User>) -> Result<Found, Refusal> {
+        let found = self.store.find(token, user, clock::now(), self.options.disconnect_timeout);
         found.ok_or_else(Refusal::unknown_connection)
     }
 
@@ -369,8 +391,8 @@ impl Shared {
         if is_served { Ok(()) } else { Err(Refusal::not_served(transport)) }
     }
 
-    /// Whether there may be another connection.
-    fn check_room(&self) -> Result<(), Refusal> {
+    /// Whether there may be another connection; its seat among those of its address, if these are counted.
+    fn check_room(&self, head: &Parts) -> Result<Option<Seat>, Refusal> {
         if self.is_draining() {
             return Err(self.unavailable("drain"));
         }
@@ -378,7 +400,14 @@ impl Shared {
             self.metrics.limit_hit("connections");
             return Err(self.unavailable("connections"));
         }
-        Ok(())
+        let seat = self.open_of.take(head.extensions.get(), |client: &ClientAddress| client.max_connections);
+        seat.map_err(|_| self.full_address("connections_per_address"))
+    }
+
+    fn full_address(&self, limit: &'static str) -> Refusal {
+        self.metrics.limit_hit(limit);
+        self.metrics.refuse(limit);
+        Refusal::full_address()
     }
 
     fn is_draining(&self) -> bool {
@@ -411,7 +440,7 @@ impl Handle {
 }
 
 fn is_of(user: Option<&User>, connection: &ConnectionHandle) -> bool {
-    connection.user_id() == user.and_then(|user| user.id.as_deref())
+    User::is_same(user, connection.user())
 }
 
 fn accepts_event_stream(head: &Parts) -> bool {
@@ -457,3 +486,27 @@ const POLL: [(HeaderName, &str); 4] = [
     (header::PRAGMA, "no-cache"),
     (header::EXPIRES, "Thu, 01 Jan 1970 00:00:00 GMT"),
 ];
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::hub::Hub;
+    use crate::options::Options;
+
+    #[tokio::test]
+    async fn whoever_opens_a_connection_at_the_same_moment_must_be_the_same_user() {
+        let server = HubServer::new("/hub", Hub::new(), Options::default()).shared;
+        let token = ConnectionToken::random();
+        let waiting = Waiting { id: ConnectionId::random(), is_stateful: false, since: clock::now() };
+        server.store.negotiate(token, waiting, None, Duration::from_secs(15), 10).unwrap();
+        // Each has asked before any of them opened it.
+        let open = |user: &str| {
+            let (head, ()) = Request::new(()).into_parts();
+            let opened = server.clone().http_connection(token, head, Some(User::new(user)), Transport::LongPolling);
+            opened.map(|(_, is_new)| is_new).map_err(|refusal| Response::from(refusal).status().as_u16())
+        };
+        assert_eq!(["ann", "bob", "ann"].map(open), [Ok(true), Err(403), Ok(false)]);
+    }
+}

@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -13,6 +13,7 @@ use hyper::{Request, Response};
 use signalr_proto::CloseReason;
 use tokio::net::TcpListener;
 
+use crate::address::Counts;
 use crate::body::{Body, RequestBody};
 use crate::clients::Clients;
 use crate::clock;
@@ -25,6 +26,7 @@ use crate::hub::Hub;
 use crate::metrics::Metrics;
 use crate::options::Options;
 use crate::outbox::{Bounds, Total};
+use crate::pace::Paces;
 use crate::raw;
 use crate::transport::Transport;
 use crate::transport::websocket::Limits;
@@ -55,12 +57,16 @@ pub(crate) struct Shared {
     pub(crate) store: Arc<ConnectionStore>,
     pub(crate) groups: Directory,
     pub(crate) users: Directory,
+    /// Open connections by address.
+    pub(crate) open_of: Counts,
     /// Connections that have begun, those before their handshake included.
     pub(crate) open: AtomicUsize,
     /// Those of them that are websockets.
     pub(crate) websockets: AtomicUsize,
     /// Calls that have begun and wait.
     pub(crate) calls_waiting: AtomicUsize,
+    /// Of the calls of users, where these are bounded; connections that are nobody's keep their own.
+    pub(crate) paces: Option<Paces<Box<str>>>,
     /// Unfinished input that connections hold.
     pub(crate) input: InputShares,
     pub(crate) detached: AllDetached,
@@ -100,10 +106,12 @@ impl HubServer {
                 fragments: MAX_FRAGMENTS,
             },
             metrics: Arc::new(metrics),
+            paces: options.max_calls_per_second.map(Paces::new),
             options,
             store,
             groups: Directory::default(),
             users: Directory::default(),
+            open_of: Counts::default(),
             open: AtomicUsize::new(0),
             websockets: AtomicUsize::new(0),
             calls_waiting: AtomicUsize::new(0),
@@ -127,6 +135,15 @@ impl HubServer {
     /// Whether a request for this path is this hub's.
     pub fn matches(&self, path: &str) -> bool {
         self.shared.route(path).is_some()
+    }
+
+    /// Counts a call of a user that comes by another way than the hub with those that come by it
+    /// ([`Options::max_calls_per_second`]).
+    ///
+    /// # Errors
+    /// When such a call may be made again; this one is not counted.
+    pub fn take_call(&self, user_id: &str) -> Result<(), Instant> {
+        self.shared.paces.as_ref().map_or(Ok(()), |paces| paces.take(user_id, clock::now()))
     }
 
     /// Calls that have begun and are not answered yet, over all connections.

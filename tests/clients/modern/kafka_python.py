@@ -147,6 +147,10 @@ class Membership:
     def __init__(self, consumer, topic):
         self.consumer, self.topic = consumer, topic
         consumer.subscribe([topic])
+        # Learns the partitions before the first join. Else kafka-python 3.0 joins without them, is given none, and joins again once
+        # it knows them; a poll that times out during that second join forgets it: no assignment, no heartbeats, for ever. With an
+        # Apache Kafka whose group.initial.rebalance.delay.ms is 0, as ours, it is the same.
+        consumer.topics()
 
     def poll(self):
         return records_of(self.consumer.poll(100))

@@ -12,8 +12,9 @@ use crate::process::Process;
 type Offsets = BTreeMap<i32, i64>;
 
 pub(crate) async fn group(client: Client) {
-    let (mut broker, writer, mut polite) = begun(client).await;
+    let mut broker = Broker::start_mortal().await;
     let bootstrap = broker.bootstrap();
+    client.run("create", &bootstrap, TOPIC, &["--partitions", "6"]).await;
     let write = async || client.start("write", &bootstrap, TOPIC, &["--partitions", "6"]).await;
     let join = async |session: &str| {
         client.start("member", &bootstrap, TOPIC, &["--group", "g", "--session-ms", session]).await
@@ -21,6 +22,10 @@ pub(crate) async fn group(client: Client) {
     let mut lines = Vec::new();
 
     // They join one after another, while records come.
+    let mut writer = write().await;
+    writer.until("writing", |lines| last(lines, "writing").is_some()).await;
+    let mut polite = join(ENDLESS_SESSION).await;
+    owns(&mut polite, 6).await;
     commits_more(&mut polite).await;
     let mut lasting = join(SHORTEST_SESSION).await;
     owns(&mut polite, 3).await;
@@ -82,28 +87,6 @@ pub(crate) async fn group(client: Client) {
     every_record_was_processed(&lines, &further_ends);
     commits_never_went_back(&lines);
 }
-
-/// A broker, a producer that writes, and the first member of the group.
-///
-/// kafka-python's first member sometimes stands still before it has anything; then all is begun anew, and said.
-async fn begun(client: Client) -> (Broker, Process, Process) {
-    for attempt in 1..=3 {
-        let broker = Broker::start_mortal().await;
-        let bootstrap = broker.bootstrap();
-        client.run("create", &bootstrap, TOPIC, &["--partitions", "6"]).await;
-        let mut writer = client.start("write", &bootstrap, TOPIC, &["--partitions", "6"]).await;
-        writer.until("writing", |lines| last(lines, "writing").is_some()).await;
-        let session = ["--group", "g", "--session-ms", ENDLESS_SESSION];
-        let mut member = client.start("member", &bootstrap, TOPIC, &session).await;
-        if tokio::time::timeout(FIRST_JOIN, owns(&mut member, 6)).await.is_ok() {
-            return (broker, writer, member);
-        }
-        eprintln!("attempt {attempt}: the first member of {client:?} has nothing after {FIRST_JOIN:?}");
-    }
-    panic!("no first member of {client:?} was given its partitions");
-}
-
-const FIRST_JOIN: std::time::Duration = std::time::Duration::from_secs(25);
 
 fn every_record_was_processed(lines: &[Value], ends: &Offsets) {
     let mut ranges = processed(lines);

@@ -9,26 +9,27 @@ use futures::future::join_all;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 
+use crate::bearer::{guarded, token};
 use crate::support::metric;
 
 const HERE: &str = "127.0.0.1";
 /// Another address of this machine's.
-const ELSEWHERE: &str = "127.0.0.2";
+pub const ELSEWHERE: &str = "127.0.0.2";
 
 const PLAIN: &str = "";
-const WEBSOCKET: &str = "connection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\n\
+pub const WEBSOCKET: &str = "connection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\n\
     sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_address_has_its_connections_and_no_more() {
     let program = Program::serve_with_settings("[limits]\nconnections_per_address = 4\n", &["--memory"]).await;
     let hits = "streamgate_limit_hits_total{limit=\"connections_per_address\"}";
-    // A place is one, whatever its connection carries.
+    // A place is one, whatever its connection carries, but for hub connections, of which there are as many.
     let mut tail = connect(&program, ELSEWHERE).await;
     assert_eq!(status(&ask(&mut tail, "PUT /topics/t", PLAIN).await), 200);
     assert_eq!(status(&ask(&mut tail, "GET /topics/t/packages", PLAIN).await), 200);
     let mut http2 = Http2::over(connect(&program, ELSEWHERE).await, "localhost").await;
-    let websockets = (http2.hub("/hub").await, http2.hub("/hub").await);
+    let websockets = http2.hub("/hub").await;
     let websocket = async || {
         let mut tcp = connect(&program, ELSEWHERE).await;
         (status(&ask(&mut tcp, "GET /hub", WEBSOCKET).await) == 101).then_some(tcp)
@@ -107,14 +108,70 @@ async fn of_those_who_ask_for_nothing_the_one_that_came_first_goes() {
     }
 }
 
-async fn connect(program: &Program, from: &str) -> TcpStream {
+pub async fn connect(program: &Program, from: &str) -> TcpStream {
     let socket = TcpSocket::new_v4().unwrap();
     socket.bind(format!("{from}:0").parse().unwrap()).unwrap();
     socket.connect(program.address().parse().unwrap()).await.unwrap()
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn hub_connections_of_an_address_are_counted_whatever_carries_them() {
+    let limits = "[limits]\nconnections_per_address = 3\nnegotiated_per_address = 2\n";
+    let program = Program::serve_with_settings(limits, &["--memory"]).await;
+    let mut http = Http2::over(connect(&program, ELSEWHERE).await, "localhost").await;
+    const NEGOTIATE: &str = "POST /hub/negotiate?negotiateVersion=1";
+    let id = async |http: &mut Http2| {
+        let (status, document) = http.told(NEGOTIATE, "").await;
+        assert_eq!(status, 200, "{document}");
+        let document: serde_json::Value = serde_json::from_str(&document).unwrap();
+        format!("/hub?id={}", document["connectionToken"].as_str().unwrap())
+    };
+    let websocket = http.hub("/hub").await;
+    let events = id(&mut http).await;
+    let _stream = http.ask(&format!("GET {events}"), &[("accept", "text/event-stream")], "").await;
+    let polls = id(&mut http).await;
+    assert_eq!(http.told(&format!("GET {polls}"), "").await.0, 200);
+
+    let one_more = id(&mut http).await;
+    let refused = http.ask(&format!("GET {one_more}"), &[], "").await;
+    assert_eq!((refused.status().as_u16(), &refused.headers()["retry-after"]), (429, &"5".parse().unwrap()));
+    assert_eq!(http.connect("/hub", &[]).await.status(), 429);
+    let hits = async |limit: &str| {
+        metric(&program.management(), &format!("streamgate_limit_hits_total{{limit=\"{limit}\"}}")).await
+    };
+    assert_eq!(hits("connections_per_address").await, 2.0);
+    let mut other = Http2::over(connect(&program, HERE).await, "localhost").await;
+    let _others = other.hub("/hub").await;
+    drop(websocket);
+    until("there is room", async || http.told(&format!("GET {one_more}"), "").await.0 == 200).await;
+
+    for expected in [200, 200, 429, 429] {
+        assert_eq!(http.told(NEGOTIATE, "").await.0, expected, "those in use do not count");
+    }
+    assert_eq!(hits("negotiated_per_address").await, 2.0);
+    assert_eq!(other.told(NEGOTIATE, "").await.0, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_anybody_may_ask_makes_nobody_known() {
+    let program = guarded("[limits]\nunauthenticated_per_address = 2").await;
+    let token = format!("authorization: Bearer {}\r\n", token("ann", "read:*"));
+    let mut known = connect(&program, ELSEWHERE).await;
+    assert_eq!(status(&ask(&mut known, "GET /topics", &token).await), 200);
+    let mut looks = connect(&program, ELSEWHERE).await;
+    assert_eq!(status(&ask(&mut looks, "GET /health/live", PLAIN).await), 200);
+    let mut guesses = connect(&program, ELSEWHERE).await;
+    assert_eq!(status(&ask(&mut guesses, "GET /topics", "authorization: Bearer x\r\n").await), 401);
+    let _third = connect(&program, ELSEWHERE).await;
+    let mut rest = Vec::new();
+    // What of the answer was not read yet comes before the end.
+    let _ = within("its end", looks.read_to_end(&mut rest)).await;
+    let answer = ask(&mut known, "GET /topics", &token).await; // behind the body of the one before
+    assert!(answer.contains("HTTP/1.1 200 "), "who is known stays: {answer}");
+}
+
 /// What is answered up to the end of its head, or of the connection.
-async fn ask(tcp: &mut TcpStream, request: &str, headers: &str) -> String {
+pub async fn ask(tcp: &mut TcpStream, request: &str, headers: &str) -> String {
     let length = if request.starts_with("PUT") { "content-length: 0\r\n" } else { "" };
     // It may be closed already.
     let _ = tcp.write_all(format!("{request} HTTP/1.1\r\nhost: localhost\r\n{length}{headers}\r\n").as_bytes()).await;
@@ -127,6 +184,6 @@ async fn ask(tcp: &mut TcpStream, request: &str, headers: &str) -> String {
 }
 
 /// 0: none.
-fn status(answer: &str) -> u16 {
+pub fn status(answer: &str) -> u16 {
     answer.strip_prefix("HTTP/1.1 ").map_or(0, |rest| rest[..3].parse().unwrap())
 }

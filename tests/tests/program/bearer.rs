@@ -57,8 +57,12 @@ pub async fn get(url: &str, token: &str) -> Response {
 
 /// Status of a negotiation with this token.
 pub async fn negotiated(program: &Program, token: &str) -> u16 {
+    negotiate(program, token).await.status().as_u16()
+}
+
+pub async fn negotiate(program: &Program, token: &str) -> Response {
     let url = format!("{}/hub/negotiate?negotiateVersion=1", program.url);
-    ask(Method::POST, &url, Some(token)).send().await.expect("an answer").status().as_u16()
+    ask(Method::POST, &url, Some(token)).send().await.expect("an answer")
 }
 
 /// A line as `POST /topics/{topic}/packages` takes it.

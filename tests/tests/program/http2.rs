@@ -165,6 +165,26 @@ async fn whoever_begins_it_and_asks_for_nothing_is_closed() {
     assert_eq!(asked.told("GET /topics", "").await.0, 200);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_without_streams_ends_after_a_while() {
+    let program = Program::serve_with_settings("[limits]\nkeep_alive = \"500ms\"\n", &["--memory"]).await;
+    let (mut with_websocket, mut with_tail) = (begin(&program).await, begin(&program).await);
+    assert_eq!(with_tail.told("PUT /topics/t", "{}").await.0, 200);
+    let mut websocket = with_websocket.hub("/hub").await;
+    let mut tail = with_tail.ask("GET /topics/t/packages", &[], "").await;
+    let mut idle = begin(&program).await;
+    assert_eq!(idle.told("GET /topics", "").await.0, 200);
+    idle.ended().await.expect("a polite end");
+
+    let event = json!([{ "timestamp": 1, "id": "E", "value": "after that" }]);
+    assert_eq!(websocket.invoke("SendEventData", json!(["t", "s", event])).await["error"], Value::Null);
+    text_until(&mut tail, "after that").await;
+    drop((websocket, tail));
+    for http in [with_websocket, with_tail] {
+        http.ended().await.expect("a polite end");
+    }
+}
+
 async fn negotiated(http: &mut Http2) -> String {
     let (status, document) = http.told("POST /hub/negotiate?negotiateVersion=1", "").await;
     assert_eq!(status, 200, "{document}");

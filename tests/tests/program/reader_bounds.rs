@@ -51,6 +51,47 @@ async fn a_connection_has_so_many_subscriptions_each_triple_one() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_connection_has_so_many_subscriptions_to_all_topics() {
+    let limits = Limits { wildcard_subscriptions: 2, ..Limits::default() };
+    let room = Room::configured(Config { limits, create_topics: Some(true), ..Config::default() }).await;
+    let reader = room.reader().await;
+    for event in ["a", "b", "a"] {
+        reader.calls("SubscribeToEvent", ("*", "s", event)).await;
+    }
+    let error = reader.fails("SubscribeToEvent", ("*", "s", "c")).await;
+    assert!(error.contains("2 subscriptions to topic '*'") && error.contains("`wildcard_subscriptions`"), "{error}");
+    let hits = "streamgate_limit_hits_total{limit=\"wildcard_subscriptions\"}";
+    assert_eq!(metric(&room.server.management(), hits).await, 1.0);
+    reader.calls("SubscribeToEvent", ("t", "s", "c")).await;
+    reader.calls("UnsubscribeFromEvent", ("*", "s", "b")).await;
+    reader.calls("SubscribeToEvent", ("*", "s", "d")).await;
+    room.reader().await.calls("SubscribeToEvent", ("*", "s", "x")).await;
+    for event in ["b", "c", "d"] {
+        room.events("t", "s", json!([{ "id": event, "timestamp": 1 }])).await;
+    }
+    for event in ["c", "d"] {
+        assert_eq!(reader.next_of("EventDataReceived").await["id"], event);
+    }
+}
+
+/// One call of 10,000 events, well within what may be sent, is ten times what may wait for a connection.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_single_record_ends_who_keeps_up() {
+    let limits = Limits { output_queue_bytes: 1 << 20, ..Limits::default() };
+    let room = Room::configured(Config { limits, ..Config::default() }).await;
+    let (reader, stream) = (room.reader().await, "s".repeat(1_000));
+    reader.calls("SubscribeToEvent", ("t", &stream, "*")).await;
+    for round in 0..3 {
+        let events: Vec<_> = (0..10_000).map(|number| json!({ "id": "e", "timestamp": number })).collect();
+        room.events("t", &stream, events.into()).await;
+        for number in 0..10_000 {
+            let event = reader.next_of("EventDataReceived").await;
+            assert_eq!(event["timestamp"], number, "round {round}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn names_that_are_too_long_are_refused_and_the_longest_are_not() {
     let room = Room::open().await;
     let reader = room.reader().await;

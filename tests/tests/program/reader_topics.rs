@@ -1,6 +1,6 @@
 //! Which topics a Reader follows: by name and by id, each for itself, or all of them.
 
-use e2e::wait::until;
+use e2e::wait::{until, within};
 use kafka_bridge::broker::Broker;
 use reqwest::Client;
 use serde_json::{Value, json};
@@ -152,7 +152,7 @@ async fn a_topic_that_goes_ends_who_asked_for_it_but_not_who_follows_all() {
     named.calls("SubscribeToEvent", ("t", "*", "*")).await;
     all.calls("SubscribeToEvent", ("*", "*", "*")).await;
     assert!(room.broker.delete_topic("t"));
-    let closed = e2e::wait::within("the end", named.0.closed()).await;
+    let closed = within("the end", named.0.closed()).await;
     assert!(format!("{closed:?}").contains("Topic 't' is gone."), "{closed:?}");
     // The same name anew is a topic that has come.
     let created = Client::new().put(format!("{}/topics/t", room.server.url())).send().await.unwrap();

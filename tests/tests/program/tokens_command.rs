@@ -2,9 +2,10 @@
 
 use e2e::program::{Program, failed, printed, process, run};
 use e2e::wait::within;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::bearer::{SECRET, connect, negotiated, token};
+use crate::tokens_kinds::hs256;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_token_is_made_looked_at_used_and_taken_back() {
@@ -106,9 +107,25 @@ async fn revocations_can_go_to_the_file_and_keys_can_be_named() {
         (vec!["token", "new", "--opaque", "--sub", "a b"], "is one word"),
         (vec!["token", "revoke", "--sub", "ann", "--config", settings], "has no secret to sign in with"),
         (vec!["token", "revoke", "--sub", "ann", "--file", "--config", settings], "names no file of revocations"),
+        (vec!["token", "revoke", "--sub", " bob", "--file", "--config", home.settings()], "without blanks around it"),
+        (vec!["token", "revoke", "--jti", "", "--file", "--config", home.settings()], "without blanks around it"),
+        (vec!["token", "revoke", "--sub", "a\nsub b", "--file", "--config", home.settings()], "a text in one line"),
     ] {
         let told = failed(&arguments, "").await;
         assert!(told.contains(said), "{arguments:?}: {told}");
+    }
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "sub ann\n", "what cannot be revoked is not written");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_token_says_does_not_steer_the_terminal_of_who_looks_at_it() {
+    let home = Home::new("");
+    let hostile =
+        hs256(&json!({ "alg": "HS256", "x\u{9b}": 1 }), &json!({ "exp": 9e9, "sub": "\u{9b}2J\u{202e}gnp\u{7f}" }));
+    for form in [&[][..], &["--json"]] {
+        let said = printed(&[&["token", "inspect", &hostile, "--config", home.settings()], form].concat(), "").await;
+        assert!(said.chars().all(|character| character == '\n' || !character.is_control()), "{said:?}");
+        assert!(said.contains(r"\u009b2J\u202egnp\u007f") && !said.contains('\u{202e}'), "{said:?}");
     }
 }
 

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
-use crate::bearer::{SECRET, connect, ending_in, get, guarded, negotiated, request, token};
+use crate::bearer::{SECRET, connect, ending_in, get, guarded, negotiate, negotiated, request, token};
 use crate::support::status;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -135,8 +135,16 @@ async fn keys_are_fetched_from_the_configured_key_set_in_the_background() {
     };
     let token = sign("login");
     let ready = format!("{}/health/ready", program.url);
-    assert_eq!(status(&ready).await, Some(503), "nobody can be let in yet");
-    assert_eq!(negotiated(&program, &token).await, 401);
+    assert_eq!(told(&ready).await, (503, "not ready\n".to_owned()), "nobody can be let in yet");
+    let why = (503, "not ready: keys of auth.jwks_url not fetched yet\n".to_owned());
+    assert_eq!(told(&format!("{}/health/ready", program.management())).await, why);
+    // Nobody knows yet whether it is good, and a client that was told 401 would give up.
+    let answer = negotiate(&program, &token).await;
+    assert_eq!(answer.headers()["retry-after"], "1");
+    assert_eq!(answer.status(), 503);
+    assert_eq!(negotiated(&program, &hs256(&json!({ "alg": "HS256" }), &json!({ "exp": 1e10 }))).await, 401);
+    assert_eq!(negotiated(&program, "no token").await, 401);
+    program.logs("auth.jwks_audience is not set").await;
     program.logs("those in use stay").await;
 
     provider.is_up.store(true, Ordering::Relaxed);
@@ -184,6 +192,11 @@ async fn keys_and_files_that_cannot_be_used_end_the_start_with_the_remedy() {
             "name the public key in PEM",
         ),
         (format!("[auth]\ntokens_file = \"{list}\""), "`auth.tokens_file` (", "line 1: not a SHA-256"),
+        (
+            format!("[auth]\nsecret = \"{SECRET}\"\nrevocations_file = \"{}\"", folder.path().display()),
+            "`auth.revocations_file` (",
+            "which cannot be used: Is a directory",
+        ),
         ("[auth]\ntokens_file = \"/nowhere\"".to_owned(), "`auth.tokens_file` (", "/nowhere, which cannot be used"),
     ]
     .map(|(auth, one, two)| (auth, [one, two]))
@@ -195,6 +208,11 @@ async fn keys_and_files_that_cannot_be_used_end_the_start_with_the_remedy() {
             assert!(said.iter().all(|part| told.contains(part)), "{auth}: {told}");
         }
     }
+}
+
+async fn told(url: &str) -> (u16, String) {
+    let answer = reqwest::get(url).await.unwrap();
+    (answer.status().as_u16(), answer.text().await.unwrap())
 }
 
 /// A token with this very header and these claims, signed with the secret of the stories.

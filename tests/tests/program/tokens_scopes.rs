@@ -53,6 +53,36 @@ async fn a_topic_beyond_the_token_is_refused_whether_or_not_it_is_there() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn topic_star_is_what_the_token_may_read_for_streams_and_metrics_too() {
+    let program = guarded("").await;
+    let all = token("root", "read:* write:* create_topics");
+    let write = async |topic: &str| {
+        let url = format!("{}/topics/{topic}/packages", program.url);
+        assert_eq!(ask(Method::POST, &url, Some(&all)).body(LINE).send().await.unwrap().status(), 200, "{topic}");
+    };
+    for topic in ["f1-data", "secret"] {
+        ask(Method::PUT, &format!("{}/topics/{topic}", program.url), Some(&all)).send().await.unwrap();
+        write(topic).await;
+    }
+    let client = connect(&program, &token("ann", "read:f1-*")).await;
+    let list: Vec<Value> = client.invoke_as("SubscribeToActiveStreams", &("*",)).await.unwrap();
+    assert_eq!(list.iter().map(|stream| &stream["topicName"]).collect::<Vec<_>>(), ["f1-data"]);
+    client.invoke("SubscribeToTopicMetrics", &("*",)).await.unwrap();
+    for topic in ["new-secret", "f1-new"] {
+        ask(Method::PUT, &format!("{}/topics/{topic}", program.url), Some(&all)).send().await.unwrap();
+        write(topic).await;
+    }
+    let (mut streams, mut measured) = (None, None);
+    while streams.as_deref() != Some("f1-new") || measured.as_deref() != Some("f1-new") {
+        let call = within("a call", client.next_call()).await.unwrap();
+        let arguments: Vec<Value> = serde_json::from_str(&call.arguments).unwrap();
+        let topic = arguments[0]["topicName"].as_str().unwrap().to_owned();
+        assert!(topic.starts_with("f1-"), "{topic}");
+        *(if call.target == "ActiveStreamsChanged" { &mut streams } else { &mut measured }) = Some(topic);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn topics_are_listed_and_made_within_the_token() {
     let program = guarded("").await;
     let all = token("root", "read:* write:* create_topics");

@@ -78,7 +78,8 @@ pub struct GroupOptions {
     /// Longest one. Default 30 minutes. Source: Apache Kafka, `group.max.session.timeout.ms`.
     pub max_session_timeout: Duration,
     /// How long an empty group waits for further members before its first generation. Default 0 (Kafka: 3 s,
-    /// `group.initial.rebalance.delay.ms`).
+    /// `group.initial.rebalance.delay.ms`). With 0 a kafka-python 3.0 that polls in short turns may stand still after its first
+    /// join, under Kafka as here, unless it calls `topics()` after `subscribe()`; with 300 ms none was seen to.
     pub initial_rebalance_delay: Duration,
     /// Groups with members. Default 10 000.
     pub max_groups: usize,

@@ -6,7 +6,7 @@
 //! ```
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -18,10 +18,11 @@ use tokio::sync::mpsc;
 
 use super::batch::BatchBuilder;
 use super::health::Context;
-use super::lookup::{Lookup, broker_error};
-use super::route::{Reader, Route};
+use super::lookup::{Described, Lookup, TopicId, broker_error};
+use super::replay::Replays;
+use super::route::{Manners, Reader, Route};
 use super::wake::Wake;
-use crate::broker::{Deliveries, ReadError};
+use crate::broker::{Deliveries, Delivery, ReadError};
 use crate::metrics::Metrics;
 
 /// Shared by the poll thread, the watch thread and whoever joins.
@@ -32,6 +33,9 @@ pub(super) struct Live {
     pub(super) routes: Mutex<HashMap<String, Route>>,
     /// Readers of topics that went, until they have been told.
     pub(super) farewell: Mutex<Vec<Reader>>,
+    /// Readers that were too slow, until they are read to from an old position.
+    behind: Mutex<Vec<(String, TopicId, Reader)>>,
+    joined: AtomicU64,
     /// Wakes the watch thread: a partition cannot go on.
     pub(super) watch: Wake,
     stop: AtomicBool,
@@ -45,6 +49,8 @@ impl Live {
             metrics,
             routes: Mutex::default(),
             farewell: Mutex::default(),
+            behind: Mutex::default(),
+            joined: AtomicU64::new(0),
             watch: Wake::default(),
             stop: AtomicBool::new(false),
         })
@@ -61,13 +67,48 @@ impl Live {
     pub(super) fn join(&self, topic: &str) -> Result<Deliveries, ReadError> {
         let unknown = || ReadError::UnknownTopic(topic.to_owned());
         let described = self.lookup.topic(topic, JOIN_TIMEOUT)?.ok_or_else(unknown)?;
+        let receiver = self.add(topic, described, Manners::Waits)?.queued;
+        Ok(Deliveries { receiver })
+    }
+
+    /// As [`join`](Self::join), for a replay of the topic that is to end once it has come to where the successor begins.
+    pub(super) fn succeed(&self, topic: &str, described: Described) -> Result<Successor, ReadError> {
+        // A route of this name is the replay's topic only if that was not made anew.
+        if self.lookup.topic(topic, JOIN_TIMEOUT)? != Some(described) {
+            return Err(ReadError::UnknownTopic(topic.to_owned()));
+        }
+        self.add(topic, described, Manners::GivesUp)
+    }
+
+    /// Lets a successor go on where a replay has come to its beginning; `false` if it cannot any more.
+    pub(super) fn take_over(
+        &self,
+        topic: &str,
+        successor: Successor,
+        sender: &mpsc::Sender<Delivery>,
+        back: Arc<Replays>,
+    ) -> bool {
+        let mut routes = self.routes();
+        let readers = routes.get_mut(topic).into_iter().flat_map(|route| &mut route.readers);
+        match readers.into_iter().find(|reader| reader.number == successor.number) {
+            Some(reader) if !reader.is_behind() => {
+                reader.take_over(successor.queued, sender.clone(), back);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    fn add(&self, topic: &str, described: Described, manners: Manners) -> Result<Successor, ReadError> {
         if !self.routes().contains_key(topic) {
             // Or the consumer learns of the topic only in its scan once a second.
             self.consumer.fetch_metadata(Some(topic), JOIN_TIMEOUT).map_err(|error| broker_error(&error))?;
         }
         let ends = self.lookup.ends(topic, described.partitions, JOIN_TIMEOUT)?;
-        let (sender, receiver) = mpsc::channel(QUEUED_DELIVERIES);
-        let reader = Reader::new(sender, ends.clone());
+        let (sender, queued) = mpsc::channel(QUEUED_DELIVERIES);
+        let mut reader = Reader::new(sender, ends.clone(), manners);
+        let number = self.joined.fetch_add(1, Ordering::Relaxed) + 1;
+        reader.number = number;
 
         let mut routes = self.routes();
         if routes.get(topic).is_some_and(|route| route.id != described.id) {
@@ -77,11 +118,11 @@ impl Live {
             Some(route) => route.readers.push(reader),
             None => {
                 self.assign(topic, &ends).map_err(|error| broker_error(&error))?;
-                routes.insert(topic.to_owned(), Route::new(described.id, ends, reader));
+                routes.insert(topic.to_owned(), Route::new(described.id, ends.clone(), reader));
                 tracing::debug!(topic, "assigned at the live end");
             }
         }
-        Ok(Deliveries { receiver })
+        Ok(Successor { ends, number, queued })
     }
 
     /// Polls until stopped; runs on a thread of its own.
@@ -106,6 +147,9 @@ impl Live {
                 tended = Instant::now();
             }
         }
+        // Readers that may go back to a replay keep what leads here.
+        self.routes().clear();
+        self.behind.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
     /// Ends a topic for its readers, who are told that it is gone.
@@ -144,7 +188,7 @@ impl Live {
 
     /// Hands each topic's batch to its readers; whether one of them is full.
     fn hand_over(&self, drained: Drained) -> bool {
-        let mut stalled = false;
+        let mut waits = false;
         let mut routes = self.routes();
         for (_, topic, builder) in drained.topics {
             let Some(route) = routes.get_mut(&topic) else {
@@ -154,23 +198,25 @@ impl Live {
             if route.is_stalled() && !route.paused {
                 route.paused = self.consumer.pause(&list_of(&topic, 0..route.next.len())).is_ok();
             }
-            stalled |= route.is_stalled();
+            waits |= route.has_pending();
         }
-        stalled
+        waits
     }
 
     /// Offers again what did not fit, resumes, and lets go of topics that nobody reads; whether somebody is still full.
     fn tend(&self) -> bool {
         let mut routes = self.routes();
         let mut abandoned = Vec::new();
-        let mut stalled = false;
+        let mut waits = false;
+        let mut behind = self.behind.lock().unwrap_or_else(PoisonError::into_inner);
         for (topic, route) in routes.iter_mut() {
             route.readers.retain_mut(Reader::offer_pending);
+            let slow = route.readers.extract_if(.., |reader| reader.is_behind());
+            behind.extend(slow.map(|reader| (topic.clone(), route.id, reader)));
+            waits |= route.has_pending();
             if route.readers.is_empty() {
                 abandoned.push(topic.clone());
-            } else if route.is_stalled() {
-                stalled = true;
-            } else if route.paused {
+            } else if route.paused && !route.is_stalled() {
                 route.paused = self.consumer.resume(&list_of(topic, 0..route.next.len())).is_err();
             }
         }
@@ -182,9 +228,13 @@ impl Live {
             }
         }
         drop(routes);
+        let waiting = std::mem::take(&mut *behind).into_iter();
+        behind
+            .extend(waiting.filter_map(|(topic, id, reader)| Some((topic.clone(), id, go_back(&topic, id, reader)?))));
+        drop(behind);
         let mut farewell = self.farewell.lock().unwrap_or_else(PoisonError::into_inner);
         farewell.retain_mut(|reader| reader.offer_pending() && reader.is_pending());
-        stalled || !farewell.is_empty()
+        waits || !farewell.is_empty()
     }
 }
 
@@ -192,6 +242,22 @@ impl std::fmt::Debug for Live {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Live").field("topics", &self.routes().len()).finish_non_exhaustive()
     }
+}
+
+/// A live read, such as a replay's reader goes on with.
+pub(super) struct Successor {
+    /// By partition: where it begins.
+    pub(super) ends: Vec<i64>,
+    number: u64,
+    queued: mpsc::Receiver<Delivery>,
+}
+
+/// Lets a reader that was too slow be read to from where it is; it is given back while there is no place for that.
+fn go_back(topic: &str, id: TopicId, reader: Reader) -> Option<Reader> {
+    let Some(slot) = reader.back()?.slot() else { return Some(reader) };
+    let (replays, sender, next) = reader.rest()?;
+    replays.resume(slot, topic, id, sender, next);
+    None
 }
 
 /// What one round of polling brought, by topic. Few topics at once, so a list is searched.

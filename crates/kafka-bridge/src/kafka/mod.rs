@@ -100,6 +100,7 @@ impl KafkaBroker {
             config: settings.consumer(true),
             context,
             lookup: lookup.clone(),
+            live: live.clone(),
             metrics,
             most: settings.replays,
             refresh: settings.metadata_refresh,
@@ -211,7 +212,9 @@ impl Broker for KafkaBroker {
 
     /// Several reads at the live end of one topic share its assignment and so its back-pressure: while one of them leaves 64
     /// deliveries waiting, the topic is paused for all of them (a [`Feed`](crate::feed) needs one read only, and cuts off who
-    /// is too slow). Reads from old positions have a client each; those past the bound are refused.
+    /// is too slow). Reads from old positions have a client each; those past the bound are refused. One that has come to the
+    /// end joins the live ones and gives its client's place back; should its reader then be slow, nobody waits for it: it gets
+    /// a client again, as soon as there is a place.
     fn read(&self, topic: &str, start: Start) -> BoxFuture<'_, Result<Deliveries, ReadError>> {
         let (live, replays, topic) = (self.live.clone(), self.replays.clone(), topic.to_owned());
         blocking(move || {

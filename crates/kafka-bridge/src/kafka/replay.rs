@@ -1,4 +1,6 @@
-//! Reads from old positions: each has a consumer and a thread of its own, so that none slows the live ones.
+//! Reads from old positions: each has a consumer and a thread of its own, so that none slows the live ones. One that has come
+//! to the end of its topic is handed over to the live consumer, and gives its place back; a reader that is too slow there comes
+//! back here.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -11,7 +13,8 @@ use tokio::sync::mpsc;
 
 use super::batch::BatchBuilder;
 use super::health::Context;
-use super::lookup::{Described, Lookup, broker_error};
+use super::live::{Live, Successor};
+use super::lookup::{Described, Lookup, TopicId, broker_error};
 use crate::broker::{BrokerError, Deliveries, Delivery, PartitionPositions, ReadError, Start};
 use crate::metrics::Metrics;
 
@@ -20,6 +23,7 @@ pub(super) struct Replays {
     pub(super) config: ClientConfig,
     pub(super) context: Context,
     pub(super) lookup: Arc<Lookup>,
+    pub(super) live: Arc<Live>,
     pub(super) metrics: Metrics,
     pub(super) most: usize,
     pub(super) refresh: Duration,
@@ -34,39 +38,86 @@ impl std::fmt::Debug for Replays {
 
 impl Replays {
     /// Begins to read. Blocks until the positions are known.
-    pub(super) fn start(&self, topic: &str, start: &Start) -> Result<Deliveries, ReadError> {
-        let slot = Slot::take(&self.running, self.most).ok_or_else(|| {
+    pub(super) fn start(self: &Arc<Self>, topic: &str, start: &Start) -> Result<Deliveries, ReadError> {
+        let slot = self.slot().ok_or_else(|| {
             self.metrics.count_limit("replays");
             ReadError::TooManyReaders(self.most)
         })?;
         let unknown = || ReadError::UnknownTopic(topic.to_owned());
         let described = self.lookup.topic(topic, TIMEOUT)?.ok_or_else(unknown)?;
         let positions = self.lookup.positions(topic, described.partitions, TIMEOUT)?;
+        let (sender, receiver) = mpsc::channel(QUEUED_DELIVERIES);
+        let mut replay = self.replay(topic, described, slot)?;
+        let wanted = |at: &PartitionPositions| start.of(at.partition, at.earliest, at.end);
+        replay.next = positions.iter().map(wanted).collect();
+        let gaps = replay.assign(&positions).map_err(|error| broker_error(&error))?;
+        let spawned = std::thread::Builder::new().name(THREAD.into()).spawn(move || replay.run(gaps, &sender));
+        spawned.map_err(|error| BrokerError::Other(error.to_string()))?;
+        Ok(Deliveries { receiver })
+    }
+
+    /// Goes on where a live read did not. Does not block.
+    pub(super) fn resume(
+        self: Arc<Self>,
+        slot: Slot,
+        topic: &str,
+        id: TopicId,
+        sender: mpsc::Sender<Delivery>,
+        next: Vec<i64>,
+    ) {
+        let topic = topic.to_owned();
+        let described = Described { id, partitions: next.len() as i32 };
+        let resumed = std::thread::Builder::new().name(THREAD.into()).spawn(move || {
+            let replay = self.replay(&topic, described, slot);
+            let Ok(mut replay) = replay.inspect_err(|error| tracing::warn!(topic, %error, "a read cannot go on"))
+            else {
+                return;
+            };
+            replay.caught_up = vec![true; next.len()]; // which was told before
+            (replay.next, replay.out_of_range) = (next, true); // to be assigned after the first poll
+            replay.run(Vec::new(), &sender);
+        });
+        if let Err(error) = resumed {
+            tracing::warn!(%error, "no thread for a read that was to go on");
+        }
+    }
+
+    /// A place, if there is one.
+    pub(super) fn slot(&self) -> Option<Slot> {
+        Slot::take(&self.running, self.most)
+    }
+
+    fn replay(self: &Arc<Self>, topic: &str, described: Described, slot: Slot) -> Result<Replay, ReadError> {
         let consumer: BaseConsumer<Context> =
             self.config.create_with_context(self.context.clone()).map_err(|error| broker_error(&error))?;
-        let (sender, receiver) = mpsc::channel(QUEUED_DELIVERIES);
-        let mut replay = Replay {
+        Ok(Replay {
             topic: topic.to_owned(),
             described,
             consumer,
-            lookup: self.lookup.clone(),
-            metrics: self.metrics.clone(),
+            replays: self.clone(),
             next: Vec::new(),
-            caught_up: vec![false; positions.len()],
+            caught_up: vec![false; described.partitions as usize],
+            handing_over: None,
+            hand_over_at: Instant::now() + AGAIN, // for a short read it is not worth it
             out_of_range: false,
-            refresh: self.refresh,
             _slot: slot,
-        };
-        let gaps = replay.assign_at(start, &positions).map_err(|error| broker_error(&error))?;
-        let spawned = std::thread::Builder::new().name("kafka-replay".into()).spawn(move || replay.run(gaps, &sender));
-        spawned.map_err(|error| BrokerError::Other(error.to_string()))?;
-        Ok(Deliveries { receiver })
+        })
+    }
+
+    #[cfg(test)]
+    pub(super) fn for_test(config: ClientConfig, metrics: Metrics) -> Arc<Self> {
+        let context = Context { health: super::health::HealthState::new() };
+        let client = || config.create_with_context(context.clone()).expect("a client without brokers");
+        let lookup = Arc::new(Lookup::new(client()));
+        let live = Live::new(client(), lookup.clone(), metrics.clone());
+        let running = Arc::default();
+        Arc::new(Self { config, context, lookup, live, metrics, most: 1, refresh: TIMEOUT, running })
     }
 }
 
 /// One of the places for replays; given back when dropped.
 #[derive(Debug)]
-struct Slot(Arc<AtomicUsize>);
+pub(super) struct Slot(Arc<AtomicUsize>);
 
 impl Slot {
     fn take(running: &Arc<AtomicUsize>, most: usize) -> Option<Self> {
@@ -85,35 +136,46 @@ struct Replay {
     topic: String,
     described: Described,
     consumer: BaseConsumer<Context>,
-    lookup: Arc<Lookup>,
-    metrics: Metrics,
+    replays: Arc<Replays>,
+    /// By partition: offset behind the last record that was read.
     next: Vec<i64>,
     caught_up: Vec<bool>,
+    /// The read that takes over, and by partition whether this one has come to where it begins.
+    handing_over: Option<(Successor, Vec<bool>)>,
+    /// When that is tried next.
+    hand_over_at: Instant,
     /// librdkafka has said that a partition cannot go on.
     out_of_range: bool,
-    refresh: Duration,
     _slot: Slot,
 }
 
-/// The reader has left, or there is nothing more to read.
+/// The reader has left, or is served by another, or there is nothing more to read.
 struct Ended;
 
 impl Replay {
-    fn assign_at(&mut self, start: &Start, positions: &[PartitionPositions]) -> Result<Vec<Delivery>, KafkaError> {
+    /// Goes on at `next` as far as that is held; what is not is told.
+    fn assign(&mut self, positions: &[PartitionPositions]) -> Result<Vec<Delivery>, KafkaError> {
         let mut gaps = Vec::new();
-        let mut list = TopicPartitionList::with_capacity(positions.len());
         for position in positions {
-            let wanted = start.of(position.partition, position.earliest, position.end);
-            let next_offset = wanted.clamp(position.earliest, position.end);
-            if next_offset != wanted {
-                let lost = (next_offset - wanted).max(0);
+            let Some(next) = self.next.get_mut(position.partition as usize) else { continue };
+            let next_offset = (*next).clamp(position.earliest, position.end);
+            if next_offset != *next {
+                let lost = (next_offset - *next).max(0);
                 gaps.push(Delivery::Gap { partition: position.partition, next_offset, lost });
+                *next = next_offset;
             }
-            list.add_partition_offset(&self.topic, position.partition, Offset::Offset(next_offset))?;
-            self.next.push(next_offset);
         }
-        self.consumer.assign(&list)?;
+        self.assign_again()?;
         Ok(gaps)
+    }
+
+    /// So that the ends of partitions are told once more.
+    fn assign_again(&self) -> Result<(), KafkaError> {
+        let mut list = TopicPartitionList::with_capacity(self.next.len());
+        for (partition, next) in (0..).zip(&self.next) {
+            list.add_partition_offset(&self.topic, partition, Offset::Offset(*next))?;
+        }
+        self.consumer.assign(&list)
     }
 
     fn run(mut self, gaps: Vec<Delivery>, sender: &mpsc::Sender<Delivery>) {
@@ -121,11 +183,14 @@ impl Replay {
         let mut due = gaps;
         loop {
             for delivery in due.drain(..) {
-                if self.hand_over(delivery, sender).is_err() {
+                if self.deliver(delivery, sender).is_err() {
                     return;
                 }
             }
-            if looked.elapsed() > self.refresh {
+            if self.hand_over(sender).is_err() {
+                return;
+            }
+            if looked.elapsed() > self.replays.refresh {
                 looked = Instant::now();
                 self.look(&mut due);
                 if !due.is_empty() {
@@ -150,13 +215,25 @@ impl Replay {
             wait = Duration::ZERO;
             match polled {
                 Ok(message) => {
-                    let next = self.next.get_mut(message.partition() as usize);
+                    let partition = message.partition() as usize;
+                    if let Some((successor, reached)) = &mut self.handing_over
+                        && successor.ends.get(partition).is_some_and(|end| message.offset() >= *end)
+                    {
+                        reached[partition] = true; // the other brings it
+                        continue;
+                    }
+                    let next = self.next.get_mut(partition);
                     if let Some(next) = next.filter(|next| message.offset() >= **next) {
                         *next = message.offset() + 1;
                         builder.push(&message);
                     }
                 }
                 Err(KafkaError::PartitionEOF(partition)) => {
+                    if let Some((_, reached)) = &mut self.handing_over
+                        && let Some(reached) = reached.get_mut(partition as usize)
+                    {
+                        *reached = true;
+                    }
                     if let Some(told) = self.caught_up.get_mut(partition as usize).filter(|told| !**told) {
                         *told = true;
                         finish(&mut builder, due);
@@ -176,36 +253,57 @@ impl Replay {
     /// Moves what is out of range to where it can go on; false if that must be tried again. All partitions are assigned anew,
     /// for it is not said which one failed.
     fn repair(&mut self, due: &mut Vec<Delivery>) -> bool {
-        let Ok(positions) = self.lookup.positions(&self.topic, self.next.len() as i32, TIMEOUT) else { return false };
+        let lookup = &self.replays.lookup;
+        let Ok(positions) = lookup.positions(&self.topic, self.next.len() as i32, TIMEOUT) else { return false };
         // After the offsets were asked: those of a topic made anew meanwhile say nothing about the old one.
-        if !matches!(self.lookup.topic(&self.topic, TIMEOUT), Ok(Some(found)) if found.id == self.described.id) {
+        if !matches!(lookup.topic(&self.topic, TIMEOUT), Ok(Some(found)) if found.id == self.described.id) {
             self.look(due);
             return false;
         }
-        let mut list = TopicPartitionList::with_capacity(positions.len());
-        for position in positions {
-            let next = &mut self.next[position.partition as usize];
-            let next_offset = (*next).clamp(position.earliest, position.end);
-            if next_offset != *next {
-                let lost = (next_offset - *next).max(0);
-                due.push(Delivery::Gap { partition: position.partition, next_offset, lost });
-                *next = next_offset;
-            }
-            let _ = list.add_partition_offset(&self.topic, position.partition, Offset::Offset(*next)); // a plain number fits
-        }
-        if let Err(error) = self.consumer.assign(&list) {
-            tracing::warn!(topic = self.topic, %error, "partitions not assigned anew");
+        self.handing_over = None;
+        match self.assign(&positions) {
+            Ok(gaps) => due.extend(gaps),
+            Err(error) => tracing::warn!(topic = self.topic, %error, "partitions not assigned anew"),
         }
         true
     }
 
+    /// Once the topic has been read to its end, lets the live consumer go on, from where that began. The last offsets before
+    /// may hold no record (transactions), so it is the end that counts, told once more, and not the last record.
+    fn hand_over(&mut self, sender: &mpsc::Sender<Delivery>) -> Result<(), Ended> {
+        if self.handing_over.is_none() && self.caught_up.iter().all(|told| *told) && Instant::now() >= self.hand_over_at
+        {
+            self.hand_over_at = Instant::now() + AGAIN;
+            let successor = self.replays.live.succeed(&self.topic, self.described);
+            // Partitions that came meanwhile are taken in first.
+            let Some(successor) = successor.ok().filter(|successor| successor.ends.len() == self.next.len()) else {
+                return Ok(());
+            };
+            let reached = self.next.iter().zip(&successor.ends).map(|(next, end)| next >= end).collect::<Vec<_>>();
+            if reached.contains(&false) && self.assign_again().is_err() {
+                return Ok(());
+            }
+            self.handing_over = Some((successor, reached));
+        }
+        self.handing_over.take_if(|(successor, _)| successor.ends.len() != self.next.len());
+        let has_reached = |(_, reached): &mut (_, Vec<bool>)| reached.iter().all(|reached| *reached);
+        if let Some((successor, _)) = self.handing_over.take_if(has_reached)
+            && self.replays.live.take_over(&self.topic, successor, sender, self.replays.clone())
+        {
+            tracing::debug!(topic = self.topic, "read to its end, and handed over");
+            return Err(Ended);
+        }
+        Ok(())
+    }
+
     /// Whether the topic went or grew.
     fn look(&mut self, due: &mut Vec<Delivery>) {
-        match self.lookup.topic(&self.topic, TIMEOUT) {
+        let lookup = &self.replays.lookup;
+        match lookup.topic(&self.topic, TIMEOUT) {
             Ok(Some(found)) if found.id == self.described.id => self.grow(found),
             Ok(Some(_)) => due.push(Delivery::TopicGone),
             // One look is not enough: a broker just started may not have heard of all topics.
-            Ok(None) if matches!(self.lookup.topic(&self.topic, TIMEOUT), Ok(None)) => due.push(Delivery::TopicGone),
+            Ok(None) if matches!(lookup.topic(&self.topic, TIMEOUT), Ok(None)) => due.push(Delivery::TopicGone),
             Ok(None) | Err(_) => {}
         }
     }
@@ -223,10 +321,10 @@ impl Replay {
     }
 
     /// Waits for room: a reader that is slow slows only its own replay.
-    fn hand_over(&self, delivery: Delivery, sender: &mpsc::Sender<Delivery>) -> Result<(), Ended> {
+    fn deliver(&self, delivery: Delivery, sender: &mpsc::Sender<Delivery>) -> Result<(), Ended> {
         match &delivery {
-            Delivery::Batch(batch) => _ = self.metrics.records_read.inc_by(batch.records.len() as u64),
-            Delivery::Gap { lost, .. } => self.metrics.count_gap(*lost),
+            Delivery::Batch(batch) => _ = self.replays.metrics.records_read.inc_by(batch.records.len() as u64),
+            Delivery::Gap { lost, .. } => self.replays.metrics.count_gap(*lost),
             Delivery::CaughtUp { .. } | Delivery::Unreadable { .. } | Delivery::TopicGone => {}
         }
         let last = delivery.is_last();
@@ -241,7 +339,10 @@ fn finish(builder: &mut BatchBuilder, due: &mut Vec<Delivery>) {
     }
 }
 
+const THREAD: &str = "kafka-replay";
 const TIMEOUT: Duration = Duration::from_secs(5);
+/// Before the first try to hand over, and between two.
+const AGAIN: Duration = Duration::from_secs(1);
 /// Deliveries a reader may leave waiting before its replay waits.
 const QUEUED_DELIVERIES: usize = 4;
 const IDLE_WAIT: Duration = Duration::from_millis(100);

@@ -1,10 +1,12 @@
 //! `Route`: where a followed topic's records go, and the offset each partition is read up to.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
 use super::lookup::TopicId;
+use super::replay::Replays;
 use crate::broker::Delivery;
 use crate::metrics::{Metrics, PartitionLabels};
 use crate::record::Batch;
@@ -29,6 +31,22 @@ pub(super) struct Reader {
     from: Vec<i64>,
     /// What did not fit into its queue. Grows no further than what was polled before the topic was paused.
     pending: VecDeque<Delivery>,
+    /// By partition, for one that may go back: offset behind what went into its queue.
+    sent: Vec<i64>,
+    manners: Manners,
+    /// Tells it from others of the topic, where that matters.
+    pub(super) number: u64,
+}
+
+/// What becomes of a read whose reader is slow.
+#[derive(Debug)]
+pub(super) enum Manners {
+    /// The topic is paused for all.
+    Waits,
+    /// It is to take over from a replay, which goes on if it cannot.
+    GivesUp,
+    /// It came from a replay, and goes back to one.
+    GoesBack(Arc<Replays>),
 }
 
 impl Route {
@@ -76,10 +94,18 @@ impl Route {
     /// Takes in partitions that were made since, empty: read from their first record on.
     pub(super) fn grow(&mut self, partitions: usize) {
         self.next.resize(partitions, 0);
-        self.readers.iter_mut().for_each(|reader| reader.from.resize(partitions, 0));
+        for reader in &mut self.readers {
+            reader.from.resize(partitions, 0);
+            reader.sent.resize(partitions, 0);
+        }
     }
 
     pub(super) fn is_stalled(&self) -> bool {
+        self.readers.iter().any(|reader| matches!(reader.manners, Manners::Waits) && reader.is_pending())
+    }
+
+    /// Whether a reader has room soon, as it seems.
+    pub(super) fn has_pending(&self) -> bool {
         self.readers.iter().any(Reader::is_pending)
     }
 
@@ -98,8 +124,45 @@ impl Route {
 }
 
 impl Reader {
-    pub(super) fn new(sender: mpsc::Sender<Delivery>, from: Vec<i64>) -> Self {
-        Self { sender, from, pending: VecDeque::new() }
+    pub(super) fn new(sender: mpsc::Sender<Delivery>, from: Vec<i64>, manners: Manners) -> Self {
+        Self { sender, sent: from.clone(), from, pending: VecDeque::new(), manners, number: 0 }
+    }
+
+    /// Goes on in the queue of a replay, with all that it has put into its own, `queued`.
+    pub(super) fn take_over(
+        &mut self,
+        mut queued: mpsc::Receiver<Delivery>,
+        sender: mpsc::Sender<Delivery>,
+        back: Arc<Replays>,
+    ) {
+        let mut waiting = VecDeque::new();
+        while let Ok(delivery) = queued.try_recv() {
+            waiting.push_back(delivery);
+        }
+        waiting.append(&mut self.pending);
+        (self.sender, self.pending, self.manners) = (sender, waiting, Manners::GoesBack(back));
+        self.offer_pending();
+    }
+
+    /// Whether it is so slow that it must go, as it holds up nobody.
+    pub(super) fn is_behind(&self) -> bool {
+        !matches!(self.manners, Manners::Waits) && self.pending.len() > MAX_BEHIND
+    }
+
+    /// Where one goes back to that is there still.
+    pub(super) fn back(&self) -> Option<&Arc<Replays>> {
+        match &self.manners {
+            Manners::GoesBack(replays) if !self.sender.is_closed() => Some(replays),
+            _ => None,
+        }
+    }
+
+    /// What one that goes back is to be given where: by partition, from the first offset that it was not.
+    pub(super) fn rest(self) -> Option<(Arc<Replays>, mpsc::Sender<Delivery>, Vec<i64>)> {
+        match self.manners {
+            Manners::GoesBack(replays) => Some((replays, self.sender, self.sent)),
+            Manners::Waits | Manners::GivesUp => None,
+        }
     }
 
     /// With the last word in its queue.
@@ -115,8 +178,9 @@ impl Reader {
     /// Offers what did not fit; false if the reader has left.
     pub(super) fn offer_pending(&mut self) -> bool {
         while let Some(delivery) = self.pending.pop_front() {
+            let ends = if matches!(self.manners, Manners::GoesBack(_)) { ends_of(&delivery) } else { Vec::new() };
             match self.sender.try_send(delivery) {
-                Ok(()) => {}
+                Ok(()) => ends.into_iter().for_each(|(partition, next)| self.sent[partition] = next),
                 Err(mpsc::error::TrySendError::Full(delivery)) => {
                     self.pending.push_front(delivery);
                     return true;
@@ -142,6 +206,20 @@ impl Reader {
     }
 }
 
+/// Partitions of a delivery, and the offsets behind what it brings of them.
+fn ends_of(delivery: &Delivery) -> Vec<(usize, i64)> {
+    match delivery {
+        Delivery::Batch(batch) => {
+            batch.records.iter().map(|record| (record.partition as usize, record.offset + 1)).collect()
+        }
+        Delivery::Gap { partition, next_offset, .. } => vec![(*partition as usize, *next_offset)],
+        Delivery::CaughtUp { .. } | Delivery::Unreadable { .. } | Delivery::TopicGone => Vec::new(),
+    }
+}
+
+/// Deliveries that may wait for a read that holds up nobody.
+const MAX_BEHIND: usize = 64;
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
@@ -152,7 +230,7 @@ mod tests {
     fn a_second_reader_gets_only_what_came_after_it_joined() {
         let (mut route, mut first) = route(vec![5, 0]);
         let (sender, mut second) = mpsc::channel(8);
-        route.readers.push(Reader::new(sender, vec![7, 0]));
+        route.readers.push(Reader::new(sender, vec![7, 0], Manners::Waits));
         assert_eq!(route.hand_over(batch(&[(0, 5), (0, 6), (0, 7), (1, 0)])), 4);
         assert_eq!(first.try_recv().unwrap(), Delivery::Batch(batch(&[(0, 5), (0, 6), (0, 7), (1, 0)])));
         assert_eq!(second.try_recv().unwrap(), Delivery::Batch(batch(&[(0, 7), (1, 0)])));
@@ -171,7 +249,7 @@ mod tests {
     #[test]
     fn a_full_reader_keeps_order_until_it_has_room() {
         let (sender, mut receiver) = mpsc::channel(1);
-        let mut route = Route::new(TopicId::for_test(), vec![0], Reader::new(sender, vec![0]));
+        let mut route = Route::new(TopicId::for_test(), vec![0], Reader::new(sender, vec![0], Manners::Waits));
         for offset in 0..3 {
             route.hand_over(batch(&[(0, offset)]));
         }
@@ -187,9 +265,36 @@ mod tests {
         assert!(!route.readers[0].offer_pending());
     }
 
+    #[test]
+    fn one_that_takes_over_holds_up_nobody_and_goes_when_it_is_behind() {
+        let (mut route, mut first) = route(vec![0]);
+        let (sender, queued) = mpsc::channel(2);
+        route.readers.push(Reader::new(sender, vec![0], Manners::GivesUp));
+        for offset in 0..4 {
+            route.hand_over(batch(&[(0, offset)]));
+            first.try_recv().unwrap();
+        }
+        assert!(!route.is_stalled() && !route.readers[1].is_behind(), "two in its queue, two behind");
+        let (sender, mut receiver) = mpsc::channel(1);
+        let mut config = rdkafka::ClientConfig::new();
+        config.set("group.id", "test");
+        route.readers[1].take_over(queued, sender, Replays::for_test(config, Metrics::default()));
+        for offset in 0..2 {
+            assert_eq!(receiver.try_recv().unwrap(), Delivery::Batch(batch(&[(0, offset)])));
+            assert!(route.readers[1].offer_pending());
+        }
+        for offset in 4..100 {
+            route.hand_over(batch(&[(0, offset)]));
+            first.try_recv().unwrap();
+        }
+        assert!(!route.is_stalled() && route.readers[1].is_behind());
+        let (_, _, rest) = route.readers.pop().unwrap().rest().unwrap();
+        assert_eq!(rest, [3], "0 and 1 were taken, 2 is in its queue");
+    }
+
     fn route(ends: Vec<i64>) -> (Route, mpsc::Receiver<Delivery>) {
         let (sender, receiver) = mpsc::channel(8);
-        (Route::new(TopicId::for_test(), ends.clone(), Reader::new(sender, ends)), receiver)
+        (Route::new(TopicId::for_test(), ends.clone(), Reader::new(sender, ends, Manners::Waits)), receiver)
     }
 
     fn batch(records: &[(i32, i64)]) -> Batch {

@@ -34,7 +34,7 @@ pub struct KafkaSettings {
     pub backlog_bytes: usize,
     /// How often followed topics are looked at for new partitions and deletion. Default 10 s.
     pub metadata_refresh: Duration,
-    /// Reads from old positions at once, each with a client of its own. Default 16.
+    /// Reads from old positions at once, each with a client of its own until it has come to the end. Default 16.
     pub replays: usize,
     /// Further librdkafka properties for all clients, such as `security.protocol`, `sasl.*`, `ssl.*`.
     pub properties: Properties,

@@ -1,12 +1,17 @@
 //! Streams as clients get them. Source: Quix Streaming Reader API, `SubscribeToActiveStreams`.
 
+use std::cmp::Reverse;
+use std::io;
 use std::sync::Arc;
 
 use quix_model::{EventDefinition, Located, ParameterDefinition, Tags};
 use serde::{Serialize, Serializer};
+use signalr_server::{FrameBuilder, SendError};
 
+use super::calls::{Call, Calls};
 use super::known::{Kind, Known};
 use super::stream::{Status, Stream};
+use super::tracker::Action;
 use crate::timestamp::date_time;
 use crate::topics::Topic;
 
@@ -17,29 +22,115 @@ pub(crate) struct ActiveStream<'a> {
     pub(crate) topic: &'a Topic,
     pub(crate) stream: &'a Stream,
     pub(crate) status: Status,
+    /// What to add to its times to tell them.
+    pub(crate) shift: i64,
 }
 
-/// The streams of a topic that are active now: what a subscriber is answered.
-#[derive(Debug)]
-pub(crate) struct StreamList {
-    pub(crate) topic: Arc<Topic>,
-    pub(crate) streams: Vec<(Stream, Status)>,
+/// A call of `ActiveStreamsChanged`.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Change<'a> {
+    pub(crate) stream: &'a Stream,
+    pub(crate) status: Status,
+    pub(crate) action: Action,
+    pub(crate) shift: i64,
+}
+
+impl Call for Change<'_> {
+    fn write(&self, topic: &Topic, frame: &mut FrameBuilder) -> Result<(), SendError> {
+        let Self { stream, status, shift, action } = *self;
+        let action = match action {
+            Action::AddUpdate => "AddUpdate",
+            Action::Remove => "Remove",
+        };
+        frame.invocation("ActiveStreamsChanged", &(ActiveStream { topic, stream, status, shift }, action))
+    }
+}
+
+/// Streams that are active now, of a topic or of several: what a subscriber is answered.
+#[derive(Debug, Default)]
+pub(crate) struct StreamList(pub(crate) Vec<(Arc<Topic>, Listed)>);
+
+/// A stream as it was when a list was made.
+#[derive(Debug, Clone)]
+pub(crate) struct Listed {
+    pub(crate) stream: Stream,
+    pub(crate) status: Status,
+    pub(crate) shift: i64,
+    /// See [`json_bytes`].
+    pub(crate) json_bytes: usize,
+}
+
+impl StreamList {
+    /// Those seen last that come to no more bytes than this; how many are left out.
+    pub(crate) fn bound(&mut self, max_bytes: usize) -> usize {
+        let before = self.0.len();
+        let bytes_of = |(topic, listed): &(Arc<Topic>, Listed)| listed.json_bytes + names_bytes(topic);
+        if self.0.iter().map(bytes_of).sum::<usize>() > max_bytes {
+            self.0.reverse(); // of those seen at the same time the last to come are kept
+            self.0.sort_by_key(|(_, listed)| Reverse(listed.stream.last_seen.saturating_add(listed.shift)));
+            let mut bytes = 0;
+            let count = self.0.iter().take_while(|item| {
+                bytes += bytes_of(item);
+                bytes <= max_bytes
+            });
+            let count = count.count();
+            self.0.truncate(count);
+        }
+        before - self.0.len()
+    }
+
+    /// As calls, for who was answered without them.
+    pub(crate) fn tell(&self, calls: &mut Calls) {
+        for (_, Listed { stream, status, shift, .. }) in &self.0 {
+            let change = Change { stream, status: *status, action: Action::AddUpdate, shift: *shift };
+            calls.add(&change);
+        }
+    }
 }
 
 impl Serialize for StreamList {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let streams = self.streams.iter();
-        serializer.collect_seq(streams.map(|(stream, status)| ActiveStream {
-            topic: &self.topic,
+        let streams = self.0.iter();
+        serializer.collect_seq(streams.map(|(topic, Listed { stream, status, shift, .. })| ActiveStream {
+            topic,
             stream,
             status: *status,
+            shift: *shift,
         }))
     }
 }
 
+/// Bytes of a stream in a list, as JSON but for the names of its topic; a few more where its times are short.
+pub(crate) fn json_bytes(stream: &Stream) -> usize {
+    struct Count(usize);
+    impl io::Write for Count {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0 += bytes.len();
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    let (mut count, topic) = (Count(0), Topic { name: String::new(), id: String::new() });
+    let stream = ActiveStream { topic: &topic, stream, status: Status::Receiving, shift: 0 };
+    match serde_json::to_writer(&mut count, &stream) {
+        Ok(()) => count.0 + MORE_BYTES,
+        Err(_) => usize::MAX / 2, // it never happens; such a stream would be in no list
+    }
+}
+
+/// What the names of a topic, which need no escapes, add to that.
+pub(crate) fn names_bytes(topic: &Topic) -> usize {
+    topic.name.len() + topic.id.len()
+}
+
+/// For a comma, and for times that come or grow.
+const MORE_BYTES: usize = 64;
+
 impl Serialize for ActiveStream<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        Form::of(self.topic, self.stream, self.status).serialize(serializer)
+        Form::of(self).serialize(serializer)
     }
 }
 
@@ -67,8 +158,9 @@ struct Form<'a> {
 }
 
 impl<'a> Form<'a> {
-    fn of(topic: &'a Topic, stream: &'a Stream, status: Status) -> Self {
-        let properties = &*stream.properties;
+    fn of(active: &ActiveStream<'a>) -> Self {
+        let ActiveStream { topic, stream, status, shift } = *active;
+        let (properties, told) = (&*stream.properties, |time: i64| date_time(Some(time.saturating_add(shift))));
         Self {
             stream_id: &stream.id,
             topic_id: &topic.id,
@@ -80,9 +172,9 @@ impl<'a> Form<'a> {
             time_of_recording: properties.time_of_recording.as_deref(),
             parameters: Parameters(&stream.parameters),
             events: Events(&stream.events),
-            first_seen: date_time(Some(stream.first_seen)),
-            last_seen: date_time(Some(stream.last_seen)),
-            last_data: stream.last_data.map(|at| date_time(Some(at))),
+            first_seen: told(stream.first_seen),
+            last_seen: told(stream.last_seen),
+            last_data: stream.last_data.map(told),
             status: match status {
                 Status::Receiving => "Receiving",
                 Status::Idle => "Idle",
@@ -202,7 +294,7 @@ impl<'a> EventForm<'a> {
 mod tests {
     use quix_model::{Package, Reading};
     use serde_json::{Value, json};
-    use signalr_server::{Encoding, FrameBuilder};
+    use signalr_server::Encoding;
 
     use super::*;
     use crate::active_streams::sign::Sign;
@@ -267,16 +359,50 @@ mod tests {
 
     #[test]
     fn both_encodings_hold_it() {
-        let (topic, stream) = (Topic { name: "f1".into(), id: "ws-f1".into() }, Stream::new("s".into(), 0));
-        let list = StreamList { topic: Arc::new(Topic { ..topic }), streams: vec![(stream.clone(), Status::Idle); 2] };
-        let one = ActiveStream { topic: &list.topic, stream: &stream, status: Status::Idle };
+        let (topic, stream) = (Arc::new(Topic { name: "f1".into(), id: "ws-f1".into() }), Stream::new("s".into(), 0));
+        let listed = Listed { stream: stream.clone(), status: Status::Idle, shift: 0, json_bytes: 0 };
+        let list = StreamList(vec![(topic.clone(), listed); 2]);
+        let one = Change { stream: &stream, status: Status::Idle, action: Action::AddUpdate, shift: 0 };
         for encoding in [Encoding::Json, Encoding::MessagePack] {
             let mut builder = FrameBuilder::new(encoding);
-            builder.invocation("ActiveStreamsChanged", &(one, "AddUpdate")).unwrap();
+            one.write(&topic, &mut builder).unwrap();
             let single = builder.len();
             builder.invocation("ActiveStreamsChanged", &(&list, "AddUpdate")).unwrap();
             assert!((2 * single..4 * single).contains(&builder.len()), "{encoding:?}");
         }
+    }
+
+    #[test]
+    fn times_are_told_by_the_wall_clock() {
+        let (topic, stream) = (Topic { name: "f1".into(), id: "ws-f1".into() }, Stream::new("s".into(), 1_000));
+        let active = ActiveStream { topic: &topic, stream: &stream, status: Status::Idle, shift: 3_600_000 };
+        let shown = serde_json::to_value(active).unwrap();
+        assert_eq!(
+            (&shown["firstSeen"], &shown["lastSeen"]),
+            (&json!("1970-01-01T01:00:01Z"), &json!("1970-01-01T01:00:01Z"))
+        );
+    }
+
+    /// Texts that JSON writes much longer than they are kept.
+    #[test]
+    fn a_list_is_bound_by_what_it_is_as_json_and_keeps_who_was_seen_last() {
+        let topic = Arc::new(Topic { name: "f1".into(), id: "ws-f1".into() });
+        let listed = |number: i64| {
+            let mut stream = Stream::new(format!("{number}{}", "\u{1}".repeat(100)).into(), number);
+            learn(&mut stream, "EventData[]", r#"[{"Timestamp":1,"Tags":{},"Id":"Lap","Value":"v"}]"#);
+            stream.last_seen = number;
+            let json_bytes = json_bytes(&stream);
+            (topic.clone(), Listed { stream, status: Status::Receiving, shift: 0, json_bytes })
+        };
+        let all = || StreamList((0..100).map(listed).collect());
+        let whole = serde_json::to_string(&all()).unwrap().len();
+        let (mut list, mut half) = (all(), all());
+        assert_eq!(list.bound(whole + 100 * MORE_BYTES), 0);
+        assert_eq!(list.0[0].1.stream.last_seen, 0, "in its order");
+        let left_out = half.bound(whole / 2);
+        assert!((50..60).contains(&left_out), "{left_out}");
+        assert!(half.0.iter().all(|(_, listed)| listed.stream.last_seen >= left_out as i64));
+        assert!(serde_json::to_string(&half).unwrap().len() <= whole / 2);
     }
 
     fn learn(stream: &mut Stream, key: &str, body: &str) -> bool {
@@ -287,6 +413,6 @@ mod tests {
 
     fn shown(stream: &Stream, status: Status) -> String {
         let topic = Topic { name: "f1".into(), id: "ws-f1".into() };
-        serde_json::to_string(&ActiveStream { topic: &topic, stream, status }).unwrap()
+        serde_json::to_string(&ActiveStream { topic: &topic, stream, status, shift: 0 }).unwrap()
     }
 }

@@ -3,16 +3,20 @@
 //!
 //! ```text
 //!  hub method ──► ActiveStreams (map) ──► task.rs: Reading ──► Signs ──► Tracker ──► Subscribers, one frame per encoding
-//!                                                        └──► Meter ──┘
+//!        └── `*` ──► Follower ─┘                              └──► Meter ──┘
 //! ```
 
+mod calls;
+mod clock;
 mod directory;
+mod follower;
 mod form;
 mod known;
 mod reading;
 mod settings;
 mod shares;
 mod sign;
+mod state;
 mod stream;
 mod subscribers;
 mod task;
@@ -21,5 +25,7 @@ mod tracker;
 mod tracker_tests;
 
 pub(crate) use directory::ActiveStreams;
+pub(crate) use form::StreamList;
 pub use settings::StreamSettings;
-pub(crate) use task::Subject;
+pub(crate) use state::State;
+pub(crate) use task::{Gate, Subject};

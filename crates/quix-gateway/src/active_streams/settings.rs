@@ -16,7 +16,8 @@ pub struct StreamSettings {
     pub look_back: Duration,
     /// Records of a partition that the look back takes at most. Default 100 000.
     pub look_back_records: u32,
-    /// Longest that a subscriber waits for the look back; what it finds after that comes as updates. Default 2 s.
+    /// Longest that a subscriber waits for the look back, of all topics too; what it finds after that comes as updates.
+    /// Default 2 s.
     pub look_back_wait: Duration,
     /// How long a topic is followed on after its last subscriber. Default 5 min.
     pub linger: Duration,
@@ -26,8 +27,9 @@ pub struct StreamSettings {
     pub max_streams: usize,
     /// Bytes that may be kept of all streams, of which one takes 530 KiB at most. Default 256 MiB. Past it as `max_streams`.
     pub max_bytes: usize,
-    /// Bytes of the list that a subscriber is answered, as they are kept. Default 6 MiB, so that it fits what may wait for a
-    /// connection. Past it the least recently seen are left out; each comes as an update when it is next seen.
+    /// Bytes of the list that a subscriber is answered, as JSON, of all topics together where it asked for all. Default 6 MiB,
+    /// so that it fits what may wait for a connection. Past it the least recently seen are left out; each comes as an update
+    /// when it is next seen. So are lists of measurements, whose oldest are left out.
     pub max_list_bytes: usize,
     /// Time between two measurements of a topic. Default 5 s.
     pub metrics_period: Duration,

@@ -1,15 +1,16 @@
 //! `Tracker`: which streams live in a topic. A state machine: signs of life and times in, changes out.
 
-use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use quix_model::Data;
 
+use super::form::{self, Listed};
 use super::sign::Sign;
 use super::stream::{Status, Stream};
 
-/// The streams of one topic. Times are milliseconds since 1970 UTC and may jump.
+/// The streams of one topic. Times are milliseconds of a [`Clock`](super::clock::Clock), and those
+/// of what was seen may lie anywhere.
 ///
 /// Call [`see`](Self::see) for each record, [`look_back_over`](Self::look_back_over) once the records are new ones,
 /// [`tick`](Self::tick) at [`next_due`](Self::next_due), and after each turn of these [`drain`](Self::drain). What
@@ -73,6 +74,8 @@ struct Entry {
     /// Its place by age.
     age: i64,
     bytes: usize,
+    /// In a list, once one was made since it changed.
+    json_bytes: Option<usize>,
 }
 
 /// How a stream was told last.
@@ -123,7 +126,7 @@ impl Tracker {
         if news {
             let bytes = entry.stream.bytes();
             self.bytes = self.bytes + bytes - entry.bytes;
-            entry.bytes = bytes;
+            (entry.bytes, entry.json_bytes) = (bytes, None);
         }
         entry.is_stale = true;
         if !entry.is_silent(now, &self.rules) && (news || entry.is_news(now, &self.rules)) {
@@ -197,25 +200,30 @@ impl Tracker {
         }
     }
 
-    /// The streams that are active now, in the order of first sight: those seen last that come to no more bytes than this.
-    pub(crate) fn list(&self, now: i64, max_bytes: usize) -> Vec<(Stream, Status)> {
-        let mut listed: Vec<_> = self.listed(now).collect();
-        listed.sort_unstable_by_key(|(_, entry)| Reverse(entry.stream.last_seen));
-        let mut bytes = 0;
-        let mut fits = |entry: &Entry| {
-            bytes += entry.bytes;
-            bytes <= max_bytes
-        };
-        let count = listed.iter().map(|(_, entry)| *entry).take_while(|entry| fits(entry)).count();
-        listed.truncate(count);
+    /// The streams that are active now, in the order of first sight.
+    pub(crate) fn list(&mut self, now: i64, shift: i64) -> Vec<Listed> {
+        let rules = self.rules;
+        let mut listed: Vec<_> = self.entries.iter_mut().filter(|(_, entry)| entry.is_listed(now, &rules)).collect();
         listed.sort_unstable_by_key(|(number, _)| **number);
-        let status = |stream: &Stream| stream.status(now, self.rules.idle_after);
-        listed.into_iter().map(|(_, entry)| (entry.stream.clone(), status(&entry.stream))).collect()
+        let listed = listed.into_iter().map(|(_, Entry { stream, json_bytes, .. })| Listed {
+            status: stream.status(now, rules.idle_after),
+            shift,
+            json_bytes: *json_bytes.get_or_insert_with(|| form::json_bytes(stream)),
+            stream: stream.clone(),
+        });
+        listed.collect()
+    }
+
+    /// All streams leave.
+    pub(crate) fn clear(&mut self) {
+        let mut numbers: Vec<_> = self.entries.keys().copied().collect();
+        numbers.sort_unstable();
+        numbers.into_iter().for_each(|number| self.remove(number));
     }
 
     /// How many they are.
     pub(crate) fn active(&self, now: i64) -> usize {
-        self.listed(now).count()
+        self.entries.values().filter(|entry| entry.is_listed(now, &self.rules)).count()
     }
 
     /// What is tracked, listed or not.
@@ -234,10 +242,6 @@ impl Tracker {
         std::mem::take(&mut self.crowded_out)
     }
 
-    fn listed(&self, now: i64) -> impl Iterator<Item = (&u64, &Entry)> {
-        self.entries.iter().filter(move |(_, entry)| entry.told.is_some() && !entry.is_silent(now, &self.rules))
-    }
-
     fn number_of(&mut self, id: &str, seen_at: i64) -> u64 {
         if let Some(number) = self.numbers.get(id) {
             return *number;
@@ -249,7 +253,8 @@ impl Tracker {
         let bytes = stream.bytes();
         self.bytes += bytes;
         self.by_age.insert((seen_at, number));
-        let entry = Entry { stream, told: None, is_stale: false, is_untold: false, due: None, age: seen_at, bytes };
+        let (told, age) = (None, seen_at);
+        let entry = Entry { stream, told, is_stale: false, is_untold: false, due: None, age, bytes, json_bytes: None };
         self.entries.insert(number, entry);
         number
     }
@@ -300,6 +305,10 @@ impl Tracker {
 }
 
 impl Entry {
+    fn is_listed(&self, now: i64, rules: &Rules) -> bool {
+        self.told.is_some() && !self.is_silent(now, rules)
+    }
+
     fn is_silent(&self, now: i64, rules: &Rules) -> bool {
         now >= self.stream.last_seen.saturating_add(rules.silent_after)
     }

@@ -64,13 +64,14 @@ impl<M> Default for Audiences<M> {
 }
 
 impl<M: Member> Audiences<M> {
-    /// Puts a connection where its subscriptions belong.
-    pub(crate) fn put(&mut self, member: &M, wishes: &Arc<Wishes>) {
+    /// Puts a connection where its subscriptions belong; all who are there share them.
+    pub(crate) fn put(&mut self, member: &M, wishes: &Arc<Wishes>) -> &Arc<Wishes> {
         self.remove(member.id());
         let slot = self.slot(member.encoding(), wishes);
-        let members = &mut self.rows[slot].members;
-        self.places.insert(member.id(), Place { slot, index: members.len() });
-        members.push(member.clone());
+        let audience = &mut self.rows[slot];
+        self.places.insert(member.id(), Place { slot, index: audience.members.len() });
+        audience.members.push(member.clone());
+        &audience.wishes
     }
 
     /// Takes a connection out, if it is in; an audience goes with its last member.
@@ -155,15 +156,18 @@ mod tests {
         let groups = audiences.groups(Kind::Events, "s");
         assert_eq!(groups.len(), 2);
         assert_eq!(rows(&mut audiences), [vec![b.clone()], vec![c], vec![a.clone()]]);
-        audiences.put(&a, &events("x"));
-        assert_eq!(rows(&mut audiences)[0], [b, a]);
+        let shared = audiences.put(&a, &events("x")).clone();
+        assert!(Arc::ptr_eq(&shared, audiences.put(&b, &events("x"))));
+        assert_eq!(rows(&mut audiences)[0], [a, b]);
     }
 
     #[test]
     fn an_audience_goes_with_its_last_member_and_its_place_is_used_again() {
         let mut audiences = Audiences::default();
         let pages: Vec<_> = ('a'..='e').map(|letter| Page(letter, Encoding::Json)).collect();
-        pages.iter().for_each(|page| audiences.put(page, &events("x")));
+        for page in &pages {
+            audiences.put(page, &events("x"));
+        }
         audiences.remove(pages[1].id());
         audiences.remove(pages[1].id());
         assert_eq!(rows(&mut audiences), [["a", "e", "c", "d"].map(|text| pages[place(text)].clone())]);

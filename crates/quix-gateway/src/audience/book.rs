@@ -92,9 +92,11 @@ impl<M: Clone> Book<M> {
         self.entries.get(&id)
     }
 
-    /// Connections whose subscriptions have changed since this was asked last.
-    pub(crate) fn take_changed(&mut self) -> HashSet<ConnectionId> {
-        std::mem::take(&mut self.changed)
+    /// Tells of each connection whose subscriptions have changed since this was asked last what it has now, if anything.
+    pub(crate) fn settle(&mut self, mut tell: impl FnMut(ConnectionId, Option<&mut Entry<M>>)) {
+        for id in self.changed.drain() {
+            tell(id, self.entries.get_mut(&id));
+        }
     }
 
     /// Ends everything; the connections that had something.
@@ -163,16 +165,24 @@ mod tests {
         let mut book = Book::default();
         book.add(id('a'), &(), speed(Scope::Topic));
         book.add(id('b'), &(), speed(Scope::Topic));
-        assert_eq!(book.take_changed(), [id('a'), id('b')].into());
+        assert_eq!(changed(&mut book), [id('a'), id('b')].into());
         let taken = book.get(id('a')).unwrap().wishes.clone();
         book.add(id('a'), &(), speed(Scope::Topic));
-        assert!(book.take_changed().is_empty());
+        assert!(changed(&mut book).is_empty());
         book.end(id('a'), &Ending::All);
         assert_eq!(taken.len(), 1);
-        assert_eq!(book.take_changed(), [id('a')].into());
+        assert_eq!(changed(&mut book), [id('a')].into());
         assert!(book.get(id('a')).is_none());
         assert_eq!(book.take().len(), 1);
-        assert_eq!((book.len(), book.take_changed()), (0, [id('b')].into()));
+        assert_eq!((book.len(), changed(&mut book)), (0, [id('b')].into()));
+    }
+
+    fn changed(book: &mut Book<()>) -> HashSet<ConnectionId> {
+        let mut changed = HashSet::new();
+        book.settle(|id, _| {
+            changed.insert(id);
+        });
+        changed
     }
 
     fn speed(scope: Scope) -> Subscription {

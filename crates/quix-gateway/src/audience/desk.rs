@@ -48,19 +48,19 @@ impl<M: Member> Desk<M> {
 
     /// Puts connections whose subscriptions have changed where they belong. Nothing may be gathered then.
     pub(crate) fn settle(&mut self) {
-        for id in self.book.take_changed() {
-            match self.book.get(id) {
-                Some(entry) => self.audiences.put(&entry.member, &entry.wishes),
-                None => self.audiences.remove(id),
-            }
-        }
+        let Self { book, audiences, .. } = self;
+        book.settle(|id, entry| match entry {
+            Some(entry) => entry.wishes = audiences.put(&entry.member, &entry.wishes).clone(),
+            None => audiences.remove(id),
+        });
     }
 
     /// Gathers the callbacks of a record for those who want them. What would be too much to hold is handed over meanwhile.
     pub(crate) fn gather(&mut self, record: &Record, mut hand_over: impl FnMut(&Audiences<M>, Chunk)) {
         let Self { topic, audiences, intake, frames, sampler, metrics, counts, .. } = self;
         counts.packages.inc();
-        intake.take(record, metrics, |package| {
+        let odd = |reason| metrics.odd_record(reason);
+        intake.take(record, odd, |package| {
             let (timestamp_ms, sampler, hand_over) = (record.timestamp_ms, sampler.as_mut(), &mut hand_over);
             let found = Delivery { topic, package, timestamp_ms, audiences, frames, sampler, hand_over }.make();
             counts.parses.inc_by(found.parses);
@@ -88,7 +88,7 @@ impl<M: Member> Desk<M> {
 
     /// Gives up what has been incomplete for too long.
     pub(crate) fn expire(&mut self) {
-        self.intake.expire(&self.metrics);
+        self.intake.expire(|reason| self.metrics.odd_record(reason));
     }
 
     pub(crate) fn members(&self, audience: Slot) -> &[M] {

@@ -6,8 +6,6 @@ use bytes::Bytes;
 use kafka_bridge::record::{Header, Record};
 use quix_model::{Dropped, MergeLimits, Merger, Package, ReadLimits, Reading};
 
-use crate::metrics::Metrics;
-
 /// Holds the segments of a topic that are incomplete; no other record waits for them.
 #[derive(Debug)]
 pub(crate) struct Intake {
@@ -39,22 +37,22 @@ impl Default for Intake {
 }
 
 impl Intake {
-    /// Lends the package that a record is, or completes, to `with`; counts what is nobody's.
-    pub(crate) fn take(&mut self, record: &Record, metrics: &Metrics, with: impl FnOnce(&Package<'_>)) {
+    /// Lends the package that a record is, or completes, to `with`, and tells `odd` why something is nobody's.
+    pub(crate) fn take(&mut self, record: &Record, odd: impl Fn(&'static str), with: impl FnOnce(&Package<'_>)) {
         let key = record.key.as_deref();
         match Package::read(key, headers(&record.headers), record.value.as_deref()) {
             Reading::Package(package) => with(&package),
-            Reading::Skip(reason) => metrics.odd_record(reason.label()),
+            Reading::Skip(reason) => odd(reason.label()),
             Reading::Segment(segment) => {
                 let (partition, offset, now) = (record.partition, record.offset, Instant::now());
                 let added = self.merger.add(partition, offset, key, segment, || First::of(record), now);
-                count(&added.dropped, metrics);
+                tell(&added.dropped, &odd);
                 let Some(merged) = added.merged else { return };
                 let First { key, headers: own } = &merged.first;
                 let (key, own) = (key.as_deref(), headers(own));
                 match Package::read_whole(ReadLimits::default(), key, own, Some(&merged.value)) {
                     Ok(package) => with(&package),
-                    Err(reason) => metrics.odd_record(reason.label()),
+                    Err(reason) => odd(reason.label()),
                 }
             }
         }
@@ -66,8 +64,8 @@ impl Intake {
     }
 
     /// Gives up segments whose record has not come together in time.
-    pub(crate) fn expire(&mut self, metrics: &Metrics) {
-        count(&self.merger.expire(Instant::now()), metrics);
+    pub(crate) fn expire(&mut self, odd: impl Fn(&'static str)) {
+        tell(&self.merger.expire(Instant::now()), &odd);
     }
 }
 
@@ -75,6 +73,6 @@ fn headers(headers: &[Header]) -> impl Iterator<Item = (&str, Option<&[u8]>)> {
     headers.iter().map(|header| (&*header.name, header.value.as_deref()))
 }
 
-fn count(dropped: &[Dropped<First>], metrics: &Metrics) {
-    dropped.iter().for_each(|dropped| metrics.odd_record(dropped.reason.label()));
+fn tell(dropped: &[Dropped<First>], odd: &impl Fn(&'static str)) {
+    dropped.iter().for_each(|dropped| odd(dropped.reason.label()));
 }

@@ -10,6 +10,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts};
 use futures::StreamExt;
 use serde::de::DeserializeOwned;
 
+use super::json;
 use crate::errors::Problem;
 use crate::gateway::Gateway;
 use crate::visitor::Visitor;
@@ -98,7 +99,7 @@ impl<T: DeserializeOwned> FromRequest<Arc<Gateway>> for Model<T> {
             return Err(Problem::not_written(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail));
         }
         let Body(body) = Body::from_request(request, gateway).await?;
-        let model = serde_json::from_slice(&body);
+        let model = json::read(&body);
         model.map(Self).map_err(|error| Problem::not_written(StatusCode::BAD_REQUEST, format!("The body: {error}.")))
     }
 }

@@ -5,7 +5,6 @@ use quix_model::PackageReceived;
 use serde::Serialize;
 
 use crate::audience::{Intake, package_received};
-use crate::metrics::Metrics;
 use crate::timestamp::date_time;
 use crate::topics::Topic;
 
@@ -42,17 +41,17 @@ struct ErrorLine<'a> {
 #[derive(Default)]
 pub(super) struct PackageLines {
     intake: Intake,
-    /// Of this answer alone: what is odd is counted where topics are followed.
-    uncounted: Metrics,
 }
 
 impl PackageLines {
     /// One line for each record that is a package, or completes one.
     pub(super) fn of(&mut self, topic: &Topic, records: &[Record]) -> Vec<u8> {
         let mut lines = Vec::new();
-        self.intake.expire(&self.uncounted);
+        // What is odd is counted where topics are followed.
+        let odd = |_| {};
+        self.intake.expire(odd);
         for record in records {
-            self.intake.take(record, &self.uncounted, |package| {
+            self.intake.take(record, odd, |package| {
                 let (partition, offset) = (record.partition, record.offset);
                 let (content, date_time) = (package.content(), date_time(record.timestamp_ms));
                 let package = package_received(topic, package.stream_id(), &content, &date_time);

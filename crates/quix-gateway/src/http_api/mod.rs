@@ -3,6 +3,7 @@
 mod bodies;
 mod ends;
 mod extract;
+mod json;
 mod lines;
 mod openapi;
 mod packages;

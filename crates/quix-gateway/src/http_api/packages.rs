@@ -183,3 +183,32 @@ fn delivered_lines(delivery: &Delivery, topic: &Topic, lines: &mut PackageLines)
 fn gone(topic: &Topic) -> String {
     format!("Topic '{}' is gone.", topic.name)
 }
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt;
+    use kafka_bridge::broker::Broker;
+    use kafka_bridge::memory::MemoryBroker;
+    use kafka_bridge::record::NewRecord;
+
+    use super::*;
+
+    /// Records that come all the time must not keep an answer from its end.
+    #[tokio::test]
+    async fn the_end_comes_before_what_is_there_to_read() {
+        let broker = MemoryBroker::new();
+        broker.create_topic("t", None).await.unwrap();
+        broker.append("t", NewRecord { key: None, value: b"x", headers: &[] }).unwrap().await.unwrap();
+        for _ in 0..64 {
+            let mut probe = broker.read("t", Start::Earliest).await.unwrap();
+            let deliveries = broker.read("t", Start::Earliest).await.unwrap();
+            probe.next().await.unwrap();
+            tokio::task::yield_now().await; // the other, begun at the same time, has its records too
+            let topic = Arc::new(Topic { name: "t".into(), id: "ws-t".into() });
+            let end = std::future::ready("why".to_owned()).boxed();
+            let mut tail = Tail { source: Source::From(deliveries), topic, lines: PackageLines::default(), end };
+            assert_eq!(tail.next_lines().await.unwrap(), error_line("why"));
+            assert!(tail.next_lines().await.is_none());
+        }
+    }
+}

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::extract::{Body, TopicText};
+use super::json;
 use super::schemas::{ListingProblems, MakingProblems, TopicPath};
 use crate::errors::{Failure, Problem};
 use crate::gateway::Gateway;
@@ -68,7 +69,10 @@ pub(super) async fn create(
         Err(Failure::Create(CreateTopicError::Exists(name))) => {
             existing(&gateway, &visitor, &name, wanted.partitions).await
         }
-        Err(failure) => Err(failure.into()),
+        Err(failure) => {
+            gateway.count(&failure);
+            Err(failure.into())
+        }
     }
 }
 
@@ -76,7 +80,7 @@ fn wanted(body: &[u8]) -> Result<Wanted, Problem> {
     if body.is_empty() {
         return Ok(Wanted::default());
     }
-    serde_json::from_slice(body).map_err(|error| {
+    json::read(body).map_err(|error| {
         Problem::new(StatusCode::BAD_REQUEST, format!("The body must be like {{\"partitions\": 1}}: {error}"))
     })
 }

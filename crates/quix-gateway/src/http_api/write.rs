@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::extract::{Body, TopicText};
+use super::json;
 use super::schemas::{self, TopicPath, WritingProblems};
 use crate::errors::{Problem, WriteFailure};
 use crate::gateway::Gateway;
@@ -113,7 +114,7 @@ impl Writes {
 }
 
 fn parse(line: &[u8]) -> Result<(String, EventData), serde_json::Error> {
-    let Envelope { stream_id } = serde_json::from_slice(line)?;
+    let Envelope { stream_id } = json::read(line)?;
     Ok((stream_id, serde_json::from_slice(line)?))
 }
 

@@ -5,33 +5,40 @@ use std::sync::Arc;
 use access::Right;
 use signalr_server::{Caller, Hub, HubError};
 
-use crate::active_streams::Subject;
+use crate::active_streams::{Gate, State, StreamList, Subject};
 use crate::gateway::Gateway;
-use crate::topics::Topic;
+use crate::subscriptions::Reach;
+use crate::topic_metrics::MetricsList;
 
-/// Adds the methods: `SubscribeToActiveStreams(topic)`, `SubscribeToTopicMetrics(topic)`, and their ends. Both answer with
-/// the state of the moment, behind which come its changes: none is lost between, none told twice.
+/// Adds the methods: `SubscribeToActiveStreams(topic)`, `SubscribeToTopicMetrics(topic)`, and their ends; `*` is every topic
+/// that the caller may read, also those that come. Both answer with the state of the moment, behind which come its changes:
+/// none is lost between, none told twice.
 pub(super) fn methods(hub: Hub, gateway: &Arc<Gateway>) -> Hub {
     let (streams, metrics) = (gateway.clone(), gateway.clone());
     let hub = hub
         .holding_method("SubscribeToActiveStreams", move |caller: Caller, (topic,): (String,)| {
             let gateway = streams.clone();
-            async move {
-                let topic = topic_of(&gateway, &caller, &topic).await?;
-                let subscribed = gateway.active_streams.subscribe(&topic, caller.connection()).await;
-                Ok(subscribed.inspect_err(|_| gateway.topics.forget(&topic))?)
-            }
+            async move { subscribe::<StreamList>(&gateway, &caller, &topic).await }
         })
         .holding_method("SubscribeToTopicMetrics", move |caller: Caller, (topic,): (String,)| {
             let gateway = metrics.clone();
-            async move {
-                let topic = topic_of(&gateway, &caller, &topic).await?;
-                let subscribed = gateway.active_streams.subscribe_to_metrics(&topic, caller.connection()).await;
-                Ok(subscribed.inspect_err(|_| gateway.topics.forget(&topic))?)
-            }
+            async move { subscribe::<MetricsList>(&gateway, &caller, &topic).await }
         });
     let hub = unsubscribe(hub, "UnsubscribeFromActiveStreams", Subject::Streams, gateway);
     unsubscribe(hub, "UnsubscribeFromTopicMetrics", Subject::Metrics, gateway)
+}
+
+async fn subscribe<S: State>(gateway: &Gateway, caller: &Caller, topic: &str) -> Result<(S, Vec<Gate>), HubError> {
+    let visitor = gateway.visitor(caller);
+    let reach = match topic {
+        EVERY_TOPIC => Reach::AllTopics,
+        topic => Reach::Topic(gateway.topic(visitor, topic).await?),
+    };
+    let subscribed = gateway.active_streams.subscribe(&reach, visitor, caller.connection()).await;
+    if let (Err(_), Reach::Topic(topic)) = (&subscribed, &reach) {
+        gateway.topics.forget(topic);
+    }
+    Ok(subscribed?)
 }
 
 /// Unsubscribing what was never subscribed, or from a topic that is not there, succeeds.
@@ -46,16 +53,6 @@ fn unsubscribe(hub: Hub, name: &str, subject: Subject, gateway: &Arc<Gateway>) -
             Ok(())
         }
     })
-}
-
-/// Each topic that is followed so is read from some way back, so all of them at a word would be too much.
-async fn topic_of(gateway: &Gateway, caller: &Caller, text: &str) -> Result<Arc<Topic>, HubError> {
-    if text == EVERY_TOPIC {
-        return Err(HubError::new(
-            "The streams of all topics at once cannot be followed: name the topic instead of '*', in one call for each.",
-        ));
-    }
-    Ok(gateway.topic(gateway.visitor(caller), text).await?)
 }
 
 const EVERY_TOPIC: &str = "*";

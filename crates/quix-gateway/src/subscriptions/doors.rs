@@ -66,6 +66,15 @@ impl Doors {
         }
     }
 
+    /// Ends what a connection had that has ended.
+    pub(crate) async fn leave(&self, topic: &Topic, connection: ConnectionId) {
+        let door = self.lock().get(topic).cloned();
+        if let Some(door) = door {
+            // A task that is gone has no subscriptions either.
+            let _ = door.send(Command::Leave { connection }).await;
+        }
+    }
+
     /// The topics that have a running task.
     pub(crate) fn topics(&self) -> Vec<Arc<Topic>> {
         let running = |(topic, door): (&Arc<Topic>, &Door)| (!door.is_closed()).then(|| topic.clone());

@@ -5,13 +5,12 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use futures::future::join_all;
 use kafka_bridge::broker::ReadError;
 use signalr_server::{ConnectionHandle, ConnectionId};
-use tokio::sync::Mutex;
 
 use super::doors::{Door, Doors};
 use crate::audience::{Ending, Subscribed};
@@ -24,16 +23,15 @@ use crate::visitor::Visitor;
 pub(crate) struct Everywhere {
     doors: Arc<Doors>,
     topics: Arc<TopicDirectory>,
-    /// Held over whole changes, so that a topic and a subscription that come together find each other.
     state: Mutex<State>,
-    /// Whether anybody follows all topics; to be looked at without waiting.
+    /// Whether anybody follows all topics; to be looked at without a lock.
     in_use: AtomicBool,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    followers: HashMap<ConnectionId, Follower>,
-    /// By name: where those who may read it have their subscriptions, for each of their workspaces.
+    followers: HashMap<ConnectionId, Arc<Follower>>,
+    /// By name: where all followers that may read it have their subscriptions, for each of their workspaces.
     followed: HashMap<String, Vec<Door>>,
 }
 
@@ -41,7 +39,9 @@ struct State {
 struct Follower {
     visitor: Visitor,
     connection: ConnectionHandle,
-    subscriptions: BTreeSet<Subscription>,
+    /// Locked over whole changes, at all topics: one that comes meanwhile finds them before or after. A topic that is slow
+    /// to follow so holds up this connection and no other.
+    subscriptions: tokio::sync::Mutex<BTreeSet<Subscription>>,
 }
 
 impl Everywhere {
@@ -57,115 +57,150 @@ impl Everywhere {
         subscription: Subscription,
         may_add: bool,
     ) -> Result<Subscribed, Failure> {
-        let mut state = self.state.lock().await;
-        let follower = state.followers.get(&connection.id());
-        if follower.is_some_and(|follower| follower.subscriptions.contains(&subscription)) {
+        let follower = self.follower(visitor, connection, may_add);
+        let Some(follower) = follower else { return Ok(Subscribed::NotAdded) };
+        let mut subscriptions = follower.subscriptions.lock().await;
+        if subscriptions.contains(&subscription) {
             return Ok(Subscribed::WasThere);
         }
         if !may_add {
             return Ok(Subscribed::NotAdded);
         }
-        // From here on new topics wait for the lock rather than go by.
-        let watched = self.in_use.swap(true, Ordering::AcqRel);
-        if !watched {
-            tokio::spawn(watch(Arc::downgrade(self)));
-        }
-        let names = self.topics.all().await?;
-        let (followed, new): (Vec<_>, Vec<_>) = names.iter().partition(|name| state.follows(name));
-        let follower =
-            || Follower { visitor: visitor.clone(), connection: connection.clone(), subscriptions: BTreeSet::new() };
-        state.followers.entry(connection.id()).or_insert_with(follower).subscriptions.insert(subscription.clone());
-        let mut added = self.follow_new(&mut state, &new).await;
-        let readable = followed.into_iter().filter(|name| visitor.may_read(name));
-        let own = std::slice::from_ref(&subscription);
-        let joined = join_all(readable.map(async |name| {
-            let topic = Arc::new(self.topics.names(visitor, name));
-            (name, self.doors.subscribe(&topic, connection, own, true).await)
-        }));
-        for (name, joined) in joined.await {
-            added = added.and(state.note(name, joined.map(|(_, door)| vec![door])));
-        }
-        if let Err(error) = added {
-            self.end(&mut state, connection.id(), &Ending::One(subscription)).await;
-            return Err(error.into());
+        subscriptions.insert(subscription.clone());
+        if let Err(error) = self.follow_all(&follower, &subscription).await {
+            self.end(Some(visitor), &mut subscriptions, connection.id(), &Ending::One(subscription)).await;
+            return Err(error);
         }
         Ok(Subscribed::Added)
     }
 
     /// Ends subscriptions to all topics; their number. When this completes nothing more of them is sent.
     pub(crate) async fn unsubscribe(&self, connection: ConnectionId, ending: &Ending) -> usize {
-        self.end(&mut *self.state.lock().await, connection, ending).await
+        let follower = self.lock().followers.get(&connection).cloned();
+        match follower {
+            Some(follower) => {
+                let mut subscriptions = follower.subscriptions.lock().await;
+                self.end(Some(&follower.visitor), &mut subscriptions, connection, ending).await
+            }
+            // It has ended, and may have begun something before.
+            None => self.end(None, &mut BTreeSet::new(), connection, ending).await,
+        }
     }
 
     /// Ends all of a connection that has ended, also what was only begun.
     pub(crate) async fn leave(&self, connection: ConnectionId) {
-        self.end(&mut *self.state.lock().await, connection, &Ending::All).await;
+        self.unsubscribe(connection, &Ending::All).await;
     }
 
     /// Follows a topic that has just been found or made, before anything is written to it.
     pub(crate) async fn topic_came(&self, name: &str) {
-        if self.in_use.load(Ordering::Acquire) {
-            let mut state = self.state.lock().await;
-            if !state.follows(name) {
-                let doors = self.follow(&state.followers, name).await;
-                state.note(name, doors).unwrap_or_else(|error| {
-                    tracing::warn!(topic = name, %error, "not followed by those who follow all topics");
-                });
+        if self.in_use.load(Ordering::Acquire) && !self.lock().follows(name) {
+            self.follow(name).await.unwrap_or_else(|error| {
+                tracing::warn!(topic = name, %error, "not followed by those who follow all topics");
+            });
+        }
+    }
+
+    /// The one that there is; if there is none, a new one if it may be.
+    fn follower(
+        self: &Arc<Self>,
+        visitor: &Visitor,
+        connection: &ConnectionHandle,
+        may_add: bool,
+    ) -> Option<Arc<Follower>> {
+        let mut state = self.lock();
+        if !may_add {
+            return state.followers.get(&connection.id()).cloned();
+        }
+        // From here on topics that come do not go by: they are told, or found at the broker.
+        if !self.in_use.swap(true, Ordering::AcqRel) {
+            tokio::spawn(watch(Arc::downgrade(self)));
+        }
+        let new = || Follower {
+            visitor: visitor.clone(),
+            connection: connection.clone(),
+            subscriptions: tokio::sync::Mutex::default(),
+        };
+        Some(state.followers.entry(connection.id()).or_insert_with(|| Arc::new(new())).clone())
+    }
+
+    /// Subscribes at all topics there are.
+    async fn follow_all(&self, follower: &Follower, subscription: &Subscription) -> Result<(), Failure> {
+        let names = self.topics.all().await?;
+        let is_alone = self.lock().followers.len() == 1;
+        let own = std::slice::from_ref(subscription);
+        let readable = names.iter().filter(|name| follower.visitor.may_read(name));
+        let joined = join_all(readable.map(async |name| (name, self.join(follower, name, own).await))).await;
+        for (name, joined) in joined {
+            let door = none_if_gone(joined)?;
+            if is_alone {
+                self.lock().note(name, door.into_iter().collect());
             }
         }
+        Ok(())
     }
 
-    /// Follows topics that nobody does yet, all at once.
-    async fn follow_new(&self, state: &mut State, names: &[&String]) -> Result<(), ReadError> {
-        let doors = join_all(names.iter().map(|name| self.follow(&state.followers, name))).await;
-        let mut all = Ok(());
-        for (name, doors) in names.iter().zip(doors) {
-            all = all.and(state.note(name, doors));
+    /// Adds a topic for all that may read it.
+    async fn follow(&self, name: &str) -> Result<(), ReadError> {
+        let followers: Vec<_> = self.lock().followers.values().cloned().collect();
+        let readers = followers.iter().filter(|follower| follower.visitor.may_read(name));
+        let joined = join_all(readers.map(async |follower| {
+            let subscriptions = follower.subscriptions.lock().await;
+            let own: Vec<_> = subscriptions.iter().cloned().collect();
+            if own.is_empty() { Ok(None) } else { none_if_gone(self.join(follower, name, &own).await) }
+        }));
+        let doors = joined.await.into_iter().filter_map(Result::transpose).collect::<Result<_, _>>()?;
+        self.lock().note(name, doors);
+        Ok(())
+    }
+
+    async fn join(&self, follower: &Follower, name: &str, own: &[Subscription]) -> Result<Door, ReadError> {
+        let topic = Arc::new(self.topics.names(&follower.visitor, name));
+        self.doors.subscribe(&topic, &follower.connection, own, true).await.map(|(_, door)| door)
+    }
+
+    /// At every topic that is followed by anybody, as far as the visitor may read it, for what was only begun is noted nowhere.
+    async fn end(
+        &self,
+        visitor: Option<&Visitor>,
+        subscriptions: &mut BTreeSet<Subscription>,
+        connection: ConnectionId,
+        ending: &Ending,
+    ) -> usize {
+        let before = subscriptions.len();
+        subscriptions.retain(|subscription| !ending.ends(subscription));
+        if subscriptions.is_empty() {
+            self.lock().followers.remove(&connection);
         }
-        all
-    }
-
-    /// Adds a topic for all that may read it; nowhere if nobody may.
-    async fn follow(&self, followers: &HashMap<ConnectionId, Follower>, name: &str) -> Result<Vec<Door>, ReadError> {
-        let mut doors = Vec::new();
-        for Follower { visitor, connection, subscriptions } in followers.values() {
-            if visitor.may_read(name) {
-                let topic = Arc::new(self.topics.names(visitor, name));
-                let subscriptions: Vec<_> = subscriptions.iter().cloned().collect();
-                doors.push(self.doors.subscribe(&topic, connection, &subscriptions, true).await?.1);
-            }
-        }
-        Ok(doors)
-    }
-
-    /// At every topic that is followed by anybody: what was only begun is at some that are not noted here.
-    async fn end(&self, state: &mut State, connection: ConnectionId, ending: &Ending) -> usize {
-        let ended = state.end(connection, ending);
         let topics = self.doors.topics();
-        join_all(topics.iter().map(|topic| self.doors.unsubscribe(topic, connection, ending.clone()))).await;
-        ended
+        let topics = topics.iter().filter(|topic| visitor.is_none_or(|visitor| visitor.may_read(&topic.name)));
+        join_all(topics.map(|topic| self.doors.unsubscribe(topic, connection, ending.clone()))).await;
+        before - subscriptions.len()
     }
 
     /// Looks for topics that others have made; `false` when nobody follows all of them any more.
     async fn look(&self) -> bool {
         let names = self.topics.all().await;
-        let mut state = self.state.lock().await;
-        if state.followers.is_empty() {
-            state.followed.clear();
-            self.in_use.store(false, Ordering::Release);
-            return false;
-        }
-        match names {
-            Ok(names) => {
-                state.followed.retain(|followed, _| names.contains(followed));
-                let new: Vec<_> = names.iter().filter(|name| !state.follows(name)).collect();
-                if let Err(error) = self.follow_new(&mut state, &new).await {
-                    tracing::warn!(%error, "a new topic is not followed by those who follow all; it is tried again");
-                }
+        let new: Vec<_> = {
+            let mut state = self.lock();
+            if state.followers.is_empty() {
+                state.followed.clear();
+                self.in_use.store(false, Ordering::Release);
+                return false;
             }
-            Err(error) => tracing::debug!(%error, "topics could not be listed"),
+            let Ok(names) = &names else { return true }; // it is asked again
+            state.followed.retain(|followed, _| names.contains(followed));
+            names.iter().filter(|name| !state.follows(name)).collect()
+        };
+        let followed = join_all(new.into_iter().map(async |name| (name, self.follow(name).await))).await;
+        for (topic, error) in followed.into_iter().filter_map(|(name, followed)| Some((name, followed.err()?))) {
+            tracing::warn!(topic, %error, "not followed by those who follow all topics; it is tried again");
         }
         true
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -174,12 +209,8 @@ impl State {
         self.followed.get(name).is_some_and(|doors| !doors.is_empty() && !doors.iter().any(Door::is_closed))
     }
 
-    /// Notes where a topic is followed; if nowhere, it is tried again. A topic may go after it was listed.
-    fn note(&mut self, name: &str, joined: Result<Vec<Door>, ReadError>) -> Result<(), ReadError> {
-        let new = match joined {
-            Err(ReadError::UnknownTopic(_)) => return Ok(()),
-            joined => joined?,
-        };
+    /// Notes where a topic is followed; if nowhere, it is tried again.
+    fn note(&mut self, name: &str, new: Vec<Door>) {
         let doors = self.followed.entry(name.to_owned()).or_default();
         doors.retain(|door| !door.is_closed());
         for door in new {
@@ -187,18 +218,14 @@ impl State {
                 doors.push(door);
             }
         }
-        Ok(())
     }
+}
 
-    fn end(&mut self, connection: ConnectionId, ending: &Ending) -> usize {
-        let Some(follower) = self.followers.get_mut(&connection) else { return 0 };
-        let before = follower.subscriptions.len();
-        follower.subscriptions.retain(|subscription| !ending.ends(subscription));
-        let left = follower.subscriptions.len();
-        if left == 0 {
-            self.followers.remove(&connection);
-        }
-        before - left
+/// A topic may go after it was listed.
+fn none_if_gone(joined: Result<Door, ReadError>) -> Result<Option<Door>, ReadError> {
+    match joined {
+        Err(ReadError::UnknownTopic(_)) => Ok(None),
+        joined => joined.map(Some),
     }
 }
 
@@ -214,3 +241,55 @@ async fn watch(everywhere: Weak<Everywhere>) {
 
 /// How often topics are looked for that others have made.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use kafka_bridge::broker::Broker;
+    use kafka_bridge::feed::Feeds;
+    use kafka_bridge::memory::MemoryBroker;
+    use kafka_bridge::misbehaving::MisbehavingBroker;
+
+    use super::*;
+    use crate::metrics::Metrics;
+    use crate::subscription::{Kind, Scope, Select};
+    use crate::tools_for_tests::{connect, visitor};
+    use crate::topics::TopicPolicy;
+
+    #[tokio::test]
+    async fn who_waits_for_a_topic_holds_up_nobody_who_does_not() {
+        let broker = MisbehavingBroker::new(Arc::new(MemoryBroker::new()));
+        for topic in ["t", "slow"] {
+            broker.create_topic(topic, None).await.unwrap();
+        }
+        let policy = TopicPolicy { workspace: "ws".into(), create: false, max_topics: 3 };
+        let topics = Arc::new(TopicDirectory::new(broker.clone(), policy));
+        let feeds = Feeds::new(broker.clone(), Duration::from_secs(60));
+        let everywhere = Everywhere::new(Arc::new(Doors::new(feeds, None, Metrics::default())), topics);
+        broker.hold_joins(Some("slow"));
+        let (_client, waits) = connect().await;
+        let subscribing = everywhere.clone();
+        let waiting = tokio::spawn(async move {
+            let visitor = visitor("read:*");
+            subscribing.subscribe(&visitor, &waits, packages(), true).await
+        });
+        tokio::task::yield_now().await;
+        for _ in 0..3 {
+            let (_client, connection) = connect().await;
+            let visitor = visitor("read:t");
+            let subscribed = in_time(everywhere.subscribe(&visitor, &connection, packages(), true)).await;
+            assert_eq!(subscribed, Ok(Subscribed::Added));
+            assert_eq!(in_time(everywhere.unsubscribe(connection.id(), &Ending::All)).await, 1);
+        }
+        assert!(!waiting.is_finished(), "it is in force when it completes");
+        broker.hold_joins(None);
+        assert_eq!(in_time(waiting).await.unwrap(), Ok(Subscribed::Added));
+    }
+
+    fn packages() -> Subscription {
+        Subscription { kind: Kind::Packages, stream: Select::All, id: Select::All, scope: Scope::AllTopics }
+    }
+
+    async fn in_time<T>(future: impl Future<Output = T>) -> T {
+        tokio::time::timeout(Duration::from_secs(60), future).await.expect("in time")
+    }
+}

@@ -28,6 +28,11 @@ impl Ledger {
         self.count
     }
 
+    /// Those of all topics.
+    pub(crate) fn everywhere(&self) -> usize {
+        self.everywhere
+    }
+
     /// Whether there are any of a reach.
     pub(crate) fn has(&self, reach: &Reach) -> bool {
         match reach {

@@ -215,3 +215,23 @@ fn list_of_caller<D: Definition>(json: &str) -> Result<LocatedDefinitions<D>, Fl
     tree_of_list(&list)?;
     Ok(LocatedDefinitions(list))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn locations_that_are_spelt_out_come_to_16_mib_at_most() {
+        let group = |name: String, items| Group {
+            name,
+            description: None,
+            custom_properties: None,
+            child_groups: Vec::new(),
+            items,
+        };
+        let long = "g".repeat((1 << 20) - "/".len());
+        let groups = vec![group(long, vec!["of many"; 20]), group("h".to_owned(), vec!["behind them"])];
+        let located = Definitions { groups, items: vec!["at the top"; 3] }.located().len();
+        assert_eq!(located, 3 + 16);
+    }
+}

@@ -28,12 +28,14 @@ use super::ending::{Stage, close_frame, keeps_output, shown};
 use super::input_share::InputShare;
 use super::raw;
 use super::reattach::Reattach;
+use crate::address::Seat;
 use crate::clock;
 use crate::frame::{HEAD_ROOM, opcode, write_head};
 use crate::groups;
 use crate::hub::Caller;
 use crate::ids::ConnectionToken;
 use crate::outbox::Pushed;
+use crate::pace::Pace;
 use crate::rate::Bucket;
 use crate::service::Shared;
 use crate::transport::{Io, websocket::FrameReader};
@@ -51,7 +53,8 @@ pub(crate) async fn run(
     let id = handle.id();
     let registered = Registered { server, handle, registration };
     if let Some(handler) = &registered.server.raw {
-        return raw::run(&registered, handler, io, early).await;
+        // Boxed, so that connections of a hub need no room for it.
+        return Box::pin(raw::run(&registered, handler, io, early)).await;
     }
     let mut driver = Driver::new(&registered, io, early, clock::now());
     let ended = AssertUnwindSafe(poll_fn(|cx| driver.poll(cx))).catch_unwind().await;
@@ -77,6 +80,8 @@ pub(crate) struct Registration {
     pub(crate) token: Option<ConnectionToken>,
     /// By which another websocket may take over.
     pub(crate) reattach: Option<Arc<Reattach>>,
+    /// Its own among those of its address.
+    pub(crate) _seat: Option<Seat>,
 }
 
 impl Drop for Registered {
@@ -85,12 +90,12 @@ impl Drop for Registered {
             reattach.close();
         }
         self.handle.outbox().end();
-        if let Some(socket) = self.handle.outbox().socket() {
-            // Whoever keeps a handle keeps the socket, but not the client waiting.
-            let _ = socket2::SockRef::from(socket).shutdown(std::net::Shutdown::Both);
-        }
         groups::leave_all(&self.server, &self.handle);
         self.server.store.remove(self.handle.id());
+        // Whoever keeps a handle keeps the socket, but not the client waiting.
+        if let Some(socket) = self.handle.outbox().socket().filter(|_| self.handle.is_shared()) {
+            let _ = socket2::SockRef::from(socket).shutdown(std::net::Shutdown::Both);
+        }
         if let Some(token) = self.registration.token {
             self.server.store.forget_token(token);
         }
@@ -117,6 +122,8 @@ struct Driver {
     discarded: usize,
     close_code: u16,
     control_frames: Bucket,
+    /// Of the calls, if the connection is nobody's.
+    pace: Pace,
     timer: Pin<Box<Sleep>>,
     /// The disconnected handler, once the connection has ended.
     farewell: Option<BoxFuture<'static, ()>>,
@@ -130,6 +137,7 @@ impl Driver {
         let reattach = registered.registration.reattach.clone();
         let protocol = Connection::server(server.protocol.clone(), now).over(io.transport().format());
         let protocol = if reattach.is_some() { protocol.stateful() } else { protocol };
+        let due = protocol.poll_timeout().unwrap_or(now);
         Self {
             handle: registered.handle.clone(),
             io,
@@ -145,7 +153,8 @@ impl Driver {
             discarded: 0,
             close_code: NORMAL_CLOSURE,
             control_frames: Bucket::new(now),
-            timer: Box::pin(tokio::time::sleep_until(tokio::time::Instant::from_std(now))),
+            pace: Pace::default(),
+            timer: Box::pin(tokio::time::sleep_until(due.into())),
             farewell: None,
             is_known_to_hub: false,
             server,
@@ -175,8 +184,12 @@ impl Driver {
         } else {
             self.discard_input(&mut buffers.input, cx);
         }
-        self.poll_timer(&mut buffers.output, now, cx);
-        self.poll_end(now, cx)
+        self.do_what_is_due(&mut buffers.output, now);
+        let ended = self.poll_end(&mut buffers.input, now, cx);
+        if ended.is_pending() {
+            self.poll_timer(now, cx);
+        }
+        ended
     }
 
     /// A client that has deleted its connection, or does not poll any more, is gone.
@@ -355,25 +368,27 @@ impl Driver {
         .boxed()
     }
 
-    /// Does what is due and arms the timer for what is due next. It may fire early, when that was put off meanwhile.
-    fn poll_timer(&mut self, out: &mut Vec<u8>, now: Instant, cx: &mut Context<'_>) {
+    fn do_what_is_due(&mut self, out: &mut Vec<u8>, now: Instant) {
+        let Stage::Running = self.stage else { return };
         let outbox = self.handle.outbox();
-        if let Stage::Running = self.stage {
-            if outbox.deadline().is_some_and(|deadline| deadline <= now) {
-                self.server.metrics.limit_hit("write_stall");
-                self.protocol.close(CloseReason::TooSlow);
-            } else if self.protocol_deadline().is_some_and(|due| due <= now) {
-                if self.held.is_paused {
-                    // What the client sends meanwhile is not read, so its silence means nothing.
-                    self.protocol.handle_resumed(now);
-                }
-                self.protocol.handle_sent(outbox.last_push());
-                self.protocol.handle_timeout(now);
+        if outbox.deadline().is_some_and(|deadline| deadline <= now) {
+            self.server.metrics.limit_hit("write_stall");
+            self.protocol.close(CloseReason::TooSlow);
+        } else if self.protocol_deadline().is_some_and(|due| due <= now) {
+            if self.held.is_paused {
+                // What the client sends meanwhile is not read, so its silence means nothing.
+                self.protocol.handle_resumed(now);
             }
-            self.settle(out, now);
+            self.protocol.handle_sent(outbox.last_push());
+            self.protocol.handle_timeout(now);
         }
+        self.settle(out, now);
+    }
+
+    /// Arms the timer for what is due next. It may fire early, when that was put off meanwhile.
+    fn poll_timer(&mut self, now: Instant, cx: &mut Context<'_>) {
         let is_running = matches!(self.stage, Stage::Running);
-        let while_running = [self.poll_deadline(), self.expiry_due(now), self.detached_until()]
+        let while_running = [self.poll_deadline(), self.expiry_due(now), self.detached_until(), self.held.until()]
             .into_iter()
             .flatten()
             .min()
@@ -413,7 +428,7 @@ impl Driver {
     }
 
     /// Drains the outbox, and in the end leaves.
-    fn poll_end(&mut self, now: Instant, cx: &mut Context<'_>) -> Poll<()> {
+    fn poll_end(&mut self, input: &mut [u8], now: Instant, cx: &mut Context<'_>) -> Poll<()> {
         let outbox = self.handle.outbox();
         let is_running = matches!(self.stage, Stage::Running);
         if !is_running && self.io.polls().is_some_and(|connection| connection.polls.is_deleted()) {
@@ -444,7 +459,7 @@ impl Driver {
             (Stage::Draining { .. }, Poll::Ready(Ok(()))) => {
                 self.io.shut_down(self.handle.outbox().socket(), cx);
                 self.stage = Stage::lingering(now);
-                cx.waker().wake_by_ref();
+                self.discard_input(input, cx);
             }
             _ => {}
         }

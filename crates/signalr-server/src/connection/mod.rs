@@ -26,7 +26,7 @@ pub(crate) use reattach::{MayReattach, Reattach};
 use crate::client_results::{Asked, InvokeError, Waiter};
 use crate::frame::Frame;
 use crate::ids::ConnectionId;
-use crate::outbox::{Outbox, Pushed};
+use crate::outbox::{Burst, Outbox, Pushed};
 use crate::transport::Transport;
 use crate::user::User;
 
@@ -111,7 +111,14 @@ impl ConnectionHandle {
     /// The frame must be in this connection's [`encoding`](Self::encoding).
     pub fn push(&self, frame: &Frame, now: Instant) -> Pushed {
         debug_assert_eq!(Some(frame.encoding()), self.encoding());
-        self.0.outbox.push(frame, now)
+        self.0.outbox.push(frame, None, now)
+    }
+
+    /// The same for one of several frames that came to be in one go: all are taken if what waited before the first was
+    /// within the bound, so that no single burst ends a client that keeps up. What may wait for all connections bounds it.
+    pub fn push_in(&self, burst: Burst, frame: &Frame, now: Instant) -> Pushed {
+        debug_assert_eq!(Some(frame.encoding()), self.encoding());
+        self.0.outbox.push(frame, Some(burst), now)
     }
 
     /// Waits until so little waits for the client that a sender at its pace may go on, or until the connection ends.
@@ -124,6 +131,11 @@ impl ConnectionHandle {
     /// Ends the connection: nothing more is taken, and the client is told why as far as it may know.
     pub fn end(&self, reason: CloseReason) {
         self.0.outbox.condemn(reason);
+    }
+
+    /// Whether anybody else keeps it.
+    pub(crate) fn is_shared(&self) -> bool {
+        Arc::strong_count(&self.0) > 1
     }
 
     /// Whether it has ended.

@@ -64,8 +64,11 @@ impl Task<'_> {
         if let Stage::Running = self.stage {
             self.look_for_an_end(now, cx);
         }
-        self.poll_timer(now, cx);
-        self.poll_end(now, cx)
+        let ended = self.poll_end(now, cx);
+        if ended.is_pending() {
+            self.poll_timer(now, cx);
+        }
+        ended
     }
 
     /// Hands over what has come. Requests hand over theirs by themselves.

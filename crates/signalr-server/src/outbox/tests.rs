@@ -218,7 +218,7 @@ fn a_sender_goes_on_when_enough_is_acknowledged() {
     outbox.keep_unacknowledged(Encoding::Json);
     let mut builder = FrameBuilder::new(Encoding::Json);
     builder.invocation("Said", &("x".repeat(100),)).unwrap();
-    assert_eq!(outbox.push(&builder.finish(), Instant::now()), Pushed::Queued);
+    assert_eq!(outbox.push(&builder.finish(), None, Instant::now()), Pushed::Queued);
     outbox.written(outbox.queued_bytes());
     let wakes = Arc::new(Wakes::default());
     let waker = Waker::from(wakes.clone());
@@ -395,7 +395,7 @@ async fn read_record(peer: &mut TcpStream) -> (usize, u32) {
 
 impl Outbox {
     fn push_bytes(&self, bytes: &Bytes, now: Instant) -> Pushed {
-        self.push_with(self.lock(), bytes, now, |written| bytes.slice(written..))
+        self.push_with(self.lock(), bytes, None, now, |written| bytes.slice(written..))
     }
 
     fn queued_bytes(&self) -> usize {

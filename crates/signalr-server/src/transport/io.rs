@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
 
 use super::Transport;
@@ -41,7 +41,7 @@ impl Io {
             }
             (Self::Socket(_), Some(socket)) => loop {
                 std::task::ready!(socket.poll_read_ready(cx))?;
-                match socket.try_read(buffer) {
+                match try_read_all(socket, buffer) {
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                     read => return Poll::Ready(read),
                 }
@@ -99,6 +99,19 @@ impl Io {
             Self::Http(_) | Self::Detached => {} // the end of a body, or an answer without content
         }
     }
+}
+
+/// Reads what is there. Where that leaves room nothing is left, so the socket counts as read without asking it once more.
+fn try_read_all(socket: &TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
+    let (room, mut last) = (buffer.len(), 0);
+    let read = socket.try_io(Interest::READABLE, || match socket.try_read(buffer)? {
+        count if 0 < count && count < room => {
+            last = count;
+            Err(io::ErrorKind::WouldBlock.into())
+        }
+        count => Ok(count),
+    });
+    if last > 0 { Ok(last) } else { read }
 }
 
 impl Io {

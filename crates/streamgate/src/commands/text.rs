@@ -19,6 +19,20 @@ pub(super) fn escape(text: &str) -> Cow<'_, str> {
     Cow::Owned(safe)
 }
 
+/// The same for JSON, in whose own way: what was escaped is read as what it was.
+pub(super) fn escape_json(json: &str) -> String {
+    let mut safe = String::with_capacity(json.len());
+    for character in json.chars() {
+        if is_unsafe(character) {
+            // Of those, all fit in one unit of UTF-16; and writing to a `String` cannot fail.
+            let _ = write!(safe, "\\u{:04x}", u32::from(character));
+        } else {
+            safe.push(character);
+        }
+    }
+    safe
+}
+
 /// Both control ranges (C1 holds a one-character CSI), and what makes text read otherwise than it is.
 fn is_unsafe(character: char) -> bool {
     character.is_control()
@@ -27,7 +41,7 @@ fn is_unsafe(character: char) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::escape;
+    use super::{escape, escape_json};
 
     #[test]
     fn only_what_steers_is_escaped() {
@@ -42,5 +56,13 @@ mod tests {
         ] {
             assert_eq!(escape(text), safe);
         }
+    }
+
+    #[test]
+    fn json_is_escaped_in_its_own_way() {
+        let text = "Grüße 🚀\u{1b}[2J\u{7f}\u{9b}31m\u{202e}gnp\u{feff}\"\\";
+        let safe = escape_json(&serde_json::json!({ "sub": text }).to_string());
+        assert_eq!(safe, r#"{"sub":"Grüße 🚀\u001b[2J\u007f\u009b31m\u202egnp\ufeff\"\\"}"#);
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&safe).unwrap()["sub"], text);
     }
 }

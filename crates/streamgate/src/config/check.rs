@@ -296,7 +296,9 @@ fn placed(loaded: &Loaded, key: &str) -> Placed {
 }
 
 /// Limits that 0 switches off.
-pub(super) const MAY_BE_OFF: [&str; 5] = [
+pub(super) const MAY_BE_OFF: [&str; 7] = [
+    "calls_per_second",
+    "negotiated_per_address",
     "packages_per_second",
     "connections_per_address",
     "new_connections_per_address",

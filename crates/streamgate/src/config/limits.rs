@@ -18,7 +18,8 @@ pub struct Limits {
     /// Connections of all kinds at once. Default 50 000; the server uses at most 80 % of its file descriptors whatever is
     /// set here. Past it: HTTP 503 with `Retry-After`.
     pub connections: u32,
-    /// Connections of one address at once; of IPv6, all addresses with the same first 64 bits are one. `None`, written
+    /// Connections of one address at once, and its hub connections at once, of which several may share a connection of HTTP;
+    /// of IPv6, all addresses with the same first 64 bits are one. `None`, written
     /// `"auto"`, is the default: 2 000, but any number from this machine, where one proxy or load test may speak for many.
     /// A number holds for this machine too; 0 switches it off. Past it: HTTP 429 with `Retry-After`; over TLS, and an eighth
     /// past it, the connection is closed unread.
@@ -42,6 +43,10 @@ pub struct Limits {
     pub unauthenticated_per_address: Option<u32>,
     /// Connections negotiated but not yet opened, in all. Default 10 000. Past it: negotiate answers 503.
     pub negotiated: u32,
+    /// The same of one address; of IPv6, all addresses with the same first 64 bits are one. `None`, written `"auto"`, is the
+    /// default: 500, but any number from this machine. A number and 0 as in `connections_per_address`. Past it: HTTP 429.
+    #[serde(with = "values::auto_number")]
+    pub negotiated_per_address: Option<u32>,
     /// Bytes of one hub message from a client. Default 4 MiB (ASP.NET Core: 32 KiB). Past it: the connection ends with
     /// `The maximum message size of …B was exceeded.`
     #[serde(with = "units::size")]
@@ -65,8 +70,15 @@ pub struct Limits {
     /// Bytes of the calls of one connection that are not answered yet. Default 8 MiB. Past it: as `calls_in_flight`.
     #[serde(with = "units::size")]
     pub calls_in_flight_bytes: usize,
+    /// Calls of one user in a second, of all its connections together, and HTTP writes with them; of a connection that is
+    /// nobody's, its own, and HTTP writes that are nobody's by address. As many may come at once. Default 0: any number. Past
+    /// it: no error, the connection is not read for a while; HTTP 429 with `Retry-After`.
+    pub calls_per_second: u32,
     /// Subscriptions of one connection. Default 4 096. Past it: the Subscribe call completes with an error.
     pub subscriptions: u32,
+    /// Subscriptions of one connection to topic `*`, counted among `subscriptions` too: each is one at every topic. Default 64.
+    /// Past it: as `subscriptions`.
+    pub wildcard_subscriptions: u32,
     /// Packages of a topic that `SubscribeToPackages` brings in a second. Default 0: any number. Past it: they are left out,
     /// so that subscribers see a sample; Quix, since July 2023: 10.
     pub packages_per_second: u32,
@@ -76,7 +88,9 @@ pub struct Limits {
     /// The same of one topic. Default 10 000. Past it: the least recently seen stream leaves the list.
     pub tracked_streams_per_topic: u32,
     /// Bytes waiting to be written to one connection. Default 8 MiB. Past it: the connection ends with
-    /// `The subscriber is too slow.`
+    /// `The subscriber is too slow.` All callbacks of one record are queued if what waited before them was within the bound:
+    /// no single record ends who keeps up, `output_total` bounds it. A list of active streams takes three quarters of it at
+    /// most; past that the least recently seen are left out, and come as changes when they are next seen.
     #[serde(with = "units::size")]
     pub output_queue_bytes: usize,
     /// Frames waiting to be written to one connection. Default 8 192. Past it: as `output_queue_bytes`.
@@ -116,6 +130,10 @@ pub struct Limits {
     /// Time for a request's complete head; over HTTP/2 for that of the first. Default 10 s. Past it: the connection is closed.
     #[serde(with = "units::duration")]
     pub head_timeout: Duration,
+    /// Time in which an HTTP/2 connection has no streams; one of HTTP/1.1 waits for a request no longer than
+    /// `head_timeout`. Default 75 s. Past it: the connection is closed.
+    #[serde(with = "units::duration")]
+    pub keep_alive: Duration,
     /// Time in which nothing comes of a request's body. Default 10 s. Past it, or slower than 1 KiB/s over 30 s: HTTP 408.
     #[serde(with = "units::duration")]
     pub body_timeout: Duration,
@@ -138,6 +156,7 @@ impl Default for Limits {
             unauthenticated: 2_000,
             unauthenticated_per_address: None,
             negotiated: 10_000,
+            negotiated_per_address: None,
             message_size: 4 * MIB,
             frame_size: 4 * MIB + 64 * KIB,
             control_frames_per_second: 50,
@@ -145,7 +164,9 @@ impl Default for Limits {
             handshake_timeout: Duration::from_secs(15),
             calls_in_flight: 1_024,
             calls_in_flight_bytes: 8 * MIB,
+            calls_per_second: 0,
             subscriptions: 4_096,
+            wildcard_subscriptions: 64,
             tracked_streams: 100_000,
             tracked_streams_per_topic: 10_000,
             packages_per_second: 0,
@@ -161,6 +182,7 @@ impl Default for Limits {
             drain_timeout: Duration::from_secs(15),
             tls_handshake_timeout: Duration::from_secs(10),
             head_timeout: Duration::from_secs(10),
+            keep_alive: Duration::from_secs(75),
             body_timeout: Duration::from_secs(10),
             body_size: 4 * MIB,
             name_size: KIB,
@@ -177,6 +199,16 @@ impl Limits {
     /// The bound of [`new_connections_per_address`](Self::new_connections_per_address) for this address, if there is one.
     pub fn new_connections_of(&self, address: IpAddr) -> Option<u32> {
         of(address, self.new_connections_per_address, 200)
+    }
+
+    /// The bound of [`negotiated_per_address`](Self::negotiated_per_address) for this address, if there is one.
+    pub fn negotiated_of(&self, address: IpAddr) -> Option<u32> {
+        of(address, self.negotiated_per_address, 500)
+    }
+
+    /// The bound of [`calls_per_second`](Self::calls_per_second), if there is one.
+    pub fn calls(&self) -> Option<u32> {
+        Some(self.calls_per_second).filter(|most| *most > 0)
     }
 
     /// The bound of [`auth_failures_per_address`](Self::auth_failures_per_address) for this address, if there is one.

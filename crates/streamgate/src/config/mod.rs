@@ -8,6 +8,7 @@ mod file;
 mod kafka;
 mod limits;
 mod log;
+mod networks;
 mod origins;
 mod schema;
 mod show;
@@ -36,6 +37,7 @@ pub use self::{
     kafka::{Compression, KafkaConfig, Partitioner, Secret, forced_property},
     limits::Limits,
     log::LogConfig,
+    networks::Network,
     origins::AllowedOrigin,
     show::show,
     sources::{DEFAULT_FILE, FileChoice, Loaded, Origin, Setting, Sources, load},
@@ -82,6 +84,10 @@ pub struct Config {
     /// Origins whose web pages may use the server. Default `["auto"]`: any with authentication, as pages carry their tokens
     /// themselves, else those of this machine. Others get 403 and no CORS headers.
     pub allowed_origins: Vec<AllowedOrigin>,
+    /// Addresses and networks of proxies, from which `Forwarded` and `X-Forwarded-For` are believed: the client's address, for
+    /// limits per address and for the log, is then the last one they name that is no such proxy's. Default none: from anyone
+    /// else these headers are ignored.
+    pub trusted_proxies: Vec<Network>,
     /// Sends the texts of unexpected errors to clients, for development. Default off. Source: ASP.NET Core
     /// `EnableDetailedErrors`.
     pub detailed_errors: bool,
@@ -118,6 +124,7 @@ impl Default for Config {
             create_topics: None,
             workspace: "local".to_owned(),
             allowed_origins: vec![AllowedOrigin::Auto],
+            trusted_proxies: Vec::new(),
             detailed_errors: false,
             auth: AuthConfig::default(),
             tls: TlsConfig::default(),

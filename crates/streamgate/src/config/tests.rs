@@ -246,6 +246,10 @@ fn bad_values_are_refused_in_one_sentence_that_names_them() {
             "auth.default_scope = \"raed:*\"",
             "`auth.default_scope` (streamgate.toml:1) must be scopes such as \"read:f1-* write:f1-data\", not \"raed:*\"",
         ),
+        (
+            "trusted_proxies = \"10.0.0.7, 10.0.0.0/0\"",
+            "`trusted_proxies` (streamgate.toml:1) must hold addresses and networks such as \"10.0.0.7\" or \"fd00::/8\", not \"10.0.0.0/0\"",
+        ),
         ("auth.secret = 5", "`auth.secret` (streamgate.toml:1) must be a text, or \"off\""),
         (
             "auth.keys = \"hunter2\"",

@@ -5,11 +5,12 @@ use std::net::IpAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 
-use hyper::Request;
+use hyper::body::Incoming;
 use hyper::header;
 use hyper::server::conn::http1::UpgradeableConnection;
 use hyper::server::conn::http2;
 use hyper::service::service_fn;
+use hyper::{Method, Request};
 use hyper_util::rt::TokioIo;
 use quix_gateway::{Visitor, workspace_of_host};
 use signalr_server::http::{self, Begun};
@@ -19,6 +20,7 @@ use tokio::net::TcpStream;
 use tokio::sync::{Notify, watch};
 use tokio::time::timeout;
 
+use super::activity::{Activity, Stream};
 use super::addresses::Place;
 use super::host;
 use super::newcomers::Newcomer;
@@ -39,16 +41,18 @@ pub(super) struct Visit {
 
 impl Visit {
     /// Tells the hub and the routes who asks, if it is more than anybody. A websocket, which leaves its HTTP connection
-    /// behind, takes the place along.
+    /// behind, takes the place along; over HTTP/2 its stream.
     pub(super) fn introduce<B>(&self, request: &mut Request<B>, visitor: Option<Visitor>) {
         let workspace = host::of(request).and_then(workspace_of_host);
         let place = self.place.as_ref().filter(|_| request.headers().contains_key(header::UPGRADE));
-        if visitor.is_none() && workspace.is_none() && place.is_none() {
+        let stream = request.extensions_mut().remove::<Stream>().filter(|_| request.method() == Method::CONNECT);
+        if visitor.is_none() && workspace.is_none() && place.is_none() && stream.is_none() {
             return;
         }
         let visitor = visitor.unwrap_or(Visitor::anybody());
         let visitor = workspace.into_iter().fold(visitor, |visitor, workspace| visitor.in_workspace(&workspace));
         let visitor = place.into_iter().fold(visitor, |visitor, place| visitor.keeping(place.clone()));
+        let visitor = stream.into_iter().fold(visitor, Visitor::keeping);
         request.extensions_mut().insert(visitor);
     }
 }
@@ -109,10 +113,21 @@ impl Door {
         let head_timeout = self.settings.limits.head_timeout;
         let (io, asked, is_refused) = (TokioIo::new(io), Arc::new(Notify::new()), visit.refused);
         let asks = asked.clone();
-        let service = service_fn(move |request| {
+        let keep_alive = self.settings.limits.keep_alive;
+        let activity = is_http2.then(Arc::<Activity>::default);
+        let streams = activity.clone();
+        let service = service_fn(move |mut request: Request<Incoming>| {
             asks.notify_one();
             let (door, visit) = (self.clone(), visit.clone());
-            async move { Ok::<_, Infallible>(door.answer(request, visit).await) }
+            let stream = streams.as_ref().map(Activity::begin);
+            stream.iter().for_each(|stream| drop(request.extensions_mut().insert(stream.clone())));
+            async move {
+                let answer = door.answer(request, visit).await;
+                Ok::<_, Infallible>(match stream {
+                    Some(stream) => answer.map(|body| stream.through(body)),
+                    None => answer,
+                })
+            }
         });
         let mut closes = pin!(closing.wait_for(|closing| *closing));
         if !is_http2 {
@@ -124,6 +139,7 @@ impl Door {
             };
             return drive(connection, UpgradeableConnection::graceful_shutdown, end).await;
         }
+        let activity = activity.unwrap_or_default();
         let end = async {
             let asked = tokio::select! {
                 asked = timeout(head_timeout, asked.notified()) => asked.is_ok(),
@@ -133,7 +149,10 @@ impl Door {
                 // HTTP/1.1 has a timeout of its own for that.
                 (false, _) => return End::AtOnce,
                 (true, true) => {}
-                (true, false) => drop(closes.await),
+                (true, false) => tokio::select! {
+                    _ = closes => {}
+                    () = activity.ceases(keep_alive) => {}
+                },
             }
             End::Politely
         };

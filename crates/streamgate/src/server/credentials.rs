@@ -61,14 +61,14 @@ impl Credentials {
         };
         let tokens = file("auth.tokens_file", &auth.tokens_file);
         let revocations = file("auth.revocations_file", &auth.revocations_file);
-        let keys = configured_keys(loaded)?;
+        let (keys, key_set) = (configured_keys(loaded)?, key_set(loaded)?);
         let access = Access {
             keys: keys.clone(),
             opaque: tokens.as_ref().map(File::read).transpose()?.unwrap_or_default(),
             revocations: revocations.as_ref().map(File::read_if_there).transpose()?.unwrap_or_default(),
+            awaits_keys: key_set.is_some(),
             default_scopes: Scopes::parse(&auth.default_scope),
         };
-        let key_set = key_set(loaded)?;
         let guard = Guard::new(access, auth.close_on_expiry);
         Ok(Some(Arc::new(Self { auth, guard, tokens, revocations, keys, key_set })))
     }
@@ -99,6 +99,12 @@ impl Credentials {
     /// Fetches the key set now and again. Ends only if there is none.
     pub async fn follow_key_set(self: Arc<Self>) {
         let Some(set) = &self.key_set else { return };
+        if self.auth.jwks_audience.is_none() {
+            tracing::warn!(
+                "auth.jwks_audience is not set: tokens that {} issues for any other service are taken here too",
+                set.url
+            );
+        }
         let mut pause = FIRST_RETRY;
         loop {
             match self.fetch(set).await {
@@ -142,7 +148,10 @@ impl Credentials {
             key.audience.clone_from(&self.auth.jwks_audience);
         }
         let count = fetched.len();
-        self.guard.change(|access| access.keys = [self.keys.clone(), fetched].concat());
+        self.guard.change(|access| {
+            access.keys = [self.keys.clone(), fetched].concat();
+            access.awaits_keys = false;
+        });
         Ok(count)
     }
 

@@ -106,14 +106,20 @@ fn is_guess(why: NotAdmitted) -> bool {
     match why {
         NotAdmitted::NoToken => false,
         NotAdmitted::TwoTokens => true,
-        NotAdmitted::Refused(why) => !matches!(why, Refused::Expired | Refused::NotYet | Refused::Revoked),
+        NotAdmitted::Refused(why) => {
+            !matches!(why, Refused::Expired | Refused::NotYet | Refused::Revoked | Refused::KeysAwaited)
+        }
     }
 }
 
-/// All who fail are told the same, but for those who speak with two tongues.
+/// All who fail are told the same, but for those who speak with two tongues. Who comes before the keys has not failed.
 fn answer(why: NotAdmitted, method: &Method) -> Response<Body> {
     if why == NotAdmitted::TwoTokens {
         return refuse(method, StatusCode::BAD_REQUEST, "There are two Authorization headers; send one.");
+    }
+    if why == NotAdmitted::Refused(Refused::KeysAwaited) {
+        let detail = "The keys that tokens are judged by are not here yet; try again.";
+        return refuse(method, StatusCode::SERVICE_UNAVAILABLE, detail);
     }
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::UNAUTHORIZED;

@@ -1,4 +1,5 @@
-//! The management listener: metrics, health, administration. Health is answered on the public port too, in the same words.
+//! The management listener: metrics, health, administration. Health is answered on the public port too, where it
+//! says no reasons.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -16,7 +17,7 @@ use super::{State, host};
 
 /// Serves until the task is dropped.
 pub(super) async fn serve(listener: TcpListener, state: Arc<State>, admin: Router, is_for_this_machine: bool) {
-    let routes = health(state.clone())
+    let routes = health(state.clone(), true)
         .route("/metrics", get(metrics).with_state(state))
         .merge(admin)
         .fallback(|| async { Problem::new(StatusCode::NOT_FOUND, "There is nothing at this address.") })
@@ -27,14 +28,14 @@ pub(super) async fn serve(listener: TcpListener, state: Arc<State>, admin: Route
     }
 }
 
-/// `/health/live`, `/health/ready`, and the other names people try.
-pub(super) fn health(state: Arc<State>) -> Router {
+/// `/health/live`, `/health/ready`, and the other names people try; with the reason why the server is not ready, or without.
+pub(super) fn health(state: Arc<State>, tells_why: bool) -> Router {
     let mut routes = Router::new();
     for path in LIVE {
         routes = routes.route(path, get(|| async { "live\n" }));
     }
     for path in READY {
-        routes = routes.route(path, get(ready));
+        routes = routes.route(path, get(async move |Shared(state): Shared<Arc<State>>| ready(&state, tells_why)));
     }
     routes.with_state(state)
 }
@@ -56,9 +57,10 @@ async fn guard(request: Request, next: Next, is_for_this_machine: bool) -> Respo
     response
 }
 
-async fn ready(Shared(state): Shared<Arc<State>>) -> Response {
+fn ready(state: &State, tells_why: bool) -> Response {
     match state.unready() {
         None => "ready\n".into_response(),
+        Some(_) if !tells_why => (StatusCode::SERVICE_UNAVAILABLE, "not ready\n").into_response(),
         Some(reason) => (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {reason}\n")).into_response(),
     }
 }

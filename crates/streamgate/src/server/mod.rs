@@ -1,5 +1,6 @@
 //! `Server`: everything that listens, wired together. `run` of the binary and the tests start it the same way.
 
+mod activity;
 mod addresses;
 mod admin;
 mod broker;
@@ -9,6 +10,7 @@ pub(crate) mod credentials;
 mod demo;
 mod entrance;
 mod failures;
+mod forwarded;
 mod host;
 mod kafka_door;
 mod management;
@@ -122,7 +124,7 @@ impl Server {
 
         let (address, management_address) = (public.local_addr()?, management.as_ref().map(TcpListener::local_addr));
         let api = quix_gateway::router(gateway.clone());
-        let routes = demo::router().merge(management::health(state.clone())).fallback_service(api);
+        let routes = demo::router().merge(management::health(state.clone(), false)).fallback_service(api);
         let settings = public::Settings::new(config, certificate, limit_hits);
         let inbound = Inbound::new(&config.webhooks, gateway.clone(), entrance.clone(), &ways_metrics);
         let inbound = inbound.map_err(io::Error::other)?;

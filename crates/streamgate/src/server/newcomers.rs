@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use tokio::sync::Notify;
 
@@ -23,7 +23,7 @@ pub(super) struct Newcomers {
 pub(super) struct Newcomer {
     table: Arc<Table>,
     number: u64,
-    must_go: Arc<Notify>,
+    must_go: Notify,
     is_known: AtomicBool,
 }
 
@@ -34,7 +34,8 @@ struct Table(Mutex<Entries>);
 #[derive(Debug, Default)]
 struct Entries {
     next: u64,
-    all: BTreeMap<u64, (IpAddr, Arc<Notify>)>,
+    all: BTreeMap<u64, (IpAddr, Weak<Newcomer>)>,
+    /// Of addresses that may have so many only.
     of: HashMap<IpAddr, BTreeSet<u64>>,
 }
 
@@ -43,30 +44,26 @@ impl Newcomers {
         Self { limits: limits.clone(), table: Arc::default() }
     }
 
-    /// Takes one more; and the limit past which another must go for it, if one must.
-    pub(super) fn arrive(&self, client: IpAddr) -> (Newcomer, Option<&'static str>) {
+    /// Takes one more, of an address of which there may be so many; and the limit past which another must go for it, if one
+    /// must.
+    pub(super) fn arrive(&self, client: IpAddr, most: Option<u32>) -> (Arc<Newcomer>, Option<&'static str>) {
         let client = client.to_canonical();
-        let (address, must_go) = (network(client), Arc::<Notify>::default());
+        let address = network(client);
         let mut entries = self.table.lock();
         let number = entries.next;
         entries.next += 1;
-        entries.all.insert(number, (address, must_go.clone()));
-        let own = entries.of.entry(address).or_default();
-        own.insert(number);
-        let too_many = |most: Option<u32>| most.is_some_and(|most| own.len() > most as usize);
-        let oldest = if too_many(self.limits.unauthenticated_of(client)) {
-            own.first().map(|number| (*number, "unauthenticated_per_address"))
-        } else {
-            let all = (entries.all.len() > self.limits.unauthenticated as usize).then(|| entries.all.keys().next());
-            all.flatten().map(|number| (*number, "unauthenticated"))
-        };
+        let (table, must_go, is_known) = (self.table.clone(), Notify::new(), AtomicBool::new(false));
+        let newcomer = Arc::new(Newcomer { table, number, must_go, is_known });
+        entries.all.insert(number, (address, Arc::downgrade(&newcomer)));
+        let oldest = most.and_then(|most| entries.oldest_of(address, number, most));
+        let oldest = oldest.or_else(|| entries.oldest(self.limits.unauthenticated));
         if let Some((number, _)) = oldest
-            && let Some(must_go) = entries.remove(number)
+            && let Some(oldest) = entries.remove(number).and_then(|oldest| oldest.upgrade())
         {
-            must_go.notify_one();
+            // Outside of the lock, which its end would take.
+            drop(entries);
+            oldest.must_go.notify_one();
         }
-        let is_known = AtomicBool::new(false);
-        let newcomer = Newcomer { table: self.table.clone(), number, must_go, is_known };
         (newcomer, oldest.map(|(_, limit)| limit))
     }
 }
@@ -98,15 +95,29 @@ impl Table {
 }
 
 impl Entries {
-    fn remove(&mut self, number: u64) -> Option<Arc<Notify>> {
-        let (address, must_go) = self.all.remove(&number)?;
+    /// Adds one of an address that may have so many; the oldest of them, if there are more.
+    fn oldest_of(&mut self, address: IpAddr, number: u64, most: u32) -> Option<(u64, &'static str)> {
+        let own = self.of.entry(address).or_default();
+        own.insert(number);
+        let oldest = own.first().filter(|_| own.len() > most as usize)?;
+        Some((*oldest, "unauthenticated_per_address"))
+    }
+
+    /// The oldest of all, if there are more than so many.
+    fn oldest(&self, most: u32) -> Option<(u64, &'static str)> {
+        let oldest = self.all.keys().next().filter(|_| self.all.len() > most as usize)?;
+        Some((*oldest, "unauthenticated"))
+    }
+
+    fn remove(&mut self, number: u64) -> Option<Weak<Newcomer>> {
+        let (address, newcomer) = self.all.remove(&number)?;
         if let Some(own) = self.of.get_mut(&address) {
             own.remove(&number);
             if own.is_empty() {
                 self.of.remove(&address);
             }
         }
-        Some(must_go)
+        Some(newcomer)
     }
 }
 
@@ -143,7 +154,8 @@ mod tests {
         assert_eq!((gone, held[3].1), ([true, false, false, false], Some("unauthenticated_per_address")));
     }
 
-    fn arrive(newcomers: &Newcomers, client: &str) -> (Newcomer, Option<&'static str>) {
-        newcomers.arrive(client.parse().unwrap())
+    fn arrive(newcomers: &Newcomers, client: &str) -> (Arc<Newcomer>, Option<&'static str>) {
+        let client = client.parse().unwrap();
+        newcomers.arrive(client, newcomers.limits.unauthenticated_of(client))
     }
 }

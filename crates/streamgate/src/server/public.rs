@@ -8,21 +8,24 @@ use axum::Router;
 use axum::body::Body;
 use hyper::body::Incoming;
 use hyper::header::{self, HeaderValue};
-use hyper::{Request, Response, StatusCode, Version};
+use hyper::{Method, Request, Response, StatusCode, Version};
 use kafka_bridge::metrics::LimitHits;
+use quix_gateway::Visitor;
 use signalr_server::cors::AllowedOrigins;
+use signalr_server::{ClientAddress, Paces};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tower::ServiceExt;
 
-use super::addresses::{Addresses, Admission, Place};
+use super::addresses::{self, Addresses, Admission, Place};
 use super::connection::Visit;
 use super::host::{foreign_host, refuse, refuse_foreign_host};
 use super::newcomers::Newcomers;
 use super::{
-    Certificate, State, demo, entrance::Entrance, management, settings, throttle::Throttle, webhooks::Inbound,
+    Certificate, State, demo, entrance::Entrance, forwarded, management, settings, throttle::Throttle,
+    webhooks::Inbound,
 };
-use crate::config::{Config, Limits};
+use crate::config::{Config, Limits, Network};
 
 /// What the listener itself is told.
 #[derive(Debug)]
@@ -32,6 +35,8 @@ pub(super) struct Settings {
     /// Whether only names of this machine are answered to.
     is_for_this_machine: bool,
     pub(super) limits: Limits,
+    /// Proxies that are believed whom they forward.
+    trusted_proxies: Vec<Network>,
     limit_hits: LimitHits,
 }
 
@@ -39,7 +44,8 @@ impl Settings {
     pub(super) fn new(config: &Config, certificate: Option<Arc<Certificate>>, limit_hits: LimitHits) -> Self {
         let is_for_this_machine = settings::is_for_this_machine(config);
         let (origins, limits) = (settings::origins(config), config.limits.clone());
-        Self { certificate, origins, is_for_this_machine, limits, limit_hits }
+        let trusted_proxies = config.trusted_proxies.clone();
+        Self { certificate, origins, is_for_this_machine, limits, trusted_proxies, limit_hits }
     }
 }
 
@@ -52,6 +58,8 @@ pub(super) struct Door {
     pub(super) settings: Settings,
     addresses: Addresses,
     newcomers: Newcomers,
+    /// Of writes over HTTP that are nobody's, where these are bounded.
+    paces: Option<Paces<IpAddr>>,
     entrance: Arc<Entrance>,
     /// Whether no further requests are taken. Each connection that is not (yet) a websocket holds a receiver.
     closing: watch::Sender<bool>,
@@ -69,6 +77,7 @@ impl Door {
         entrance: Arc<Entrance>,
     ) -> Arc<Self> {
         let (addresses, newcomers) = (Addresses::new(&settings.limits), Newcomers::new(&settings.limits));
+        let paces = settings.limits.calls().map(Paces::new);
         let (foreign_origins, foreign_hosts, full_addresses) = Default::default();
         let closing = watch::Sender::new(false);
         Arc::new(Self {
@@ -78,6 +87,7 @@ impl Door {
             settings,
             addresses,
             newcomers,
+            paces,
             entrance,
             closing,
             foreign_origins,
@@ -118,6 +128,10 @@ impl Door {
             self.hit("connections");
             return None;
         }
+        // A proxy's connections are those of its clients, who are known with their requests.
+        if self.is_trusted(client) {
+            return Some(self.visit(client, None, false));
+        }
         let (limit, place) = match self.addresses.admit(client, Instant::now()) {
             Admission::Served(place) => return Some(self.visit(client, place, false)),
             Admission::Refused(limit, place) => (limit, Some(place)),
@@ -133,11 +147,16 @@ impl Door {
     }
 
     fn visit(&self, client: IpAddr, place: Option<Place>, refused: bool) -> Visit {
-        let (newcomer, limit) = self.newcomers.arrive(client);
+        let most = self.settings.limits.unauthenticated_of(client.to_canonical()).filter(|_| !self.is_trusted(client));
+        let (newcomer, limit) = self.newcomers.arrive(client, most);
         if let Some(limit) = limit {
             self.hit(limit);
         }
-        Visit { client, newcomer: Arc::new(newcomer), place, refused }
+        Visit { client, newcomer, place, refused }
+    }
+
+    fn is_trusted(&self, client: IpAddr) -> bool {
+        self.settings.trusted_proxies.iter().any(|network| network.contains(client))
     }
 
     /// Websockets are counted by the hub, which refuses politely; there is a little more room for being told so. Its other
@@ -151,7 +170,8 @@ impl Door {
         self.settings.limit_hits.get_or_create(&[("limit", limit)]).inc();
     }
 
-    pub(super) async fn answer(&self, mut request: Request<Incoming>, visit: Visit) -> Response<Body> {
+    pub(super) async fn answer(&self, mut request: Request<Incoming>, mut visit: Visit) -> Response<Body> {
+        visit.client = forwarded::client(visit.client, request.headers(), &self.settings.trusted_proxies);
         self.note_foreign_origin(&request);
         let is_draining = self.state.is_draining();
         // HTTP/2 has no such header: its connections are told by a frame.
@@ -195,8 +215,39 @@ impl Door {
         if visitor.is_some() || self.entrance.is_for_anybody() {
             visit.newcomer.is_let_in();
             visit.introduce(request, visitor);
+            self.locate(request, visit.client);
         }
         Ok(())
+    }
+
+    /// Tells the hub where a request comes from, if it has to count by that.
+    fn locate(&self, request: &mut Request<Incoming>, client: IpAddr) {
+        let (client, limits) = (client.to_canonical(), &self.settings.limits);
+        let (max_connections, max_negotiated) = (limits.connections_of(client), limits.negotiated_of(client));
+        if max_connections.is_some() || max_negotiated.is_some() {
+            let address = addresses::network(client);
+            request.extensions_mut().insert(ClientAddress { address, max_connections, max_negotiated });
+        }
+    }
+
+    /// The answer to a write that comes too fast after others of its user, or of its address if it is nobody's.
+    fn slow_down(&self, request: &Request<Incoming>, client: IpAddr) -> Option<Response<Body>> {
+        let (paces, now) = (self.paces.as_ref()?, Instant::now());
+        if ![Method::POST, Method::PUT].contains(request.method()) || !request.uri().path().starts_with("/topics") {
+            return None;
+        }
+        let grant = request.extensions().get::<Visitor>().and_then(Visitor::grant);
+        let taken = match grant.and_then(|grant| grant.subject.as_deref()) {
+            Some(user) => self.state.hub.take_call(user),
+            None => paces.take(&addresses::network(client.to_canonical()), now),
+        };
+        let until = taken.err()?;
+        self.hit("calls_per_second");
+        let detail = "These calls come too fast (limit `calls_per_second`); try again later.";
+        let mut response = refuse(request.method(), StatusCode::TOO_MANY_REQUESTS, detail);
+        let seconds = until.saturating_duration_since(now).as_secs() + 1;
+        response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+        Some(response)
     }
 
     /// The HTTP API, webhooks and the demo; the hub sees to origins and to draining by itself.
@@ -218,6 +269,8 @@ impl Door {
                 visit.newcomer.is_let_in();
             }
             answer
+        } else if let Some(slowed) = self.slow_down(&request, visit.client) {
+            slowed
         } else {
             let answered = self.routes.clone().oneshot(request.map(Body::new)).await;
             answered.unwrap_or_else(|impossible| match impossible {})

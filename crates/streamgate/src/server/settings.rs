@@ -24,6 +24,7 @@ pub(super) fn hub(config: &Config, guard: Option<&Guard>) -> Options {
         },
         max_calls_in_flight: limits.calls_in_flight as usize,
         max_bytes_in_flight: limits.calls_in_flight_bytes,
+        max_calls_per_second: limits.calls(),
         max_queued_bytes: limits.output_queue_bytes,
         max_queued_frames: limits.output_queue_frames as usize,
         max_total_queued_bytes: limits.output_total,
@@ -64,6 +65,7 @@ pub(super) fn gateway(config: &Config, guard: Option<Arc<Guard>>) -> quix_gatewa
         create_topics: config.makes_topics(),
         writes: write_rules(&config.topics),
         max_subscriptions: config.limits.subscriptions as usize,
+        max_wildcard_subscriptions: config.limits.wildcard_subscriptions as usize,
         max_packages_per_second: Some(config.limits.packages_per_second).filter(|most| *most > 0),
         max_name_bytes: config.limits.name_size,
         max_body_bytes: config.limits.body_size,
@@ -74,6 +76,8 @@ pub(super) fn gateway(config: &Config, guard: Option<Arc<Guard>>) -> quix_gatewa
         streams: quix_gateway::StreamSettings {
             max_streams: config.limits.tracked_streams as usize,
             max_streams_per_topic: config.limits.tracked_streams_per_topic as usize,
+            // MessagePack may be somewhat longer than the JSON that is measured.
+            max_list_bytes: config.limits.output_queue_bytes / 4 * 3,
             ..quix_gateway::StreamSettings::default()
         },
         ..quix_gateway::Settings::default()

@@ -2,11 +2,13 @@
 
 use std::sync::atomic::Ordering;
 use std::task::Context;
+use std::time::Instant;
 
 use signalr_proto::{Encoding, HubMessage, Invocation, Outcome, Payload};
 
 use super::{Arrival, Calls, complete, count_answer};
 use crate::call::{Begun, Work};
+use crate::clock;
 use crate::connection::ConnectionHandle;
 use crate::connection::streams::{Budget, EndedStream, Running, Streams};
 use crate::connection::uploads::Uploads;
@@ -32,6 +34,8 @@ pub(crate) enum Wait {
     Connected,
     /// An item for room in its upload.
     Room,
+    /// A call for this moment, as others came too fast. The task is woken by its timer.
+    Until(Instant),
 }
 
 impl Calls {
@@ -60,6 +64,7 @@ impl Calls {
     pub(crate) fn still_waits(&self, wait: Wait, cx: &mut Context<'_>) -> bool {
         match wait {
             Wait::Slot => !self.has_slot() || self.is_draining(),
+            Wait::Until(moment) => clock::now() < moment,
             Wait::Connected => self.is_connecting || self.is_draining(),
             Wait::Room => self.beside.as_ref().is_some_and(|beside| {
                 beside.full.as_ref().is_some_and(|id| beside.uploads.poll_room(id, cx).is_pending())

@@ -6,9 +6,12 @@ use std::time::Instant;
 use signalr_proto::{CloseReason, Event, HubMessage};
 
 use super::Driver;
+use crate::connection::ConnectionHandle;
 use crate::connection::buffers::Buffers;
 use crate::connection::calls::{Arrival, Wait};
 use crate::frame::{HEAD_ROOM, OPCODE_PONG, write_head};
+use crate::pace::Pace;
+use crate::service::Shared;
 use crate::transport::websocket::{Piece, Violation};
 
 /// Input that must wait for something else to come first.
@@ -153,7 +156,11 @@ impl Driver {
                     }
                 }
                 (Some(Event::Message { frame, message }), Some(encoding)) => {
-                    if let Some(wait) = self.calls.must_wait(&message, cx) {
+                    let wait = self.calls.must_wait(&message, cx).or_else(|| {
+                        let pause = must_pause(&self.server, &self.handle, &mut self.pace, &message, now);
+                        pause.map(Wait::Until)
+                    });
+                    if let Some(wait) = wait {
                         let whole = before.len() - rest.len() == frame.len();
                         let taken = if whole {
                             Taken::From(input.len() - before.len(), wait)
@@ -196,6 +203,22 @@ impl Driver {
     }
 }
 
+/// Until when a call must wait, as others of its user or connection came too fast.
+fn must_pause(
+    server: &Shared,
+    handle: &ConnectionHandle,
+    pace: &mut Pace,
+    message: &HubMessage<'_>,
+    now: Instant,
+) -> Option<Instant> {
+    let paces = server.paces.as_ref()?;
+    if !matches!(message, HubMessage::Invocation(_) | HubMessage::StreamInvocation(_)) {
+        return None;
+    }
+    let taken = handle.user_id().map_or_else(|| paces.take_own(pace, now), |user| paces.take(user, now));
+    taken.inspect_err(|_| server.metrics.limit_hit("calls_per_second")).err()
+}
+
 /// How much of some hub messages was taken.
 enum Taken {
     All,
@@ -209,6 +232,14 @@ impl Held {
     /// What came right behind the request, before there was a connection to take it.
     pub(super) fn early(raw: &[u8]) -> Self {
         Self { raw: raw.to_vec(), ..Self::default() }
+    }
+
+    /// When there is something to do, if time is what it waits for.
+    pub(super) fn until(&self) -> Option<Instant> {
+        match self.wait {
+            Some(Wait::Until(moment)) => Some(moment),
+            _ => None,
+        }
     }
 
     fn is_empty(&self) -> bool {

@@ -24,7 +24,7 @@ async fn a_connection_is_found_before_its_handshake_is_answered_and_sent_to_only
 
     // While this runs, the connection can become findable, and then cannot enter its user's connections.
     shared.users.enter(USER, &handle, || {
-        let registration = Registration { token: None, reattach: None };
+        let registration = Registration { token: None, reattach: None, _seat: None };
         tokio::spawn(run(shared.clone(), handle.clone(), Io::Socket(None), HANDSHAKE.into(), registration));
         let start = Instant::now();
         while shared.store.connection(handle.id()).is_none() {
@@ -55,7 +55,7 @@ async fn who_is_ended_while_it_opens_has_its_answer_before_the_goodbye() {
         let registered = Registered {
             server: server.shared.clone(),
             handle: handle.clone(),
-            registration: Registration { token: None, reattach: None },
+            registration: Registration { token: None, reattach: None, _seat: None },
         };
         let mut driver = Driver::new(&registered, Io::Socket(None), Bytes::new(), clock::now());
         let (mut buffers, mut cx) = (Buffers::take(), Context::from_waker(std::task::Waker::noop()));
@@ -63,7 +63,7 @@ async fn who_is_ended_while_it_opens_has_its_answer_before_the_goodbye() {
         handle.end(reason.clone());
         driver.open(&mut buffers.output, clock::now(), &mut cx);
         driver.settle(&mut buffers.output, clock::now());
-        assert!(driver.poll_end(clock::now(), &mut cx).is_pending());
+        assert!(driver.poll_end(&mut buffers.input, clock::now(), &mut cx).is_pending());
         let received = read(&mut client, ANSWER.len() + 1).await;
         assert_eq!(received[2..ANSWER.len()], ANSWER[2..], "{reason:?}");
         assert_eq!(received[ANSWER.len()], b'{', "{reason:?}: the goodbye");

@@ -3,12 +3,15 @@
 use std::io::Write;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use access::{Digest, Grant, unverified};
+use access::{Digest, Grant, Revoked, unverified};
 use serde_json::{Value, json};
 
 use super::{claims, given};
 use crate::args::TokenInspectArgs;
-use crate::commands::{CommandError, text::escape};
+use crate::commands::{
+    CommandError,
+    text::{escape, escape_json},
+};
 use crate::config::format_duration;
 use crate::server::Credentials;
 
@@ -25,16 +28,18 @@ pub(super) fn run(args: &TokenInspectArgs, out: &mut impl Write) -> Result<(), C
         let why = verdict.as_ref().and_then(|verdict| verdict.as_ref().err()).map(ToString::to_string);
         let grant = verdict.as_ref().and_then(|verdict| verdict.as_ref().ok()).map(granted);
         let sha256 = Digest::of(&token).to_string();
-        writeln!(
-            out,
-            "{}",
-            json!({ "header": header(&token), "claims": said, "sha256": sha256, "accepted": accepted, "refused": why, "grant": grant })
-        )?;
+        let document = json!({
+            "header": header(&token), "claims": said, "sha256": sha256, "revoked_by": Revoked::of_token(&token).to_string(),
+            "accepted": accepted, "refused": why, "grant": grant,
+        });
+        writeln!(out, "{}", escape_json(&document.to_string()))?;
     } else {
         if let (Some(header), Some(claims)) = (header(&token), &said) {
+            let [header, claims] = [&header, claims].map(|part| escape_json(&part.to_string()));
             writeln!(out, "says      {header}\n          {claims}")?;
         }
         writeln!(out, "sha256    {}", Digest::of(&token))?;
+        writeln!(out, "revoked   by the line `{}`", escape(&Revoked::of_token(&token).to_string()))?;
         match &verdict {
             None => writeln!(out, "verified  no: the configuration asks for no tokens, so any would be ignored")?,
             Some(Ok(grant)) => writeln!(out, "verified  yes: {}", told(grant, now))?,
