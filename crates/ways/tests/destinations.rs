@@ -239,6 +239,23 @@ async fn a_receiver_is_asked_again_when_it_says_so_and_one_message_at_a_time() {
 }
 
 #[tokio::test]
+async fn a_message_that_is_never_taken_holds_up_its_own_stream_only() {
+    let broker = broker(&["t"]).await;
+    let receiver =
+        Server::start(|request, _| Reply::status(if request.body.contains("bad") { 500 } else { 200 })).await;
+    write(&broker, "a", "bad").await;
+    write_many(&broker, 3, 0..2).await;
+    let running = Running::start(broker.clone(), &receiver.url("/"), "parallel = 1");
+    until("all of the others", || {
+        let came = came(&receiver, |_| true);
+        (0..3).all(|stream| came.get(&format!("s{stream}")).is_some_and(|values| values.len() == 2))
+    })
+    .await;
+    running.stop().await;
+    assert!(came(&receiver, |_| true)["a"].iter().all(|value| value == "bad"));
+}
+
+#[tokio::test]
 async fn commits_that_fail_and_reads_that_end_cost_nothing() {
     let memory = broker(&["t"]).await;
     let misbehaving = MisbehavingBroker::new(memory.clone());

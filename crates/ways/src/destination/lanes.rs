@@ -80,10 +80,10 @@ impl Lanes {
         }
     }
 
-    /// What was taken is the next again, before all others.
+    /// What was taken is the next of its stream again, after other streams have had their turn.
     pub(super) fn again(&mut self, job: Job) {
         self.count(&job);
-        self.ready.push_front(job.stream_id.clone());
+        self.ready.push_back(job.stream_id.clone());
         self.lanes.entry(job.stream_id.clone()).or_default().push_front(job);
     }
 
@@ -108,7 +108,9 @@ mod tests {
     #[test]
     fn of_each_stream_one_is_under_way_in_order_and_streams_take_turns() {
         let mut lanes = Lanes::default();
-        [("a", 0), ("a", 1), ("b", 2), ("a", 3)].map(|(stream, offset)| lanes.push(job(stream, offset)));
+        for (stream, offset) in [("a", 0), ("a", 1), ("b", 2), ("a", 3)] {
+            lanes.push(job(stream, offset));
+        }
         let (first, second) = (lanes.take().unwrap(), lanes.take().unwrap());
         assert_eq!((first.offset, second.offset), (0, 2));
         assert_eq!(lanes.take(), None, "both streams have one under way");
@@ -126,6 +128,26 @@ mod tests {
         let rest: Vec<_> = rest.collect();
         assert_eq!(rest, [4, 1, 3]);
         assert_eq!((lanes.waiting, lanes.bytes, lanes.lanes.len()), (0, 0, 0), "nothing is left of streams");
+    }
+
+    #[test]
+    fn a_stream_whose_message_is_refused_lets_the_others_go_first() {
+        let mut lanes = Lanes::default();
+        for (stream, offset) in [("bad", 0), ("bad", 1), ("b", 2), ("c", 3)] {
+            lanes.push(job(stream, offset));
+        }
+        let mut sent = Vec::new();
+        for _ in 0..5 {
+            let job = lanes.take().unwrap();
+            sent.push(job.offset);
+            if &*job.stream_id == "bad" {
+                lanes.again(job)
+            } else {
+                lanes.push(Job { offset: 7, ..job.clone() });
+                lanes.done(&job.stream_id)
+            }
+        }
+        assert_eq!(sent, [0, 2, 3, 0, 7], "again and again the same of its stream, and never twice in a row");
     }
 
     #[test]

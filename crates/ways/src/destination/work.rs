@@ -74,8 +74,9 @@ impl Work {
     ) -> Ended {
         let (mut under_way, mut commit): (UnderWay<'_>, Option<Commit<'_>>) = (UnderWay::new(), None);
         let ended = loop {
-            self.pump(context, &mut under_way, &mut commit);
-            let wake = self.wake(under_way.len(), commit.is_some());
+            let now = Instant::now();
+            self.pump(context, &mut under_way, &mut commit, now);
+            let wake = self.wake(under_way.len(), commit.is_some(), now);
             tokio::select! {
                 delivery = deliveries.next(), if self.lanes.have_room() => {
                     if let Some(ended) = self.take(context, delivery) {
@@ -98,8 +99,13 @@ impl Work {
     }
 
     /// Begins whatever may be begun now.
-    fn pump<'c>(&mut self, context: &'c Context, under_way: &mut UnderWay<'c>, commit: &mut Option<Commit<'c>>) {
-        let now = Instant::now();
+    fn pump<'c>(
+        &mut self,
+        context: &'c Context,
+        under_way: &mut UnderWay<'c>,
+        commit: &mut Option<Commit<'c>>,
+        now: Instant,
+    ) {
         self.intake.expire(&mut self.progress, now);
         while !self.paused
             && under_way.len() < context.config.parallel
@@ -124,12 +130,10 @@ impl Work {
         (!self.progress.to_commit().is_empty()).then(|| self.committed_at + pause)
     }
 
-    /// When something may be begun that may not be now.
-    fn wake(&self, under_way: usize, commits: bool) -> Option<Instant> {
+    /// When something may be begun that might not be at `now`, the time by which [`pump`](Self::pump) has judged.
+    fn wake(&self, under_way: usize, commits: bool, now: Instant) -> Option<Instant> {
         let waits = self.lanes.waiting() > 0 && !self.paused;
-        let sending = [self.circuit.next(), self.pace.next()].into_iter().flatten().filter(|_| waits).max();
-        let circuit_waits_for_answer = self.circuit.next().is_some() && under_way > 0;
-        let sending = sending.filter(|at| !circuit_waits_for_answer && *at > Instant::now());
+        let sending = self.circuit.next(now, under_way).max(self.pace.next()).filter(|at| waits && *at > now);
         let committing = if commits { None } else { self.commit_due(under_way) };
         [sending, committing, self.intake.next_expiry()].into_iter().flatten().min()
     }
@@ -206,7 +210,7 @@ impl Work {
         let (why, retry_after) = match verdict {
             Verdict::Delivered => {
                 context.metrics.delivered.inc();
-                self.circuit.succeeded();
+                self.circuit.succeeded(begun);
                 self.done(&job);
                 return None;
             }
@@ -221,7 +225,7 @@ impl Work {
                 return None;
             }
             Verdict::Unacceptable { why } => {
-                self.circuit.succeeded(); // it is there, and answers
+                self.circuit.succeeded(begun); // it is there, and answers
                 return self.give_up(context, job, &why);
             }
             Verdict::Refused { why, retry_after } => (why, retry_after),
