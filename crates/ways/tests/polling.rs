@@ -128,6 +128,25 @@ async fn what_could_not_be_written_is_new_at_the_next_poll() {
 }
 
 #[tokio::test]
+async fn more_items_than_may_be_under_way_are_all_written() {
+    let items = format!("[{}]", (0..2_500).map(|number| number.to_string()).collect::<Vec<_>>().join(","));
+    let server = Server::start(move |_, _| Reply::json(&items)).await;
+    let broker = broker(&["users"]).await;
+    assert_eq!(source(&server.url("/"), "").poll(&Writes(broker.clone())).await, Ok(polled(2_500, 0, 0)));
+}
+
+#[tokio::test]
+async fn a_source_that_does_not_answer_holds_up_no_stop() {
+    let server = Server::start(|_, _| Reply::Silence).await;
+    let (stop, stopping) = watch::channel(false);
+    let append = Arc::new(Writes(broker(&["users"]).await));
+    let running = tokio::spawn(ways::poll::run(source(&server.url("/"), ""), append, PollMetrics::default(), stopping));
+    until("a poll", || !server.asked().is_empty()).await;
+    stop.send_replace(true);
+    tokio::time::timeout(std::time::Duration::from_secs(5), running).await.expect("it ends at once").unwrap();
+}
+
+#[tokio::test]
 async fn a_source_is_polled_again_and_again_until_the_server_stops() {
     let server = Server::start(|_, before| if before == 1 { Reply::status(500) } else { Reply::json("1") }).await;
     let broker = broker(&["users"]).await;

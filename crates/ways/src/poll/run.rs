@@ -11,7 +11,7 @@ use crate::append::Append;
 use crate::chance::chance;
 use crate::stopping::stopped;
 
-/// Polls until `stopping` is true; a poll that has begun is finished.
+/// Polls until `stopping` is true; a poll that has begun ends then, and what it has handed over is written.
 pub async fn run(
     mut source: Source,
     append: Arc<dyn Append>,
@@ -26,7 +26,10 @@ pub async fn run(
             () = stopped(&mut stopping) => return,
         }
         let begun = Instant::now();
-        let polled = source.poll(&*append).await;
+        let polled = tokio::select! {
+            polled = source.poll(&*append) => polled,
+            () = stopped(&mut stopping) => return,
+        };
         let took = begun.elapsed();
         metrics.polled(&source.config().name, &polled, took);
         let went = went(&polled);

@@ -1,5 +1,6 @@
 //! `Source`: one polling source and what is known of it. A poll fetches, makes records, and writes them.
 
+use std::collections::VecDeque;
 use std::time::{Duration, SystemTime};
 
 use reqwest::header::{
@@ -158,9 +159,9 @@ impl Source {
         Err(PollError::Status { status: answer.status.as_u16(), retry_after: retry_after(&answer.headers) })
     }
 
-    /// Hands all items over in their order, then waits until they are durable.
+    /// Hands all items over in their order, so many before the oldest is durable, then waits until all are.
     async fn write(&mut self, document: Json<'_>, append: &dyn Append, polled: &mut Polled) -> Result<(), PollError> {
-        let mut under_way: Vec<(Durable, Option<Seen>)> = Vec::new();
+        let mut under_way = VecDeque::new();
         let mut failure = None;
         for (item, key) in self.items(document)? {
             let seen = self.config.only_changed.then(|| self.changes.of(key.as_deref(), item.text()));
@@ -169,8 +170,16 @@ impl Source {
                 continue;
             }
             let Some(made) = self.made(item, polled) else { continue };
+            if under_way.len() >= MAX_UNDER_WAY
+                && let Some((durable, seen)) = under_way.pop_front()
+            {
+                failure = self.written(durable, seen, polled).await;
+                if failure.is_some() {
+                    break;
+                }
+            }
             match append.hand_over(&self.config.topic, &made.stream_id, made.record.outgoing()).await {
-                Ok(durable) => under_way.push((durable, seen.flatten())),
+                Ok(durable) => under_way.push_back((durable, seen.flatten())),
                 Err(error) => {
                     failure = self.refused(error, polled);
                     if failure.is_some() {
@@ -180,15 +189,21 @@ impl Source {
             }
         }
         for (durable, seen) in under_way {
-            match durable.await {
-                Ok(()) => {
-                    polled.written += 1;
-                    seen.into_iter().for_each(|seen| self.changes.remember(seen));
-                }
-                Err(error) => failure = failure.or(self.refused(error, polled)),
-            }
+            failure = failure.or(self.written(durable, seen, polled).await);
         }
         failure.map_or(Ok(()), |error| Err(error.into()))
+    }
+
+    /// What ends the poll, if this does.
+    async fn written(&mut self, durable: Durable, seen: Option<Seen>, polled: &mut Polled) -> Option<AppendError> {
+        match durable.await {
+            Ok(()) => {
+                polled.written += 1;
+                seen.into_iter().for_each(|seen| self.changes.remember(seen));
+                None
+            }
+            Err(error) => self.refused(error, polled),
+        }
     }
 
     /// Each item, and what tells it from others, if anything but its content does.
@@ -250,5 +265,7 @@ impl Source {
     }
 }
 
+/// Records that are handed over and not durable.
+const MAX_UNDER_WAY: usize = 1_000;
 /// Of one poll.
 const MAX_PAGES: usize = 100;
