@@ -156,7 +156,7 @@ impl DestinationConfig {
         if self.rate.is_some_and(|rate| rate.times > MAX_RATE) {
             return Err(format!("has a `rate` of more than {MAX_RATE}"));
         }
-        if self.dead_letter.as_ref() == Some(&self.topic) {
+        if self.dead_letter.as_ref().is_some_and(|dead_letter| may_be_one(dead_letter, &self.topic)) {
             return Err("has its own topic as `dead_letter`: it would send what it gives up again and again".to_owned());
         }
         if self.preset != Preset::TwilioSms {
@@ -179,6 +179,12 @@ impl DestinationConfig {
             }
         }
     }
+}
+
+/// Whether both may name one topic: an id is a workspace, a hyphen and the name.
+fn may_be_one(a: &str, b: &str) -> bool {
+    let is_id = |id: &str, name: &str| id.strip_suffix(name).is_some_and(|rest| rest.is_empty() || rest.ends_with('-'));
+    is_id(a, b) || is_id(b, a)
 }
 
 impl<'de> Deserialize<'de> for Preset {

@@ -130,6 +130,7 @@ mod tests {
             ("url = 'x'\nbody = {}\nform = { a = 'b' }", "has both `body` and `form`"),
             ("url = 'x'\nparallel = 0", "has a `parallel` that is not from 1 to 64"),
             ("url = 'x'\ndead_letter = 't'", "has its own topic as `dead_letter`"),
+            ("url = 'x'\ndead_letter = 'workspace-t'", "has its own topic as `dead_letter`"),
             ("preset = 'twilio-sms'\nform = { To = '+1' }", "needs `form` with `To`"),
             ("url = 'x'\npreset = 'slak'", "has a setting `preset` that must be \"json\""),
             ("url = 'x'\nbody = { a = '{{b}}' }", "has a setting `body` that must name in {{ }}"),

@@ -42,8 +42,8 @@ pub enum SenderError {
     /// The name or value of a header cannot be one.
     #[error("`headers` has {0:?}, which cannot be the name of a header, or whose value cannot be one")]
     Header(String),
-    /// What follows `whsec_` cannot be read.
-    #[error("`sign` has a secret that begins with whsec_ and goes on with something else than base64")]
+    /// It has no key, or what follows `whsec_` cannot be read.
+    #[error("`sign` has a secret that is empty, or begins with whsec_ and goes on with something else than base64")]
     Sign,
 }
 

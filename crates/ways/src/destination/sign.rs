@@ -19,13 +19,13 @@ impl std::fmt::Debug for Signer {
 }
 
 impl Signer {
-    /// `None` where what follows `whsec_` is no base64.
+    /// `None` where what follows `whsec_` is no base64, or the key is empty.
     pub(super) fn new(secret: &Revealed) -> Option<Self> {
         let key = match secret.as_str().strip_prefix("whsec_") {
             Some(encoded) => STANDARD.decode(encoded).ok()?,
             None => secret.as_str().as_bytes().to_vec(),
         };
-        Hmac::new_from_slice(&key).ok().map(|keyed| Self { keyed })
+        Hmac::new_from_slice(Some(&key).filter(|key| !key.is_empty())?).ok().map(|keyed| Self { keyed })
     }
 
     /// Value of `webhook-signature`.
@@ -46,7 +46,9 @@ mod tests {
         let signer = Signer::new(&Revealed::from("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")).unwrap();
         let signature = signer.signature("msg_p5jXN8AQM9LWM0D4loKWxJek", 1_614_265_330, r#"{"test": 2432232314}"#);
         assert_eq!(signature, "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=");
-        assert!(Signer::new(&Revealed::from("whsec_no base64!")).is_none());
+        for none in ["whsec_no base64!", "whsec_", ""] {
+            assert!(Signer::new(&Revealed::from(none)).is_none(), "{none:?}");
+        }
         let plain = Signer::new(&Revealed::from("plain")).unwrap();
         assert_ne!(plain.signature("a", 1, "b"), plain.signature("a", 2, "b"));
     }
