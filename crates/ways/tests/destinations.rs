@@ -42,7 +42,7 @@ impl Running {
         let (stop, stopping) = watch::channel(false);
         let append = Arc::new(Writes(broker.clone()));
         let (workspace, metrics) = ("ws".to_owned(), DestinationMetrics::default());
-        let surroundings = Surroundings { broker, append, workspace, metrics, stopping };
+        let surroundings = Surroundings { broker, append, workspace, metrics, stopping, finish_within: FINISH_WITHIN };
         Self { stop, task: tokio::spawn(run(config, sender, surroundings)) }
     }
 
@@ -151,6 +151,7 @@ async fn a_new_destination_begins_at_the_end_and_remembers_that() {
             workspace: "ws".to_owned(),
             metrics: DestinationMetrics::default(),
             stopping,
+            finish_within: FINISH_WITHIN,
         };
         Running { stop, task: tokio::spawn(run(config, sender, surroundings)) }
     };
@@ -218,6 +219,44 @@ async fn a_receiver_that_says_gone_is_left_alone_and_nothing_is_passed_over() {
     until("all, after a new start", || receiver.asked().len() >= 4).await;
     running.stop().await;
     assert_eq!(came(&receiver, |number| number > 0), all(1, 3));
+}
+
+#[tokio::test]
+async fn a_receiver_that_said_gone_is_left_alone_when_its_topic_is_made_anew_as_well() {
+    let broker = broker(&["t"]).await;
+    let receiver = Server::start(|_, _| Reply::status(410)).await;
+    write_many(&broker, 1, 0..1).await;
+    let running = Running::start(broker.clone(), &receiver.url("/"), "");
+    until("the answer", || !receiver.asked().is_empty()).await;
+    broker.delete_topic("t");
+    broker.create_topic("t", Some(1)).await.unwrap();
+    write_many(&broker, 1, 1..2).await;
+    let opened = async {
+        while broker.committed("streamgate-d", "t").await.unwrap() != [NextOffset { partition: 0, offset: 0 }] {
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, opened).await.expect("it is read again");
+    running.stop().await;
+    assert_eq!(receiver.asked().len(), 1);
+}
+
+#[tokio::test]
+async fn a_receiver_that_does_not_answer_holds_up_no_stop_and_what_others_took_is_committed() {
+    let broker = broker(&["t"]).await;
+    let receiver = Server::start(|request, _| match request.body.contains("slow") {
+        true => Reply::Silence,
+        false => Reply::status(200),
+    })
+    .await;
+    write(&broker, "a", "0").await;
+    write(&broker, "a", "slow").await;
+    let running = Running::start(broker.clone(), &receiver.url("/"), "");
+    until("both", || receiver.asked().len() >= 2).await;
+    let begun = std::time::Instant::now();
+    running.stop().await;
+    assert!(begun.elapsed() < std::time::Duration::from_secs(8), "{:?}", begun.elapsed());
+    assert_eq!(committed(&*broker).await, 1);
 }
 
 #[tokio::test]
@@ -295,3 +334,4 @@ async fn what_is_sent_is_signed_and_no_secret_is_in_what_can_be_shown() {
 }
 
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);
+const FINISH_WITHIN: std::time::Duration = std::time::Duration::from_secs(2);

@@ -1,6 +1,7 @@
 //! What the server does of its own accord: it polls its sources and serves its destinations.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use kafka_bridge::feed::{FeedSettings, Feeds};
 use prometheus_client::registry::Registry;
@@ -23,6 +24,8 @@ use crate::config::Config;
 pub(super) struct Outgoing {
     stopping: watch::Sender<bool>,
     tasks: Vec<JoinHandle<()>>,
+    /// The longest that a stop takes: neither slow sources nor receivers may hold up what the server owes its clients.
+    patience: Duration,
 }
 
 /// Whether all secrets of sources and destinations are where the settings say, and what is made of them can be used.
@@ -68,6 +71,7 @@ impl Outgoing {
         polls.register(registry);
         sent.register(registry);
         let stopping = watch::Sender::new(false);
+        let patience = MAX_PATIENCE.min(config.limits.drain_timeout / 2);
         let append: Arc<dyn Append> = Arc::new(Writes(gateway.clone()));
         let polling = sources
             .into_iter()
@@ -79,21 +83,29 @@ impl Outgoing {
                 workspace: config.workspace.clone(),
                 metrics: sent.clone(),
                 stopping: stopping.subscribe(),
+                finish_within: patience.mul_f64(0.8), // the rest is for the commit
             };
             tokio::spawn(destination::run(destination, sender, surroundings))
         });
         let tasks = polling.chain(sending).collect();
-        Ok(Self { stopping, tasks })
+        Ok(Self { stopping, tasks, patience })
     }
 
-    /// Done when nothing is under way any more; nothing new is begun.
+    /// Done when nothing is under way any more, or after five seconds, or half the drain timeout; nothing new is begun.
     pub(super) async fn stop(&self) {
         self.stopping.send_replace(true);
-        while !self.tasks.iter().all(JoinHandle::is_finished) {
-            tokio::time::sleep(DRAIN_TICK).await;
+        let finished = async {
+            while !self.tasks.iter().all(JoinHandle::is_finished) {
+                tokio::time::sleep(DRAIN_TICK).await;
+            }
+        };
+        if tokio::time::timeout(self.patience, finished).await.is_err() {
+            tracing::warn!("sources or destinations have not ended in time; what is not committed is sent again");
         }
     }
 }
+
+const MAX_PATIENCE: Duration = Duration::from_secs(5);
 
 impl Drop for Outgoing {
     fn drop(&mut self) {

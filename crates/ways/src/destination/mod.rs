@@ -13,6 +13,7 @@ mod metrics;
 mod pace;
 mod preset;
 mod progress;
+mod receiver;
 mod run;
 mod sender;
 mod sign;

@@ -59,6 +59,17 @@ impl Progress {
         self.of(partition).next = next;
     }
 
+    /// Whether so much was read beyond a record that is not done with that a restart would repeat too much.
+    pub(super) fn is_far_ahead(&self) -> bool {
+        let is_far = |at: &Partition| at.open.keys().next().is_some_and(|oldest| at.next - oldest > MAX_AHEAD);
+        self.partitions.values().any(is_far)
+    }
+
+    /// All is to be committed once more, moved or not: brokers forget positions that are not.
+    pub(super) fn renew(&mut self) {
+        self.partitions.values_mut().for_each(|at| at.committed = None);
+    }
+
     /// What may be committed and is not yet.
     pub(super) fn to_commit(&self) -> Vec<NextOffset> {
         let moved = self.partitions.iter().filter_map(|(partition, at)| {
@@ -76,6 +87,9 @@ impl Progress {
         self.partitions.entry(partition).or_default()
     }
 }
+
+/// Records of a partition.
+const MAX_AHEAD: i64 = 10_000;
 
 #[cfg(test)]
 mod tests {
@@ -102,6 +116,29 @@ mod tests {
         assert_eq!(progress.to_commit(), [at(0, 10)]);
         progress.read(1, 0);
         assert_eq!(progress.to_commit(), [at(0, 10), at(1, 1)], "a partition that came");
+    }
+
+    #[test]
+    fn reading_runs_ahead_of_what_is_done_by_a_bound() {
+        let mut progress = Progress::at(&[at(0, 5), at(1, 0)]);
+        progress.read(0, 5);
+        progress.open(0, 5, 1);
+        progress.read(0, 5 + MAX_AHEAD - 1);
+        progress.read(1, 7 * MAX_AHEAD);
+        assert!(!progress.is_far_ahead(), "nothing is open of the other partition");
+        progress.read(0, 5 + MAX_AHEAD);
+        assert!(progress.is_far_ahead());
+        progress.done(0, 5);
+        assert!(!progress.is_far_ahead());
+    }
+
+    #[test]
+    fn what_is_renewed_is_committed_again_where_it_stands() {
+        let mut progress = Progress::at(&[at(0, 5), at(1, 7)]);
+        progress.renew();
+        assert_eq!(progress.to_commit(), [at(0, 5), at(1, 7)]);
+        progress.committed(&[at(0, 5), at(1, 7)]);
+        assert_eq!(progress.to_commit(), []);
     }
 
     #[test]

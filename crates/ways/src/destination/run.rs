@@ -11,6 +11,7 @@ use super::filter::TopicNames;
 use super::intake::Intake;
 use super::metrics::OwnMetrics;
 use super::progress::Progress;
+use super::receiver::Receiver;
 use super::work::{Ended, Work};
 use super::{DestinationMetrics, Sender};
 use crate::append::Append;
@@ -30,6 +31,8 @@ pub struct Surroundings {
     pub metrics: DestinationMetrics,
     /// True when the server stops.
     pub stopping: watch::Receiver<bool>,
+    /// How long it then waits for the answers to what is under way.
+    pub finish_within: Duration,
 }
 
 /// What all of a destination's work shares.
@@ -44,11 +47,12 @@ pub(super) struct Context {
     /// Whose positions are committed.
     pub(super) group: String,
     pub(super) metrics: OwnMetrics,
+    pub(super) finish_within: Duration,
 }
 
 /// Sends until the server stops: what is under way then is finished, and committed.
 pub async fn run(config: DestinationConfig, sender: Sender, surroundings: Surroundings) {
-    let Surroundings { broker, append, workspace, metrics, mut stopping } = surroundings;
+    let Surroundings { broker, append, workspace, metrics, mut stopping, finish_within } = surroundings;
     let (group, metrics) = (format!("streamgate-{}", config.name), metrics.of(&config.name));
     let mut context = Context {
         topic: TopicNames { id: String::new(), name: config.topic.clone() },
@@ -58,11 +62,14 @@ pub async fn run(config: DestinationConfig, sender: Sender, surroundings: Surrou
         append,
         group,
         metrics,
+        finish_within,
     };
+    context.metrics.paused.set(0);
+    let mut receiver = Receiver::new(context.config.rate);
     loop {
         let mut told = stopping.clone();
         let ended = tokio::select! {
-            opened = open(&mut context, &workspace) => match opened {
+            opened = open(&mut context, &workspace, &mut receiver) => match opened {
                 Ok((deliveries, work)) => work.run(&context, deliveries, &mut stopping).await,
                 Err(error) => Ended::Interrupted(error.to_string()),
             },
@@ -83,25 +90,31 @@ pub async fn run(config: DestinationConfig, sender: Sender, surroundings: Surrou
 }
 
 /// Begins to read where the group stands.
-async fn open(context: &mut Context, workspace: &str) -> Result<(Deliveries, Work), ReadError> {
+async fn open<'r>(
+    context: &mut Context,
+    workspace: &str,
+    receiver: &'r mut Receiver,
+) -> Result<(Deliveries, Work<'r>), ReadError> {
     context.topic = topic(&*context.broker, &context.config.topic, workspace).await?;
     let Context { broker, group, topic, .. } = &*context;
-    let positions = broker.positions(&topic.name).await?;
     let mut next = broker.committed(group, &topic.name).await?;
+    // Asked later: what another server has committed meanwhile must not stand beyond the ends known here.
+    let positions = broker.positions(&topic.name).await?;
     if next.is_empty() {
-        // From then on nothing is passed over, whatever happens.
         next = begin(context.config.from, &positions);
-        broker.commit(group, &topic.name, next.clone()).await?;
     }
     for (next, at) in made_anew(&mut next, &positions) {
         tracing::warn!(destination = context.config.name, partition = at.partition, "the topic was made anew");
         next.offset = at.earliest;
     }
+    // From then on nothing is passed over, whatever happens; and no broker forgets a partition because it is quiet.
+    broker.commit(group, &topic.name, next.clone()).await?;
     let progress = Progress::at(&next);
     let deliveries = broker.read(&topic.name, Start::At(next)).await?;
-    let intake = Intake::new(context.config.filter.clone(), topic.clone());
+    let now = Instant::now();
+    let intake = Intake::new(context.config.filter.clone(), topic.clone(), context.metrics.skipped.clone(), now);
     tracing::info!(destination = context.config.name, topic = topic.name, "a destination is being served");
-    Ok((deliveries, Work::new(context, intake, progress, Instant::now())))
+    Ok((deliveries, Work::new(intake, progress, receiver, now)))
 }
 
 /// Where a group begins that has committed nothing.

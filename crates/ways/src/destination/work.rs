@@ -9,11 +9,10 @@ use quix_model::Outgoing;
 use serde_json::value::RawValue;
 use tokio::sync::watch;
 
-use super::circuit::Circuit;
 use super::intake::Intake;
 use super::lanes::{Job, Lanes};
-use super::pace::Pace;
 use super::progress::Progress;
+use super::receiver::Receiver;
 use super::run::Context;
 use super::sender::Verdict;
 use crate::append::AppendError;
@@ -21,15 +20,15 @@ use crate::chance::chance;
 use crate::stopping::stopped;
 
 /// Messages of one reading.
-pub(super) struct Work {
+pub(super) struct Work<'r> {
     intake: Intake,
     lanes: Lanes,
     progress: Progress,
-    circuit: Circuit,
-    pace: Pace,
-    /// The receiver wants nothing more.
-    paused: bool,
+    receiver: &'r mut Receiver,
     committed_at: Instant,
+    renewed_at: Instant,
+    /// Whether records are read now.
+    reads: bool,
 }
 
 /// Why a reading is over.
@@ -52,18 +51,10 @@ enum Came {
     Buried(Result<(), AppendError>),
 }
 
-impl Work {
-    pub(super) fn new(context: &Context, intake: Intake, progress: Progress, now: Instant) -> Self {
-        context.metrics.paused.set(0);
-        Self {
-            intake,
-            lanes: Lanes::default(),
-            progress,
-            circuit: Circuit::default(),
-            pace: Pace::new(context.config.rate),
-            paused: false,
-            committed_at: now,
-        }
+impl<'r> Work<'r> {
+    /// All of `progress` has just been committed.
+    pub(super) fn new(intake: Intake, progress: Progress, receiver: &'r mut Receiver, now: Instant) -> Self {
+        Self { intake, lanes: Lanes::default(), progress, receiver, committed_at: now, renewed_at: now, reads: true }
     }
 
     pub(super) async fn run(
@@ -78,7 +69,7 @@ impl Work {
             self.pump(context, &mut under_way, &mut commit, now);
             let wake = self.wake(under_way.len(), commit.is_some(), now);
             tokio::select! {
-                delivery = deliveries.next(), if self.lanes.have_room() => {
+                delivery = deliveries.next(), if self.reads => {
                     if let Some(ended) = self.take(context, delivery) {
                         break ended;
                     }
@@ -94,7 +85,8 @@ impl Work {
                 () = stopped(stopping) => break Ended::Stopped,
             }
         };
-        self.finish(context, under_way, commit).await;
+        drop(deliveries);
+        self.finish(context, under_way, commit, stopping).await;
         ended
     }
 
@@ -106,18 +98,23 @@ impl Work {
         commit: &mut Option<Commit<'c>>,
         now: Instant,
     ) {
-        self.intake.expire(&mut self.progress, now);
-        while !self.paused
-            && under_way.len() < context.config.parallel
-            && self.circuit.lets_through(now, under_way.len())
-            && self.pace.next().is_none_or(|next| next <= now)
+        self.intake.expire(&mut self.progress, now, self.reads);
+        while under_way.len() < context.config.parallel
+            && self.receiver.lets_through(now, under_way.len())
             && let Some(job) = self.lanes.take()
         {
-            self.pace.count(now);
+            self.receiver.pace.count(now);
             context.metrics.attempts.inc();
             under_way.push(send(context, job).boxed());
         }
         context.metrics.waiting.set(self.lanes.waiting() as i64);
+        // While there is something to send: what keeps the rest back may be segments, and only reading ends that.
+        let is_far_ahead = self.progress.is_far_ahead() && self.lanes.waiting() + under_way.len() > 0;
+        self.reads = self.lanes.have_room() && !is_far_ahead;
+        if now >= self.renewed_at + RENEW_EVERY {
+            self.renewed_at = now;
+            self.progress.renew();
+        }
         if commit.is_none() && self.commit_due(under_way.len()).is_some_and(|due| due <= now) {
             self.committed_at = now;
             *commit = Some(committing(context, self.progress.to_commit()).boxed());
@@ -132,10 +129,10 @@ impl Work {
 
     /// When something may be begun that might not be at `now`, the time by which [`pump`](Self::pump) has judged.
     fn wake(&self, under_way: usize, commits: bool, now: Instant) -> Option<Instant> {
-        let waits = self.lanes.waiting() > 0 && !self.paused;
-        let sending = self.circuit.next(now, under_way).max(self.pace.next()).filter(|at| waits && *at > now);
+        let sending = self.receiver.next(now, under_way).filter(|_| self.lanes.waiting() > 0);
         let committing = if commits { None } else { self.commit_due(under_way) };
-        [sending, committing, self.intake.next_expiry()].into_iter().flatten().min()
+        let expiry = self.intake.next_expiry(now).filter(|_| self.reads);
+        [sending, committing, expiry, Some(self.renewed_at + RENEW_EVERY)].into_iter().flatten().min()
     }
 
     /// Why the reading is over, if it is.
@@ -143,9 +140,8 @@ impl Work {
         let interrupted = |why: String| Some(Ended::Interrupted(why));
         match delivery {
             Some(Delivery::Batch(batch)) => {
-                let now = Instant::now();
                 for record in &batch.records {
-                    let jobs = self.intake.take(record, &mut self.progress, now);
+                    let jobs = self.intake.take(record, &mut self.progress);
                     jobs.into_iter().for_each(|job| self.lanes.push(job));
                 }
                 None
@@ -210,7 +206,7 @@ impl Work {
         let (why, retry_after) = match verdict {
             Verdict::Delivered => {
                 context.metrics.delivered.inc();
-                self.circuit.succeeded(begun);
+                self.receiver.circuit.succeeded(begun);
                 self.done(&job);
                 return None;
             }
@@ -219,20 +215,20 @@ impl Work {
                     destination,
                     "it answers with HTTP status 410: nothing more is sent until the server is started again"
                 );
-                self.paused = true;
+                self.receiver.paused = true;
                 context.metrics.paused.set(1);
                 self.lanes.again(job);
                 return None;
             }
             Verdict::Unacceptable { why } => {
-                self.circuit.succeeded(begun); // it is there, and answers
+                self.receiver.circuit.succeeded(begun); // it is there, and answers
                 return self.give_up(context, job, &why);
             }
             Verdict::Refused { why, retry_after } => (why, retry_after),
         };
         let since = *job.refused.get_or_insert(begun);
         if now.duration_since(since) >= context.config.retry_for.0 {
-            self.circuit.failed(begun, retry_after, now, chance());
+            self.receiver.circuit.failed(begun, retry_after, now, chance());
             return self.give_up(context, job, &why);
         }
         tracing::warn!(
@@ -261,7 +257,7 @@ impl Work {
     }
 
     fn again(&mut self, job: Job, begun: Instant, retry_after: Option<Duration>) {
-        self.circuit.failed(begun, retry_after, Instant::now(), chance());
+        self.receiver.circuit.failed(begun, retry_after, Instant::now(), chance());
         self.lanes.again(job);
     }
 
@@ -283,10 +279,27 @@ impl Work {
         }
     }
 
-    /// Nothing new is begun; what is delivered is committed.
-    async fn finish<'c>(mut self, context: &'c Context, mut under_way: UnderWay<'c>, commit: Option<Commit<'c>>) {
-        while let Some((job, came)) = under_way.next().await {
-            under_way.extend(self.answered(context, job, came));
+    /// Nothing new is begun; what is delivered is committed. A server that stops waits for answers so long and no longer.
+    async fn finish<'c>(
+        mut self,
+        context: &'c Context,
+        mut under_way: UnderWay<'c>,
+        commit: Option<Commit<'c>>,
+        stopping: &mut watch::Receiver<bool>,
+    ) {
+        let too_late = async {
+            stopped(stopping).await;
+            tokio::time::sleep(context.finish_within).await;
+        };
+        tokio::pin!(too_late);
+        loop {
+            tokio::select! {
+                answered = under_way.next() => match answered {
+                    Some((job, came)) => under_way.extend(self.answered(context, job, came)),
+                    None => break,
+                },
+                () = &mut too_late => break,
+            }
         }
         if let Some(commit) = commit {
             let (next, result) = commit.await;
@@ -355,5 +368,7 @@ async fn sleep_until(at: Option<Instant>) {
 /// While messages are under way, and at least between two commits.
 const COMMIT_EVERY: Duration = Duration::from_secs(1);
 const COMMIT_PAUSE: Duration = Duration::from_millis(100);
+/// Positions that have not moved. Source: Kafka's `offsets.retention.minutes`, 7 days by default, a day in old versions.
+const RENEW_EVERY: Duration = Duration::from_secs(3600);
 /// After one that failed.
 const COMMIT_AGAIN: Duration = Duration::from_secs(5);
