@@ -171,9 +171,7 @@ mod tests {
         assert_eq!(count("parameter = 'a'"), 0);
         assert_eq!(
             messages("event = 'b'", Outgoing::Events(&events)),
-            [concat!(
-                r#"{"topicId":"ws-t","topicName":"t","streamId":"car-1","timestamp":1,"tags":{},"id":"b","value":"v"}"#
-            )]
+            [r#"{"topicId":"ws-t","topicName":"t","streamId":"car-1","timestamp":1,"tags":{},"id":"b","value":"v"}"#]
         );
     }
 
