@@ -42,6 +42,14 @@ pub trait Broker: fmt::Debug + Send + Sync + 'static {
     /// acknowledged afterwards will be handed out: joining skips nothing.
     fn read(&self, topic: &str, start: Start) -> BoxFuture<'_, Result<Deliveries, ReadError>>;
 
+    /// What `group` has committed of a topic, by partition; nothing of partitions where it has not, nothing of topics that are
+    /// not there. A group here is a name that positions are kept under, the consumer group of Kafka clients; nobody joins it.
+    fn committed(&self, group: &str, topic: &str) -> BoxFuture<'_, Result<Vec<NextOffset>, BrokerError>>;
+
+    /// Keeps, as durably as records, that `group` goes on at these offsets; other partitions stay as they were. What is kept
+    /// goes with the topic.
+    fn commit(&self, group: &str, topic: &str, next: Vec<NextOffset>) -> BoxFuture<'_, Result<(), ReadError>>;
+
     /// Whether the broker can be reached now, as far as is known without asking it.
     fn health(&self) -> Health;
 
@@ -70,6 +78,15 @@ pub struct PartitionPositions {
     pub end: i64,
 }
 
+/// Where the reading of a partition goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct NextOffset {
+    /// Partition, from 0.
+    pub partition: i32,
+    /// Of the next record to read.
+    pub offset: i64,
+}
+
 /// Where reading begins.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Start {
@@ -79,6 +96,8 @@ pub enum Start {
     End,
     /// At most this many offsets before the end of every partition, as far as they are kept.
     Last(u32),
+    /// At an offset of each partition, those not named at their first record; else as [`Start::Offset`].
+    At(Vec<NextOffset>),
     /// At this offset in every partition; below the first one kept, or beyond the end, a [`Delivery::Gap`] says so.
     Offset(i64),
     /// The same with an offset for each partition, from partition 0 on; those beyond them are read from offset 0.
@@ -93,6 +112,10 @@ impl Start {
             Self::End => kept.end,
             Self::Last(count) => kept.earliest.max(kept.end - i64::from(*count)),
             Self::Offset(offset) => (*offset).max(0),
+            Self::At(next) => {
+                let named = next.iter().find(|next| next.partition == kept.partition);
+                named.map_or(kept.earliest, |next| next.offset.max(0))
+            }
             Self::Offsets(offsets) => offsets.get(kept.partition as usize).map_or(0, |offset| (*offset).max(0)),
         }
     }

@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use futures::future::{BoxFuture, FutureExt};
 
 use crate::broker::{
-    AckError, Broker, CreateTopicError, Deliveries, Delivery, Health, NotWritten, ReadError, Start, Stored,
+    AckError, Broker, CreateTopicError, Deliveries, Delivery, Health, NextOffset, NotWritten, ReadError, Start, Stored,
 };
 use crate::feed::{FeedEvent, Feeds};
 use crate::names::MAX_NAME_BYTES;
@@ -46,6 +46,7 @@ const CHECKS: &[(&str, Check)] = &[
     ("topics exist once and are listed", |s| topics_exist_once(s).boxed()),
     ("names", |s| names(s).boxed()),
     ("positions", |s| positions(s).boxed()),
+    ("a group goes on where it has committed", |s| groups_go_on(s).boxed()),
     ("feeds share one read", |s| feeds_share(s).boxed()),
     ("a huge message is refused, the next one is not", |s| huge_message_refused(s).boxed()),
     ("flush answers everything", |s| flush_answers(s).boxed()),
@@ -321,6 +322,34 @@ async fn positions(s: Subject) {
     let positions = s.broker.positions(&topic).await.unwrap();
     let got: Vec<_> = positions.iter().map(|p| (p.partition, p.earliest, p.end)).collect();
     assert_eq!(got, [(0, 0, 0), (1, 0, 5)]);
+}
+
+async fn groups_go_on(s: Subject) {
+    let (topic, other, group) = (s.topic(2).await, s.topic(1).await, unique("group"));
+    let key = (0..).map(|n| n.to_string()).find(|key| partition_of(key.as_bytes(), 2) == 1).unwrap();
+    for n in 0..5 {
+        s.store(&topic, Some(&key), &format!("{n}")).await;
+    }
+    let next = |partition, offset| NextOffset { partition, offset };
+    assert_eq!(s.broker.committed(&group, &topic).await, Ok(vec![]), "nobody has committed yet");
+    s.broker.commit(&group, &topic, vec![next(1, 4)]).await.unwrap();
+    assert_eq!(s.broker.committed(&group, &topic).await, Ok(vec![next(1, 4)]), "partition 0 has none");
+    s.broker.commit(&group, &topic, vec![next(0, 0)]).await.unwrap();
+    s.broker.commit(&group, &topic, vec![next(1, 3)]).await.unwrap();
+    let mut committed = s.broker.committed(&group, &topic).await.unwrap();
+    committed.sort_unstable();
+    assert_eq!(committed, [next(0, 0), next(1, 3)], "the last word on each partition");
+    for (group, topic) in [(unique("group"), &topic), (group.clone(), &other), (group.clone(), &unique("nowhere"))] {
+        assert_eq!(s.broker.committed(&group, topic).await, Ok(vec![]), "{group} {topic}");
+    }
+    let nowhere = unique("nowhere");
+    let error = s.broker.commit(&group, &nowhere, vec![next(0, 1)]).await.unwrap_err();
+    assert_eq!(error, ReadError::UnknownTopic(nowhere));
+
+    let mut goes_on = s.read(&topic, Start::At(committed)).await;
+    assert_eq!(texts(&goes_on.take(2).await), ["3", "4"]);
+    let mut from_the_first = s.read(&topic, Start::At(vec![next(0, 0)])).await;
+    assert_eq!(from_the_first.take(5).await.len(), 5, "a partition that is not named");
 }
 
 async fn feeds_share(s: Subject) {

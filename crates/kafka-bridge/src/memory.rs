@@ -1,6 +1,6 @@
 //! `MemoryBroker`: a broker in this process for tests and trials; nothing outlives it.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
@@ -9,8 +9,8 @@ use futures::future::{BoxFuture, FutureExt, ready};
 use tokio::sync::{mpsc, watch};
 
 use crate::broker::{
-    Ack, Broker, BrokerError, CreateTopicError, Deliveries, Delivery, Health, NotWritten, PartitionPositions,
-    ReadError, Start, Stored, TopicInfo,
+    Ack, Broker, BrokerError, CreateTopicError, Deliveries, Delivery, Health, NextOffset, NotWritten,
+    PartitionPositions, ReadError, Start, Stored, TopicInfo,
 };
 use crate::metrics::Metrics;
 use crate::names::check_topic_name;
@@ -137,6 +137,23 @@ impl Broker for MemoryBroker {
         .boxed()
     }
 
+    fn committed(&self, group: &str, topic: &str) -> BoxFuture<'_, Result<Vec<NextOffset>, BrokerError>> {
+        let state = self.shared.lock();
+        let committed = state.topics.get(topic).and_then(|topic| topic.committed.get(group));
+        let next = |(partition, offset): (&i32, &i64)| NextOffset { partition: *partition, offset: *offset };
+        ready(Ok(committed.map(|offsets| offsets.iter().map(next).collect()).unwrap_or_default())).boxed()
+    }
+
+    fn commit(&self, group: &str, topic: &str, next: Vec<NextOffset>) -> BoxFuture<'_, Result<(), ReadError>> {
+        let mut state = self.shared.lock();
+        let Some(kept) = state.topics.get_mut(topic) else {
+            return ready(Err(ReadError::UnknownTopic(topic.to_owned()))).boxed();
+        };
+        let offsets = kept.committed.entry(group.to_owned()).or_default();
+        offsets.extend(next.into_iter().map(|next| (next.partition, next.offset)));
+        ready(Ok(())).boxed()
+    }
+
     fn health(&self) -> Health {
         Health::Reachable
     }
@@ -188,6 +205,7 @@ impl MemoryBroker {
             generation: state.generations,
             partitions: (0..partitions).map(|_| Partition::default()).collect(),
             without_key: 0,
+            committed: HashMap::new(),
             changed: watch::Sender::new(()),
         };
         let info = topic.info(name);
@@ -259,6 +277,8 @@ struct Topic {
     partitions: VecDeque<Partition>,
     /// Records without a key so far: they go round.
     without_key: usize,
+    /// Offsets of partitions, by group.
+    committed: HashMap<String, BTreeMap<i32, i64>>,
     /// Bumped after each append; dropped with the topic.
     changed: watch::Sender<()>,
 }

@@ -7,8 +7,8 @@ use futures::future::{BoxFuture, FutureExt, ready};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::broker::{
-    Ack, AckError, Broker, BrokerError, CreateTopicError, Deliveries, Delivery, Health, NotWritten, PartitionPositions,
-    ReadError, Start, Stored, TopicInfo,
+    Ack, AckError, Broker, BrokerError, CreateTopicError, Deliveries, Delivery, Health, NextOffset, NotWritten,
+    PartitionPositions, ReadError, Start, Stored, TopicInfo,
 };
 use crate::record::NewRecord;
 
@@ -231,6 +231,20 @@ impl Broker for MisbehavingBroker {
             Ok(Deliveries { receiver })
         }
         .boxed()
+    }
+
+    fn committed(&self, group: &str, topic: &str) -> BoxFuture<'_, Result<Vec<NextOffset>, BrokerError>> {
+        match self.unless_dead() {
+            Ok(()) => self.inner.committed(group, topic),
+            Err(error) => ready(Err(error)).boxed(),
+        }
+    }
+
+    fn commit(&self, group: &str, topic: &str, next: Vec<NextOffset>) -> BoxFuture<'_, Result<(), ReadError>> {
+        match self.unless_dead() {
+            Ok(()) => self.inner.commit(group, topic, next),
+            Err(error) => ready(Err(error.into())).boxed(),
+        }
     }
 
     fn health(&self) -> Health {

@@ -36,6 +36,8 @@ pub enum Command {
     Sample(SampleArgs),
     /// Import a file into a topic
     Import(ImportArgs),
+    /// Poll a source of the settings once
+    Poll(PollArgs),
     /// Make, look at and revoke tokens
     Token(TokenArgs),
     /// Send a signed sample to a webhook
@@ -440,6 +442,22 @@ impl FromStr for Speed {
             _ => factor().map(Self::Times).ok_or_else(|| "write max, or a number and x, such as 1x or 0.5x".to_owned()),
         }
     }
+}
+
+/// `streamgate poll`.
+#[derive(Debug, clap::Args)]
+pub struct PollArgs {
+    /// Name of the source, as in [[sources.poll]]
+    pub name: String,
+    /// Poll once, now; a server polls by itself
+    #[arg(long, required = true)]
+    pub once: bool,
+    /// Print the records instead of writing them
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Where the settings are, and the topics.
+    #[command(flatten)]
+    pub flags: ConfigFlags,
 }
 
 /// `streamgate token`.

@@ -40,6 +40,7 @@ async fn run(command: Command) -> Result<(), CommandError> {
         Command::Import(args) => match args.command {
             ImportCommand::Csv(args) => commands::import::run(&args).await,
         },
+        Command::Poll(args) => commands::poll::run(&args).await,
         Command::Token(args) => commands::token::run(&args).await,
         Command::Webhook(args) => commands::webhook::run(&args).await,
         Command::Log(args) => commands::log::run(&args),

@@ -12,7 +12,9 @@ use crate::banner::Banner;
 use crate::commands::{CommandError, folder};
 use crate::config::{Config, Loaded};
 use crate::descriptors;
-use crate::server::{Certificate, ChoiceError, Credentials, Server, Sockets, check_webhooks, choose_broker};
+use crate::server::{
+    Certificate, ChoiceError, Credentials, Server, Sockets, check_outgoing, check_webhooks, choose_broker,
+};
 
 /// Serves until SIGTERM or SIGINT, then drains; a second signal ends the process at once. SIGHUP reads the files again
 /// of TLS and of tokens.
@@ -34,6 +36,7 @@ pub async fn run(args: &ServeArgs) -> Result<(), CommandError> {
         tokio::spawn(credentials.follow_files(signal(SignalKind::hangup()).map_err(CommandError::System)?));
     }
     check_webhooks(config)?;
+    check_outgoing(config)?;
     let public = bind("listen", config.listen).await?;
     let management = bind_management(&loaded).await?;
     let kafka = bind_kafka(&loaded).await?;

@@ -1,8 +1,8 @@
 //! The ways in and out of a topic beside the hubs and the HTTP API: what others push to us, what we fetch, what we push.
 //!
 //! Nothing here writes by itself: a way makes [records](record) of what it gets, by the [`Rule`] in its settings, and hands
-//! them to [`Append`], the server's own writes, whose limits, settings and metrics hold for it. It knows no SignalR, no
-//! listener and no broker.
+//! them to [`Append`], the server's own writes, whose limits, settings and metrics hold for it. It knows no SignalR
+//! and no listener; of brokers only what a destination reads.
 //!
 //! | module | what |
 //! |---|---|
@@ -11,7 +11,8 @@
 //! | [`fields`], [`secret`], [`units`] | how the settings of a way are read, secrets in them, durations and rates |
 //! | [`webhook`] | inbound webhooks |
 //! | [`csv`] | CSV files: rows, columns, pieces |
-//! | [`poll`], [`destination`] | settings of polling sources and of outgoing webhooks |
+//! | [`fetch`] | requests that the server itself makes |
+//! | [`poll`], [`destination`] | polling sources, outgoing webhooks |
 //!
 //! ```
 //! use ways::{Circumstances, Json, Record, Rule};
@@ -26,8 +27,10 @@
 //! ```
 
 pub mod append;
+mod chance;
 pub mod csv;
 pub mod destination;
+pub mod fetch;
 pub mod fields;
 pub mod json;
 pub mod metrics;
@@ -35,6 +38,7 @@ pub mod pointer;
 pub mod poll;
 pub mod record;
 pub mod secret;
+mod stopping;
 pub mod units;
 pub mod webhook;
 

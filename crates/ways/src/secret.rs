@@ -49,6 +49,11 @@ impl Secret {
         }
     }
 
+    /// Whether all of it stands in the settings.
+    pub fn is_plain(&self) -> bool {
+        !self.0.starts_with(FILE) && !pieces(&self.0).iter().any(|piece| matches!(piece, Piece::Variable(_)))
+    }
+
     fn reveal_from(
         &self,
         variable: impl Fn(&str) -> Option<String>,

@@ -13,15 +13,17 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use embedded_log::storage::{DiskStorage, Storage};
-use embedded_log::{AppendError, Log, OpenError, Options, Partition, Topic, TopicError, WriteError, batch};
+use embedded_log::{
+    AppendError, CommittedOffset, Log, OpenError, Options, Partition, Topic, TopicError, WriteError, batch,
+};
 use futures::future::{BoxFuture, FutureExt, ready};
 use tokio::sync::mpsc;
 
 pub(crate) use ack::LogAck;
 
 use crate::broker::{
-    Ack, Broker, BrokerError, CreateTopicError, Deliveries, Health, NotWritten, PartitionPositions, ReadError, Start,
-    TopicInfo,
+    Ack, Broker, BrokerError, CreateTopicError, Deliveries, Health, NextOffset, NotWritten, PartitionPositions,
+    ReadError, Start, TopicInfo,
 };
 use crate::metrics::Metrics;
 use crate::names::{check_topic_name, is_internal};
@@ -217,6 +219,33 @@ impl Broker for EmbeddedBroker {
             let reader = Reader::new(self.log.clone(), topic, &start, self.shared.metrics.clone());
             tokio::spawn(reader.run(sender));
             Ok(Deliveries { receiver })
+        }
+        .boxed()
+    }
+
+    fn committed(&self, group: &str, topic: &str) -> BoxFuture<'_, Result<Vec<NextOffset>, BrokerError>> {
+        let offsets = self.log.committed_offsets(group).into_iter().filter(|offset| offset.topic == topic);
+        let next = |offset: CommittedOffset| NextOffset { partition: offset.partition, offset: offset.offset };
+        ready(Ok(offsets.map(next).collect())).boxed()
+    }
+
+    fn commit(&self, group: &str, topic: &str, next: Vec<NextOffset>) -> BoxFuture<'_, Result<(), ReadError>> {
+        if let Err(error) = self.readable(topic) {
+            return ready(Err(error)).boxed();
+        }
+        let offset = |next: NextOffset| CommittedOffset {
+            topic: topic.to_owned(),
+            partition: next.partition,
+            offset: next.offset,
+            leader_epoch: -1,
+            metadata: String::new(),
+        };
+        let committing = self.log.commit_offsets(group, next.into_iter().map(offset).collect());
+        async move {
+            match tokio::time::timeout(self.shared.delivery_timeout, committing).await {
+                Ok(committed) => committed.map_err(|error| BrokerError::Other(error.to_string()).into()),
+                Err(_) => Err(BrokerError::Unreachable.into()),
+            }
         }
         .boxed()
     }

@@ -5,6 +5,7 @@
 
 mod backlog;
 mod batch;
+mod groups;
 mod health;
 mod limits;
 mod live;
@@ -29,13 +30,14 @@ use rdkafka::consumer::BaseConsumer;
 pub use settings::{Compression, KafkaSettings, Properties, SettingsError};
 
 use crate::broker::{
-    Ack, Broker, BrokerError, CreateTopicError, Deliveries, Health, NotWritten, PartitionPositions, ReadError, Start,
-    TopicInfo,
+    Ack, Broker, BrokerError, CreateTopicError, Deliveries, Health, NextOffset, NotWritten, PartitionPositions,
+    ReadError, Start, TopicInfo,
 };
 use crate::metrics::Metrics;
 use crate::names::check_topic_name;
 use crate::record::NewRecord;
 use backlog::Backlog;
+use groups::Groups;
 use health::{Context, HealthState};
 use limits::Limits;
 use live::Live;
@@ -55,6 +57,7 @@ pub struct KafkaBroker {
     topics: Arc<Topics>,
     live: Arc<Live>,
     replays: Arc<Replays>,
+    groups: Arc<Groups>,
     survey: tokio::task::JoinHandle<()>,
 }
 
@@ -92,6 +95,7 @@ impl KafkaBroker {
             batch_bytes: settings.batch_bytes,
         };
         let topics = Arc::new(topics);
+        let groups = Groups::new(settings.clone(), context.clone(), lookup.clone());
         let replays = Replays {
             config: settings.consumer(true),
             context,
@@ -113,6 +117,7 @@ impl KafkaBroker {
             topics,
             live,
             replays: Arc::new(replays),
+            groups: Arc::new(groups),
             survey,
         }))
     }
@@ -231,6 +236,16 @@ impl Broker for KafkaBroker {
             }
         })
         .boxed()
+    }
+
+    fn committed(&self, group: &str, topic: &str) -> BoxFuture<'_, Result<Vec<NextOffset>, BrokerError>> {
+        let (groups, group, topic) = (self.groups.clone(), group.to_owned(), topic.to_owned());
+        blocking(move || groups.committed(&group, &topic, TIMEOUT)).boxed()
+    }
+
+    fn commit(&self, group: &str, topic: &str, next: Vec<NextOffset>) -> BoxFuture<'_, Result<(), ReadError>> {
+        let (groups, group, topic) = (self.groups.clone(), group.to_owned(), topic.to_owned());
+        blocking(move || groups.commit(&group, &topic, &next)).boxed()
     }
 
     fn health(&self) -> Health {

@@ -218,6 +218,13 @@ impl KafkaSettings {
         config
     }
 
+    /// For the positions of one consumer group, which is not joined.
+    pub(super) fn group(&self, group: &str) -> ClientConfig {
+        let mut config = self.consumer(false);
+        config.set("group.id", group);
+        config
+    }
+
     /// For questions: a consumer, for producers may make topics by asking about them.
     pub(super) fn lookup(&self) -> ClientConfig {
         let mut config = self.common();

@@ -11,6 +11,7 @@ pub mod import;
 mod input;
 pub mod log;
 mod package;
+pub mod poll;
 pub mod produce;
 mod progress;
 pub mod sample;

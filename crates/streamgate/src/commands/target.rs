@@ -7,7 +7,7 @@ use tokio::net::TcpListener;
 use super::{CommandError, client::Client, folder};
 use crate::{
     args::{ConfigFlags, ServerArgs},
-    config::{AuthConfig, Config},
+    config::{AuthConfig, Config, Destinations, PollingSources},
     server::{ChoiceError, Server, Sockets, choose_broker},
 };
 
@@ -76,6 +76,8 @@ fn config(folder: &Path) -> Result<Config, CommandError> {
     // Whoever may use the folder may use the server over it, which nobody else knows.
     config.auth = AuthConfig::default();
     config.allowed_origins = Config::default().allowed_origins;
+    // What it fetches or sends is a server's work.
+    (config.sources, config.destinations) = (PollingSources::default(), Destinations::default());
     config.log.retention_bytes = usize::MAX / 2;
     config.log.retention_age = CENTURY;
     Ok(config)

@@ -11,6 +11,7 @@ use super::{
     schema::to_table,
     sources::{Loaded, Origin},
     units::{format_duration, format_size},
+    ways::same_name,
 };
 
 /// The first thing wrong, if any.
@@ -26,7 +27,19 @@ pub(super) fn check(loaded: &Loaded) -> Result<(), ConfigError> {
     log(loaded)?;
     limits(loaded)?;
     topics(loaded)?;
-    webhooks(loaded)
+    webhooks(loaded)?;
+    outgoing(loaded)
+}
+
+/// Sources and destinations are told apart by their names.
+fn outgoing(loaded: &Loaded) -> Result<(), ConfigError> {
+    match same_name(&loaded.config.sources, &loaded.config.destinations) {
+        None => Ok(()),
+        Some((key, name)) => Err(ConfigError::Invalid {
+            setting: Placed { key: key.to_owned(), origin: loaded.origin(key) },
+            problem: format!("cannot be taken: two have the name {name:?}"),
+        }),
+    }
 }
 
 fn ports(loaded: &Loaded) -> Result<(), ConfigError> {

@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use ::ways::webhook::WebhookConfig;
+use ::ways::{destination::DestinationConfig, poll::PollConfig, webhook::WebhookConfig};
 use serde::Deserialize;
 use toml::{
     Spanned, Value,
@@ -13,7 +13,7 @@ use toml::{
 };
 
 use super::{
-    ConfigError, Placed,
+    Config, ConfigError, Placed,
     schema::{PROPERTIES, Schema, TOPICS, property_name},
     sources::{FileChoice, Origin, Setting},
 };
@@ -64,11 +64,16 @@ pub(super) fn readable_secrets(path: &Path, settings: &[Setting]) -> Option<Stri
     Some(format!("{} holds {secret} and can be read by other users: chmod 600 it", path.display()))
 }
 
-/// The same for secrets of webhooks.
-pub(super) fn readable_webhooks(path: &Path, webhooks: &[WebhookConfig]) -> Option<String> {
-    let holds_secrets = webhooks.iter().any(WebhookConfig::holds_secrets);
-    (holds_secrets && others_may_read(path))
-        .then(|| format!("{} holds a secret in webhooks and can be read by other users: chmod 600 it", path.display()))
+/// The same for secrets of webhooks, sources and destinations.
+pub(super) fn readable_ways(path: &Path, config: &Config) -> Option<String> {
+    let holders = [
+        ("webhooks", config.webhooks.iter().any(WebhookConfig::holds_secrets)),
+        ("sources", config.sources.poll.iter().any(PollConfig::holds_secrets)),
+        ("destinations", config.destinations.webhook.iter().any(DestinationConfig::holds_secrets)),
+    ];
+    let (holder, _) = holders.into_iter().find(|(_, holds_secrets)| *holds_secrets)?;
+    others_may_read(path)
+        .then(|| format!("{} holds a secret in {holder} and can be read by other users: chmod 600 it", path.display()))
 }
 
 fn holds_secret(keys: &Value) -> bool {

@@ -135,7 +135,7 @@ pub(super) fn merge(
     let path = file.map(|(path, _)| path);
     let secrets = path.as_deref().and_then(|path| file::readable_secrets(path, &settings));
     let key = config.tls.key.as_deref().and_then(|path| file::readable_key("tls.key", path));
-    let webhooks = path.as_deref().and_then(|path| file::readable_webhooks(path, &config.webhooks));
+    let webhooks = path.as_deref().and_then(|path| file::readable_ways(path, &config));
     let warnings = secrets.into_iter().chain(key).chain(readable_secrets(&config)).chain(webhooks);
     let warnings = warnings.chain(open_webhooks(&config)).collect();
     let origins = settings.into_iter().map(|setting| (setting.key, setting.origin)).collect();

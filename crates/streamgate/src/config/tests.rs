@@ -308,6 +308,11 @@ fn bad_values_are_refused_in_one_sentence_that_names_them() {
             "`webhooks` (streamgate.toml:1) cannot be taken: that of \"/a\" has a topic that is none: '.' and '..' are not names",
         ),
         (
+            "[[sources.poll]]\nname = \"a\"\ntopic = \"t\"\nurl = \"u\"\nevery = \"1s\"\n\
+             [[sources.poll]]\nname = \"a\"\ntopic = \"t\"\nurl = \"u\"\nevery = \"1s\"",
+            "`sources.poll` (streamgate.toml:1) cannot be taken: two have the name \"a\"",
+        ),
+        (
             "[[sources.poll]]\nname = \"a\"",
             "`sources.poll` (streamgate.toml:1) cannot be taken: number 1 (\"a\") has no `topic`",
         ),

@@ -9,9 +9,10 @@ use std::{env, fs, io};
 use access::{Access, Algorithm, Key, OpaqueTokens, Revocations, Revoked, Scopes, keys_of_set};
 use quix_gateway::Guard;
 use reqwest::Url;
+use reqwest::header::HeaderMap;
 use tokio::signal::unix::Signal;
+use ways::fetch::{Fetcher, Permits};
 
-use super::outgoing::Fetcher;
 use crate::config::{AuthConfig, ConfigError, KeyConfig, KeyMaterial, Loaded, Placed};
 
 /// What the server judges tokens by.
@@ -135,7 +136,12 @@ impl Credentials {
     }
 
     async fn fetch(&self, set: &KeySet) -> Result<usize, String> {
-        let document = set.fetcher.text(&set.url).await.map_err(|error| error.to_string())?;
+        let permits = Permits { http: self.auth.jwks_allow_private, private: self.auth.jwks_allow_private };
+        let answer = set.fetcher.get(&set.url, &HeaderMap::new(), permits).await.map_err(|error| error.to_string())?;
+        if !answer.status.is_success() {
+            return Err(format!("it answers with HTTP status {}", answer.status.as_u16()));
+        }
+        let document = String::from_utf8(answer.body).map_err(|_| "it is not text".to_owned())?;
         let mut fetched = keys_of_set(&document).map_err(|error| error.to_string())?;
         for key in &mut fetched {
             key.issuer.clone_from(&self.auth.jwks_issuer);
@@ -256,7 +262,7 @@ fn key_set(loaded: &Loaded) -> Result<Option<KeySet>, ConfigError> {
     let Some(url) = &auth.jwks_url else { return Ok(None) };
     let wrong = |error: &dyn std::fmt::Display| invalid(loaded, "auth.jwks_url", &format!("cannot be used: {error}"));
     let url = url.parse::<Url>().map_err(|error| wrong(&error))?;
-    let fetcher = Fetcher::new(auth.jwks_allow_private).map_err(|error| wrong(&error))?;
+    let fetcher = Fetcher::new().map_err(|error| wrong(&error))?;
     Ok(Some(KeySet { url, fetcher, is_there: Mutex::new(false) }))
 }
 

@@ -46,6 +46,8 @@ pub use credentials::Credentials;
 use entrance::Entrance;
 pub(crate) use import::shown_rows;
 use kafka_door::KafkaDoor;
+use outgoing::Outgoing;
+pub use outgoing::{check_outgoing, writes};
 use public::Door;
 use webhooks::Inbound;
 pub use webhooks::check_webhooks;
@@ -64,6 +66,7 @@ pub struct Server {
     gateway: Arc<Gateway>,
     door: Arc<Door>,
     drain_timeout: Duration,
+    outgoing: Outgoing,
     tasks: Vec<JoinHandle<()>>,
 }
 
@@ -116,6 +119,7 @@ impl Server {
         let gateway = Gateway::new(broker.clone(), feeds, settings::gateway(config, guard.clone()), gateway_metrics);
         let entrance = Entrance::new(guard.clone(), &settings::limits(config), limit_hits.clone(), &mut registry);
         let hub = HubServer::with_metrics("/hub", gateway.hub(), settings::hub(config, guard.as_deref()), hub_metrics);
+        let outgoing = Outgoing::start(config, &gateway, &mut registry).map_err(io::Error::other)?;
         let started = Instant::now();
         let draining = AtomicBool::new(false);
         let state = Arc::new(State { hub, broker, registry, credentials: credentials.clone(), started, draining });
@@ -148,6 +152,7 @@ impl Server {
             gateway,
             door,
             drain_timeout: config.limits.drain_timeout,
+            outgoing,
             tasks,
         })
     }
@@ -173,7 +178,7 @@ impl Server {
                     door.close().await;
                 }
             };
-            tokio::join!(self.state.hub.drain(), kafka);
+            tokio::join!(self.state.hub.drain(), kafka, self.outgoing.stop());
             self.state.broker.flush().await;
             while self.state.hub.connections() > 0 {
                 tokio::time::sleep(DRAIN_TICK).await;

@@ -1,145 +1,122 @@
-//! Requests that the server itself makes, to places that its operator named: no further than these may lead.
+//! What the server does of its own accord: it polls its sources and serves its destinations.
 
-use std::io;
-use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use access::is_public;
-use reqwest::dns::{Addrs, Name, Resolve, Resolving};
-use reqwest::{Client, Response, Url, redirect};
+use kafka_bridge::feed::{FeedSettings, Feeds};
+use prometheus_client::registry::Registry;
+use quix_gateway::Gateway;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use ways::Append;
+use ways::destination::{self, DestinationConfig, DestinationMetrics, Sender, Surroundings};
+use ways::fetch::Fetcher;
+use ways::poll::{self, PollMetrics, Source};
 
-/// Fetches documents.
-#[derive(Debug, Clone)]
-pub(super) struct Fetcher {
-    client: Client,
-    /// Whether plain http, and addresses of this machine and network, are meant to be asked.
-    may_be_private: bool,
-}
+use super::broker::BrokerChoice;
+use super::ways::Writes;
+use super::{DRAIN_TICK, settings};
+use crate::commands::CommandError;
+use crate::config::Config;
 
-/// Why a document could not be had.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum FetchError {
-    #[error("its host is {0}, an address of this machine or network")]
-    Private(IpAddr),
-    #[error("it answers with HTTP status {0}")]
-    Status(u16),
-    #[error("it is longer than {MAX_BODY_BYTES} bytes")]
-    TooLong,
-    #[error("it is not text")]
-    NotText,
-    #[error("{0}")]
-    Failed(String),
-}
-
-impl Fetcher {
-    /// # Errors
-    /// If the system has no certificates to trust.
-    pub(super) fn new(may_be_private: bool) -> Result<Self, reqwest::Error> {
-        // Fails if that was done before.
-        let _ = tokio_rustls::rustls::crypto::ring::default_provider().install_default();
-        let follow = redirect::Policy::custom(move |attempt| {
-            let is_allowed = attempt.url().scheme() == "https" || may_be_private;
-            match literal(attempt.url()).filter(|_| !may_be_private).and_then(private) {
-                _ if attempt.previous().len() > MAX_REDIRECTS => attempt.error("too many redirects"),
-                _ if !is_allowed => attempt.error("a redirect to an address that is not https"),
-                Some(address) => attempt.error(FetchError::Private(address).to_string()),
-                None => attempt.follow(),
-            }
-        });
-        let mut builder = Client::builder()
-            .connect_timeout(Duration::from_secs(5))
-            .timeout(Duration::from_secs(30))
-            // A proxy would connect to addresses that nobody here has looked at.
-            .no_proxy()
-            .redirect(follow);
-        if !may_be_private {
-            builder = builder.dns_resolver(Arc::new(PublicOnly));
-        }
-        Ok(Self { client: builder.build()?, may_be_private })
-    }
-
-    /// The text at an address.
-    pub(super) async fn text(&self, url: &Url) -> Result<String, FetchError> {
-        // Host names are looked at when they are resolved.
-        if let Some(address) = literal(url).filter(|_| !self.may_be_private).and_then(private) {
-            return Err(FetchError::Private(address));
-        }
-        let response = self.client.get(url.clone()).send().await.map_err(failed)?;
-        if !response.status().is_success() {
-            return Err(FetchError::Status(response.status().as_u16()));
-        }
-        String::from_utf8(body(response).await?).map_err(|_| FetchError::NotText)
-    }
-}
-
-async fn body(mut response: Response) -> Result<Vec<u8>, FetchError> {
-    let mut body = Vec::new();
-    while let Some(piece) = response.chunk().await.map_err(failed)? {
-        if body.len() + piece.len() > MAX_BODY_BYTES {
-            return Err(FetchError::TooLong);
-        }
-        body.extend_from_slice(&piece);
-    }
-    Ok(body)
-}
-
-/// The innermost reason says most.
-fn failed(error: reqwest::Error) -> FetchError {
-    let mut cause: &dyn std::error::Error = &error;
-    while let Some(source) = cause.source() {
-        cause = source;
-    }
-    FetchError::Failed(cause.to_string())
-}
-
-/// Finds public addresses only, and those are the ones that are then connected to.
+/// The tasks of all sources and destinations; dropping it ends them at once.
 #[derive(Debug)]
-struct PublicOnly;
+pub(super) struct Outgoing {
+    stopping: watch::Sender<bool>,
+    tasks: Vec<JoinHandle<()>>,
+    /// The longest that a stop takes: neither slow sources nor receivers may hold up what the server owes its clients.
+    patience: Duration,
+}
 
-impl Resolve for PublicOnly {
-    fn resolve(&self, name: Name) -> Resolving {
-        Box::pin(async move {
-            let found: Vec<SocketAddr> = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
-            match found.iter().find_map(|address| private(address.ip())) {
-                Some(address) => Err(io::Error::other(FetchError::Private(address).to_string()).into()),
-                None => Ok(Box::new(found.into_iter()) as Addrs),
-            }
+/// Whether all secrets of sources and destinations are where the settings say, and what is made of them can be used.
+pub fn check_outgoing(config: &Config) -> Result<(), CommandError> {
+    Requests::of(config).map(drop).map_err(CommandError::Serve)
+}
+
+/// What is to be asked and sent by this server.
+struct Requests {
+    sources: Vec<Source>,
+    destinations: Vec<(DestinationConfig, Sender)>,
+}
+
+impl Requests {
+    fn of(config: &Config) -> Result<Self, String> {
+        let sources = if config.sources.enabled { &config.sources.poll[..] } else { &[] };
+        let destinations = if config.destinations.enabled { &config.destinations.webhook[..] } else { &[] };
+        if sources.is_empty() && destinations.is_empty() {
+            return Ok(Self { sources: Vec::new(), destinations: Vec::new() });
+        }
+        let fetcher = Fetcher::new().map_err(|error| format!("there can be no requests to others: {error}"))?;
+        let sources = sources.iter().map(|source| {
+            let named = |error| format!("the polling source {:?} cannot be used: {error}", source.name);
+            Source::new(source.clone(), fetcher.clone()).map_err(named)
+        });
+        let destinations = destinations.iter().map(|destination| {
+            let named = |error| format!("the destination {:?} cannot be used: {error}", destination.name);
+            Ok((destination.clone(), Sender::new(destination, fetcher.clone()).map_err(named)?))
+        });
+        Ok(Self {
+            sources: sources.collect::<Result<_, _>>()?,
+            destinations: destinations.collect::<Result<_, String>>()?,
         })
     }
 }
 
-/// The address that stands in a URL in place of a name.
-fn literal(url: &Url) -> Option<IpAddr> {
-    url.host_str()?.trim_start_matches('[').trim_end_matches(']').parse().ok()
-}
-
-/// The address, if it is not one that everybody would reach the same host by.
-fn private(address: IpAddr) -> Option<IpAddr> {
-    Some(address).filter(|address| !is_public(*address))
-}
-
-const MAX_REDIRECTS: usize = 3;
-const MAX_BODY_BYTES: usize = 4 * 1024 * 1024;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn names_and_addresses_of_this_machine_are_not_asked_unless_that_is_meant() {
-        let fetcher = Fetcher::new(false).unwrap();
-        for url in [
-            "http://127.0.0.1:1/keys",
-            "http://[::1]:1/keys",
-            "http://localhost:1/keys",
-            "http://0x7f.1:1/",
-            "http://198.18.0.1:1/",
-        ] {
-            let error = fetcher.text(&url.parse().unwrap()).await.unwrap_err().to_string();
-            assert!(error.contains("an address of this machine or network"), "{url}: {error}");
-        }
-        let error = Fetcher::new(true).unwrap().text(&"http://127.0.0.1:1/keys".parse().unwrap()).await.unwrap_err();
-        assert!(!error.to_string().contains("an address of this machine"), "{error}");
+impl Outgoing {
+    /// # Errors
+    /// Those of [`check_outgoing`].
+    pub(super) fn start(config: &Config, gateway: &Arc<Gateway>, registry: &mut Registry) -> Result<Self, String> {
+        let Requests { sources, destinations } = Requests::of(config)?;
+        let (polls, sent) = (PollMetrics::default(), DestinationMetrics::default());
+        polls.register(registry);
+        sent.register(registry);
+        let stopping = watch::Sender::new(false);
+        let patience = MAX_PATIENCE.min(config.limits.drain_timeout / 2);
+        let append: Arc<dyn Append> = Arc::new(Writes(gateway.clone()));
+        let polling = sources
+            .into_iter()
+            .map(|source| tokio::spawn(poll::run(source, append.clone(), polls.clone(), stopping.subscribe())));
+        let sending = destinations.into_iter().map(|(destination, sender)| {
+            let surroundings = Surroundings {
+                broker: gateway.broker().clone(),
+                append: append.clone(),
+                workspace: config.workspace.clone(),
+                metrics: sent.clone(),
+                stopping: stopping.subscribe(),
+                finish_within: patience.mul_f64(0.8), // the rest is for the commit
+            };
+            tokio::spawn(destination::run(destination, sender, surroundings))
+        });
+        let tasks = polling.chain(sending).collect();
+        Ok(Self { stopping, tasks, patience })
     }
+
+    /// Done when nothing is under way any more, or after five seconds, or half the drain timeout; nothing new is begun.
+    pub(super) async fn stop(&self) {
+        self.stopping.send_replace(true);
+        let finished = async {
+            while !self.tasks.iter().all(JoinHandle::is_finished) {
+                tokio::time::sleep(DRAIN_TICK).await;
+            }
+        };
+        if tokio::time::timeout(self.patience, finished).await.is_err() {
+            tracing::warn!("sources or destinations have not ended in time; what is not committed is sent again");
+        }
+    }
+}
+
+const MAX_PATIENCE: Duration = Duration::from_secs(5);
+
+impl Drop for Outgoing {
+    fn drop(&mut self) {
+        self.tasks.iter().for_each(JoinHandle::abort);
+    }
+}
+
+/// The writes of a server with this configuration, without the server.
+pub fn writes(config: &Config, broker: &BrokerChoice) -> Arc<dyn Append> {
+    let BrokerChoice { broker, metrics, .. } = broker.clone();
+    let feeds = Feeds::with(broker.clone(), FeedSettings::default(), metrics.clone());
+    let own = quix_gateway::metrics::Metrics::sharing(metrics.limit_hits());
+    Arc::new(Writes(Gateway::new(broker, feeds, settings::gateway(config, None), own)))
 }

@@ -1,0 +1,146 @@
+//! `Sender`: one request, and what its answer means.
+
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use reqwest::Url;
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+
+use super::config::DestinationConfig;
+use super::lanes::Job;
+use super::preset::{Body, twilio_url};
+use super::sign::Signer;
+use crate::fetch::{FetchError, Fetcher, Permits, Receipt};
+use crate::secret::{Revealed, SecretError};
+use crate::{Json, Secret};
+
+/// Sends messages of one destination.
+#[derive(Debug)]
+pub struct Sender {
+    url: Url,
+    headers: HeaderMap,
+    body: Body,
+    signer: Option<Signer>,
+    permits: Permits,
+    fetcher: Fetcher,
+}
+
+/// Why a destination cannot be had. Shows no secret.
+#[derive(Debug, thiserror::Error)]
+pub enum SenderError {
+    /// Somewhere in its settings.
+    #[error("`{setting}`: {error}")]
+    Secret {
+        /// Where it stands.
+        setting: String,
+        /// Why it cannot be had.
+        error: SecretError,
+    },
+    /// The URL is none.
+    #[error("`url` is no address such as https://hooks.example/in")]
+    Url,
+    /// The name or value of a header cannot be one.
+    #[error("`headers` has {0:?}, which cannot be the name of a header, or whose value cannot be one")]
+    Header(String),
+    /// It has no key, or what follows `whsec_` cannot be read.
+    #[error("`sign` has a secret that is empty, or begins with whsec_ and goes on with something else than base64")]
+    Sign,
+}
+
+/// What became of a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// It was taken.
+    Delivered,
+    /// It may be taken later.
+    Refused { why: String, retry_after: Option<Duration> },
+    /// It will never be taken.
+    Unacceptable { why: String },
+    /// The receiver wants nothing more.
+    Gone,
+}
+
+impl Sender {
+    /// Reads the secrets of its settings.
+    pub fn new(config: &DestinationConfig, fetcher: Fetcher) -> Result<Self, SenderError> {
+        let url = match (&config.url, &config.basic) {
+            (Some(url), _) => revealed("url", url)?.as_str().to_owned(),
+            (None, Some(basic)) => twilio_url(revealed("basic.user", &basic.user)?.as_str()),
+            (None, None) => return Err(SenderError::Url),
+        };
+        let sign = config.sign.as_ref().map(|sign| revealed("sign.secret", &sign.secret)).transpose()?;
+        let body = Body::of(config);
+        Ok(Self {
+            url: url.parse().map_err(|_| SenderError::Url)?,
+            headers: headers(config, body.content_type())?,
+            body,
+            signer: sign.map(|secret| Signer::new(&secret).ok_or(SenderError::Sign)).transpose()?,
+            permits: Permits { http: config.allow_http, private: config.allow_private },
+            fetcher,
+        })
+    }
+
+    pub(super) async fn send(&self, job: &Job, topic: &str) -> Verdict {
+        let Ok(message) = Json::parse(job.message.as_bytes()) else {
+            return Verdict::Unacceptable { why: "it is nested too deep".to_owned() };
+        };
+        let (body, id) = (self.body.render(message), job.id(topic));
+        let mut headers = self.headers.clone();
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        let signature = self.signer.as_ref().map(|signer| signer.signature(&id, now, &body));
+        let texts =
+            [("webhook-id", Some(id)), ("webhook-timestamp", Some(now.to_string())), ("webhook-signature", signature)];
+        for (name, text) in texts {
+            // Names of topics and base64 are always good values.
+            if let Some(Ok(value)) = text.map(HeaderValue::try_from) {
+                headers.insert(name, value);
+            }
+        }
+        verdict(self.fetcher.post(&self.url, &headers, Bytes::from(body), self.permits).await)
+    }
+}
+
+fn revealed(setting: &str, secret: &Secret) -> Result<Revealed, SenderError> {
+    secret.reveal().map_err(|error| SenderError::Secret { setting: setting.to_owned(), error })
+}
+
+fn headers(config: &DestinationConfig, content_type: &'static str) -> Result<HeaderMap, SenderError> {
+    let mut headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static(content_type))]);
+    if let Some(basic) = &config.basic {
+        let (user, password) = (revealed("basic.user", &basic.user)?, revealed("basic.password", &basic.password)?);
+        let pair = base64::Engine::encode(
+            &base64::engine::general_purpose::STANDARD,
+            format!("{}:{}", user.as_str(), password.as_str()),
+        );
+        let value = HeaderValue::try_from(format!("Basic {pair}"));
+        headers.insert(AUTHORIZATION, sensitive(value.map_err(|_| SenderError::Header("basic".to_owned()))?));
+    }
+    for (name, value) in &config.headers {
+        let wrong = || SenderError::Header(name.clone());
+        let value = revealed(&format!("headers.{name}"), value)?;
+        let value = HeaderValue::from_str(value.as_str()).map_err(|_| wrong())?;
+        headers.insert(HeaderName::try_from(name).map_err(|_| wrong())?, sensitive(value));
+    }
+    Ok(headers)
+}
+
+fn sensitive(mut value: HeaderValue) -> HeaderValue {
+    value.set_sensitive(true);
+    value
+}
+
+/// A receiver that says what is wrong with the request will say so again. Everything else may be mended, at the receiver or
+/// in the settings.
+fn verdict(answer: Result<Receipt, FetchError>) -> Verdict {
+    let Receipt { status, retry_after } = match answer {
+        Ok(receipt) => receipt,
+        Err(error) => return Verdict::Refused { why: error.to_string(), retry_after: None },
+    };
+    let why = format!("it answers with HTTP status {}", status.as_u16());
+    match status.as_u16() {
+        200..=299 => Verdict::Delivered,
+        410 => Verdict::Gone,
+        400 | 413 | 415 | 422 => Verdict::Unacceptable { why },
+        _ => Verdict::Refused { why, retry_after },
+    }
+}

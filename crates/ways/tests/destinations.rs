@@ -1,0 +1,337 @@
+//! Destinations against a receiver of this machine.
+#![allow(clippy::unwrap_used)]
+
+mod local;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use hmac::{Hmac, KeyInit, Mac};
+use kafka_bridge::broker::{Broker, NextOffset};
+use kafka_bridge::memory::MemoryBroker;
+use kafka_bridge::misbehaving::MisbehavingBroker;
+use local::{Reply, Server, Writes, broker, records, until};
+use quix_model::{EventData, Outgoing};
+use sha2::Sha256;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use ways::Append;
+use ways::destination::{DestinationConfig, DestinationMetrics, Sender, Surroundings, run};
+use ways::fetch::Fetcher;
+use ways::fields::{Entry, Fields};
+
+/// Polite at its end; killed when dropped.
+struct Running {
+    stop: watch::Sender<bool>,
+    task: JoinHandle<()>,
+}
+
+impl Running {
+    fn start(broker: Arc<dyn Broker>, url: &str, settings: &str) -> Self {
+        let text = format!(
+            "name = 'd'\ntopic = 't'\nurl = '{url}'\nwhere = {{ event = '*' }}\nallow_http = true\nallow_private = true\n\
+             from = 'earliest'\n{settings}"
+        );
+        let mut fields = Fields::new(toml::from_str(&text).unwrap());
+        let config = DestinationConfig::from_fields(&mut fields).unwrap();
+        fields.finish().unwrap();
+        let sender = Sender::new(&config, Fetcher::new().unwrap()).unwrap();
+        let (stop, stopping) = watch::channel(false);
+        let append = Arc::new(Writes(broker.clone()));
+        let (workspace, metrics) = ("ws".to_owned(), DestinationMetrics::default());
+        let surroundings = Surroundings { broker, append, workspace, metrics, stopping, finish_within: FINISH_WITHIN };
+        Self { stop, task: tokio::spawn(run(config, sender, surroundings)) }
+    }
+
+    async fn stop(mut self) {
+        self.stop.send_replace(true);
+        (&mut self.task).await.unwrap();
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+async fn write(broker: &Arc<MemoryBroker>, stream_id: &str, value: &str) {
+    let event: EventData =
+        serde_json::from_value(serde_json::json!({ "timestamp": 1, "id": "e", "value": value })).unwrap();
+    Writes(broker.clone()).append("t", stream_id, Outgoing::Events(&[event])).await.unwrap();
+}
+
+async fn write_many(broker: &Arc<MemoryBroker>, streams: usize, each: std::ops::Range<usize>) {
+    for number in each {
+        for stream in 0..streams {
+            write(broker, &format!("s{stream}"), &format!("{number}")).await;
+        }
+    }
+}
+
+/// Values by stream as they came.
+fn came(server: &Server, taken: impl Fn(usize) -> bool) -> BTreeMap<String, Vec<String>> {
+    let mut came: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for (number, body) in server.bodies().into_iter().enumerate().filter(|(number, _)| taken(*number)) {
+        let message: serde_json::Value =
+            serde_json::from_str(&body).unwrap_or_else(|error| panic!("{number}: {error}"));
+        let text = |name: &str| message[name].as_str().unwrap().to_owned();
+        came.entry(text("streamId")).or_default().push(text("value"));
+    }
+    came
+}
+
+fn all(streams: usize, each: usize) -> BTreeMap<String, Vec<String>> {
+    let values: Vec<_> = (0..each).map(|number| number.to_string()).collect();
+    (0..streams).map(|stream| (format!("s{stream}"), values.clone())).collect()
+}
+
+async fn committed(broker: &dyn Broker) -> i64 {
+    broker.committed("streamgate-d", "t").await.unwrap().iter().map(|next| next.offset).sum()
+}
+
+#[tokio::test]
+async fn a_receiver_that_was_away_gets_everything_in_order_and_a_restart_loses_nothing() {
+    let broker = broker(&["t"]).await;
+    let (away, refused) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+    let (is_away, counted) = (away.clone(), refused.clone());
+    let receiver = Server::start(move |request, _| {
+        if is_away.load(Ordering::SeqCst) {
+            counted.fetch_add(1, Ordering::SeqCst);
+            return Reply::status(500);
+        }
+        assert!(request.headers["webhook-id"].starts_with("t-"));
+        Reply::status(200)
+    })
+    .await;
+    write_many(&broker, 5, 0..20).await;
+    let running = Running::start(broker.clone(), &receiver.url("/"), "parallel = 3");
+    until("all that there is", || receiver.asked().len() >= 100).await;
+    running.stop().await;
+    assert_eq!(committed(&*broker).await, 100, "what was taken is committed at the end");
+    assert_eq!(came(&receiver, |_| true), all(5, 20), "each once, each stream in order");
+
+    away.store(true, Ordering::SeqCst);
+    let before = receiver.asked().len();
+    write_many(&broker, 5, 20..40).await;
+    let running = Running::start(broker.clone(), &receiver.url("/"), "parallel = 3");
+    until("refusals, and time to commit between them", || refused.load(Ordering::SeqCst) >= 5).await;
+    drop(running); // killed
+    assert_eq!(committed(&*broker).await, 100);
+    let failed = receiver.asked().len() - before;
+    away.store(false, Ordering::SeqCst);
+    let running = Running::start(broker.clone(), &receiver.url("/"), "parallel = 3");
+    until("the rest", || receiver.asked().len() >= before + failed + 100).await;
+    running.stop().await;
+    assert_eq!(came(&receiver, |number| number < before || number >= before + failed), all(5, 40));
+    let ids: BTreeSet<_> = receiver.asked().into_iter().map(|request| request.headers["webhook-id"].clone()).collect();
+    assert_eq!(ids.len(), 200, "a message has one id, whenever it is sent");
+}
+
+#[tokio::test]
+async fn a_new_destination_begins_at_the_end_and_remembers_that() {
+    let broker = broker(&["t"]).await;
+    write_many(&broker, 2, 0..3).await;
+    let receiver = Server::start(|_, _| Reply::status(200)).await;
+    let config = "\nfrom = 'end'";
+    let start = |broker: &Arc<MemoryBroker>| {
+        let text = format!(
+            "name = 'd'\ntopic = 'ws-t'\nurl = '{}'\nwhere = {{ event = '*' }}\nallow_http = true\nallow_private = true{config}",
+            receiver.url("/")
+        );
+        let config = DestinationConfig::from_fields(&mut Fields::new(toml::from_str(&text).unwrap())).unwrap();
+        let sender = Sender::new(&config, Fetcher::new().unwrap()).unwrap();
+        let (stop, stopping) = watch::channel(false);
+        let surroundings = Surroundings {
+            broker: broker.clone(),
+            append: Arc::new(Writes(broker.clone())),
+            workspace: "ws".to_owned(),
+            metrics: DestinationMetrics::default(),
+            stopping,
+            finish_within: FINISH_WITHIN,
+        };
+        Running { stop, task: tokio::spawn(run(config, sender, surroundings)) }
+    };
+    let running = start(&broker);
+    let begins = async {
+        while broker.committed("streamgate-d", "t").await.unwrap().is_empty() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, begins).await.expect("it commits where it begins");
+    drop(running);
+    write_many(&broker, 2, 0..2).await;
+    let running = start(&broker);
+    until("what came while it was not there", || receiver.asked().len() >= 4).await;
+    running.stop().await;
+    assert_eq!(came(&receiver, |_| true), all(2, 2));
+}
+
+#[tokio::test]
+async fn what_is_never_taken_goes_to_the_dead_letters_and_the_rest_goes_on() {
+    let broker = broker(&["t", "dead"]).await;
+    let receiver = Server::start(|request, _| match &request.body {
+        body if body.contains("bad") => Reply::status(422),
+        body if body.contains("later") => Reply::status(503),
+        _ => Reply::status(200),
+    })
+    .await;
+    for value in ["0", "bad", "1"] {
+        write(&broker, "a", value).await;
+    }
+    write(&broker, "b", "later").await;
+    let running = Running::start(broker.clone(), &receiver.url("/"), "dead_letter = 'dead'\nretry_for = '0s'");
+    let letters = async {
+        loop {
+            let letters = records(&*broker, "dead").await;
+            if letters.len() == 2 {
+                return letters;
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    let mut letters = tokio::time::timeout(PATIENCE, letters).await.expect("two letters");
+    until("what comes behind", || came(&receiver, |_| true).get("a").is_some_and(|values| values.len() == 3)).await;
+    running.stop().await;
+    assert_eq!(committed(&*broker).await, 4);
+    letters.sort_by_key(|letter| letter.key.clone());
+    let letter: serde_json::Value = serde_json::from_slice(letters[0].value.as_deref().unwrap()).unwrap();
+    assert_eq!(letters[0].key.as_deref(), Some(&b"a"[..]));
+    assert_eq!(
+        (&letter["reason"], &letter["message"]["value"]),
+        (&"it answers with HTTP status 422".into(), &"bad".into())
+    );
+}
+
+#[tokio::test]
+async fn a_receiver_that_says_gone_is_left_alone_and_nothing_is_passed_over() {
+    let broker = broker(&["t"]).await;
+    let receiver = Server::start(|_, before| Reply::status(if before == 0 { 410 } else { 200 })).await;
+    write_many(&broker, 1, 0..3).await;
+    let running = Running::start(broker.clone(), &receiver.url("/"), "");
+    until("the answer", || !receiver.asked().is_empty()).await;
+    running.stop().await;
+    assert_eq!((receiver.asked().len(), committed(&*broker).await), (1, 0));
+    let running = Running::start(broker.clone(), &receiver.url("/"), "");
+    until("all, after a new start", || receiver.asked().len() >= 4).await;
+    running.stop().await;
+    assert_eq!(came(&receiver, |number| number > 0), all(1, 3));
+}
+
+#[tokio::test]
+async fn a_receiver_that_said_gone_is_left_alone_when_its_topic_is_made_anew_as_well() {
+    let broker = broker(&["t"]).await;
+    let receiver = Server::start(|_, _| Reply::status(410)).await;
+    write_many(&broker, 1, 0..1).await;
+    let running = Running::start(broker.clone(), &receiver.url("/"), "");
+    until("the answer", || !receiver.asked().is_empty()).await;
+    broker.delete_topic("t");
+    broker.create_topic("t", Some(1)).await.unwrap();
+    write_many(&broker, 1, 1..2).await;
+    let opened = async {
+        while broker.committed("streamgate-d", "t").await.unwrap() != [NextOffset { partition: 0, offset: 0 }] {
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, opened).await.expect("it is read again");
+    running.stop().await;
+    assert_eq!(receiver.asked().len(), 1);
+}
+
+#[tokio::test]
+async fn a_receiver_that_does_not_answer_holds_up_no_stop_and_what_others_took_is_committed() {
+    let broker = broker(&["t"]).await;
+    let receiver = Server::start(|request, _| match request.body.contains("slow") {
+        true => Reply::Silence,
+        false => Reply::status(200),
+    })
+    .await;
+    write(&broker, "a", "0").await;
+    write(&broker, "a", "slow").await;
+    let running = Running::start(broker.clone(), &receiver.url("/"), "");
+    until("both", || receiver.asked().len() >= 2).await;
+    let begun = std::time::Instant::now();
+    running.stop().await;
+    assert!(begun.elapsed() < std::time::Duration::from_secs(8), "{:?}", begun.elapsed());
+    assert_eq!(committed(&*broker).await, 1);
+}
+
+#[tokio::test]
+async fn a_receiver_is_asked_again_when_it_says_so_and_one_message_at_a_time() {
+    let broker = broker(&["t"]).await;
+    let times = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let told = times.clone();
+    let receiver = Server::start(move |_, before| {
+        told.lock().unwrap().push(std::time::Instant::now());
+        if before == 0 { Reply::status_with(429, "retry-after", "2") } else { Reply::status(200) }
+    })
+    .await;
+    write_many(&broker, 4, 0..2).await;
+    let running = Running::start(broker.clone(), &receiver.url("/"), "parallel = 1");
+    until("all", || receiver.asked().len() >= 9).await;
+    running.stop().await;
+    let times = times.lock().unwrap();
+    assert!(times[1] - times[0] >= std::time::Duration::from_secs(2), "{:?}", times[1] - times[0]);
+}
+
+#[tokio::test]
+async fn a_message_that_is_never_taken_holds_up_its_own_stream_only() {
+    let broker = broker(&["t"]).await;
+    let receiver =
+        Server::start(|request, _| Reply::status(if request.body.contains("bad") { 500 } else { 200 })).await;
+    write(&broker, "a", "bad").await;
+    write_many(&broker, 3, 0..2).await;
+    let running = Running::start(broker.clone(), &receiver.url("/"), "parallel = 1");
+    until("all of the others", || {
+        let came = came(&receiver, |_| true);
+        (0..3).all(|stream| came.get(&format!("s{stream}")).is_some_and(|values| values.len() == 2))
+    })
+    .await;
+    running.stop().await;
+    assert!(came(&receiver, |_| true)["a"].iter().all(|value| value == "bad"));
+}
+
+#[tokio::test]
+async fn commits_that_fail_and_reads_that_end_cost_nothing() {
+    let memory = broker(&["t"]).await;
+    let misbehaving = MisbehavingBroker::new(memory.clone());
+    let receiver = Server::start(|_, _| Reply::status(200)).await;
+    let running = Running::start(misbehaving.clone(), &receiver.url("/"), "");
+    write_many(&memory, 2, 0..5).await;
+    until("the first", || receiver.asked().len() >= 10).await;
+    memory.delete_topic("t");
+    memory.create_topic("t", Some(3)).await.unwrap();
+    write_many(&memory, 2, 5..8).await;
+    until("those of the new topic of that name", || receiver.asked().len() >= 16).await;
+    running.stop().await;
+    assert_eq!(came(&receiver, |_| true), all(2, 8));
+    let at = |partition, offset| NextOffset { partition, offset };
+    assert!(!misbehaving.committed("streamgate-d", "t").await.unwrap().contains(&at(0, 99)));
+}
+
+#[tokio::test]
+async fn what_is_sent_is_signed_and_no_secret_is_in_what_can_be_shown() {
+    let broker = broker(&["t"]).await;
+    write(&broker, "a", "x").await;
+    let receiver = Server::start(|_, _| Reply::status(200)).await;
+    let settings = "body = { text = '{{value}}' }\nheaders = { X-Key = 'top' }\nbasic = { user = 'u', password = 'p' }\n\
+                    sign = { scheme = 'standard', secret = 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw' }";
+    let running = Running::start(broker.clone(), &receiver.url("/hook"), settings);
+    until("it", || !receiver.asked().is_empty()).await;
+    running.stop().await;
+    let request = &receiver.asked()[0];
+    assert_eq!((&*request.line, &*request.body), ("POST /hook", r#"{"text":"x"}"#));
+    assert_eq!((&*request.headers["x-key"], &*request.headers["authorization"]), ("top", "Basic dTpw"));
+    let (id, time) = (&request.headers["webhook-id"], &request.headers["webhook-timestamp"]);
+    let key = STANDARD.decode("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap();
+    let mut mac = Hmac::<Sha256>::new_from_slice(&key).unwrap();
+    mac.update(format!("{id}.{time}.{}", request.body).as_bytes());
+    let expected = STANDARD.encode(mac.finalize().into_bytes());
+    assert_eq!(request.headers["webhook-signature"], format!("v1,{expected}"));
+}
+
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);
+const FINISH_WITHIN: std::time::Duration = std::time::Duration::from_secs(2);
