@@ -11,7 +11,7 @@ async function read() {
   if (token) headers.Authorization = `Bearer ${token}`;
   if (lastEventId) headers["Last-Event-ID"] = lastEventId;
   const answer = await fetch(`${url}/topics/${topic}/packages`, { headers });
-  if (!answer.ok) throw new Error((await answer.json()).detail);
+  if (!answer.ok) throw new Error((await answer.json().catch(() => ({}))).detail ?? `status ${answer.status}`);
   const text = answer.body.pipeThrough(new TextDecoderStream()).getReader();
   let waiting = "";
   for (let piece = await text.read(); !piece.done; piece = await text.read()) {

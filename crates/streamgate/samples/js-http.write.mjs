@@ -18,6 +18,6 @@ for (let number = 0; number < 10; number++) {
     headers,
     body: JSON.stringify(data),
   });
-  if (!answer.ok) throw new Error((await answer.json()).detail);
+  if (!answer.ok) throw new Error((await answer.json().catch(() => ({}))).detail ?? `status ${answer.status}`);
   console.log(`written: ${number}`);
 }

@@ -3,6 +3,7 @@
 Needs Python 3.8 or newer and nothing else.
 """
 
+import http.client
 import json
 import time
 import urllib.error
@@ -42,6 +43,6 @@ while True:
         read()
     except urllib.error.HTTPError as error:
         print(error, error.read().decode())
-    except OSError as error:
+    except (OSError, http.client.HTTPException) as error:
         print(error)
     time.sleep(1)

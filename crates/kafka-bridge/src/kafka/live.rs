@@ -104,17 +104,21 @@ impl Live {
             // Or the consumer learns of the topic only in its scan once a second.
             self.consumer.fetch_metadata(Some(topic), JOIN_TIMEOUT).map_err(|error| broker_error(&error))?;
         }
-        let ends = self.lookup.ends(topic, described.partitions, JOIN_TIMEOUT)?;
+        let mut ends = self.lookup.ends(topic, described.partitions, JOIN_TIMEOUT)?;
         let (sender, queued) = mpsc::channel(QUEUED_DELIVERIES);
-        let mut reader = Reader::new(sender, ends.clone(), manners);
         let number = self.joined.fetch_add(1, Ordering::Relaxed) + 1;
-        reader.number = number;
-
         let mut routes = self.routes();
         if routes.get(topic).is_some_and(|route| route.id != described.id) {
             self.end_route(&mut routes, topic); // made anew, and the watch has not seen it yet
         }
-        match routes.get_mut(topic) {
+        let route = routes.get_mut(topic);
+        if let Some(route) = &route {
+            // What was handed out since the ends were asked comes no more.
+            ends.iter_mut().zip(&route.next).for_each(|(end, next)| *end = (*end).max(*next));
+        }
+        let mut reader = Reader::new(sender, ends.clone(), manners);
+        reader.number = number;
+        match route {
             Some(route) => route.readers.push(reader),
             None => {
                 self.assign(topic, &ends).map_err(|error| broker_error(&error))?;

@@ -1,5 +1,6 @@
 //! `Ask`: what a read of a topic is asked for: the query and the headers, checked.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime};
 
 use axum::http::{HeaderMap, StatusCode, header};
@@ -154,16 +155,19 @@ fn wishes(pairs: &Pairs, max: usize) -> Result<Wishes, Problem> {
     if kinds.is_empty() {
         kinds.push(Kind::Packages);
     }
-    let or_all = |names: Vec<&str>| -> Vec<Select> {
-        if names.is_empty() { vec![Select::All] } else { names.into_iter().map(Select::of).collect() }
+    // Each once: what is multiplied below must come to something new each time, so that the bound holds.
+    let kinds: BTreeSet<Kind> = kinds.into_iter().collect();
+    let or_all = |names: Vec<&str>| -> BTreeSet<Select> {
+        if names.is_empty() { [Select::All].into() } else { names.into_iter().map(Select::of).collect() }
     };
+    let whole = [Select::All].into();
     let (streams, parameters, events) = (or_all(streams), or_all(parameters), or_all(events));
     let mut wishes = Wishes::new();
     for kind in kinds {
         let ids = match kind {
-            Kind::Parameters => &parameters[..],
+            Kind::Parameters => &parameters,
             Kind::Events => &events,
-            _ => &[Select::All],
+            _ => &whole,
         };
         for (stream, id) in streams.iter().flat_map(|stream| ids.iter().map(move |id| (stream, id))) {
             wishes.insert(Subscription { kind, stream: stream.clone(), id: id.clone(), scope: Scope::Topic });

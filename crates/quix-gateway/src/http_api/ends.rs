@@ -23,8 +23,9 @@ impl Ends {
     pub(super) fn cut(&mut self, mut delivery: Delivery) -> Delivery {
         match &mut delivery {
             Delivery::Batch(batch) => {
+                let passed: Vec<_> = batch.records.iter().map(|record| (record.partition, record.offset + 1)).collect();
                 batch.records.retain(|record| self.0.get(&record.partition).is_some_and(|end| record.offset < *end));
-                batch.records.iter().for_each(|record| self.reached(record.partition, record.offset + 1));
+                passed.into_iter().for_each(|(partition, next_offset)| self.reached(partition, next_offset));
             }
             // The last offsets of a partition may hold no record (compaction, transactions).
             Delivery::CaughtUp { partition } => self.reached(*partition, i64::MAX),

@@ -113,10 +113,12 @@ impl PackageLines {
         let (partition, offset) = (record.partition, record.offset);
         let place = self.cursor.place(partition);
         let from = self.intake.incomplete_from(partition);
-        let messages = self.messages(topic, record);
         if offset < place.next {
+            // It was handed out before; of a message that comes in segments it may be one.
+            self.intake.take(record, UNCOUNTED, |_| {});
             return ControlFlow::Continue(());
         }
+        let messages = self.messages(topic, record);
         let given = if offset == place.next { place.given } else { 0 };
         let next = offset + 1;
         let behind = Place { next, given: 0, from: self.intake.incomplete_from(partition).unwrap_or(next) };
@@ -147,7 +149,12 @@ impl PackageLines {
         let place = self.cursor.place(partition);
         let is_cut_back = lost == 0;
         if !is_cut_back && next_offset <= place.next {
-            return None;
+            if next_offset <= place.from {
+                return None;
+            }
+            // The first segments of a message that was not whole yet.
+            self.cursor.set(partition, Place { from: next_offset, ..place });
+            return Some(next_offset - place.from);
         }
         self.cursor.set(partition, Place::at(next_offset));
         Some(if is_cut_back { 0 } else { next_offset - place.next })

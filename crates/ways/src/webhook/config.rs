@@ -93,9 +93,10 @@ impl Entry for WebhookConfig {
                 "has a setting `path` that must be like \"/webhooks/segment\": letters, digits, -._~ and /".to_owned()
             );
         }
+        let path = self.path.to_ascii_lowercase(); // as the hub's is compared
         let taken = TAKEN
             .iter()
-            .find(|taken| self.path.strip_prefix(**taken).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')));
+            .find(|taken| path.strip_prefix(**taken).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')));
         if let Some(taken) = taken {
             return Err(format!("has a setting `path` below {taken}, where the server has something of its own"));
         }
@@ -184,5 +185,16 @@ impl Serialize for Place {
 }
 
 /// First parts of paths that the server has.
-const TAKEN: [&str; 9] =
-    ["/hub", "/topics", "/swagger", "/openapi", "/health", "/demo", "/metrics", "/import", "/connect"];
+const TAKEN: [&str; 11] = [
+    "/hub",
+    "/topics",
+    "/swagger",
+    "/openapi",
+    "/health",
+    "/demo",
+    "/metrics",
+    "/import",
+    "/connect",
+    "/style.css",
+    "/favicon.ico",
+];

@@ -438,7 +438,7 @@ fn settings_that_cannot_be_are_told() {
         let table = toml::from_str(&format!("path = '/w'\ntopic = 't'\n{text}")).unwrap();
         assert_eq!(read::<WebhookConfig>(table), Err(problem.to_owned()));
     }
-    for path in ["", "w", "/", "/w/", "/a b", "/{x}", "/hub", "/hub/x", "/topics/t", "/health/live", "/ü"] {
+    for path in ["", "w", "/", "/w/", "/a b", "/{x}", "/hub", "/Hub", "/hub/x", "/topics/t", "/health/live", "/ü"] {
         let table = toml::from_str(&format!("path = {path:?}\ntopic = 't'\npreset = 'none'")).unwrap();
         assert!(read::<WebhookConfig>(table).unwrap_err().starts_with("has a setting `path` "), "{path}");
     }
