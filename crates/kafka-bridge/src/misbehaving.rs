@@ -11,6 +11,7 @@ use crate::broker::{
     PartitionPositions, ReadError, Start, Stored, TopicInfo,
 };
 use crate::record::NewRecord;
+use crate::topic_settings::{NewTopic, TopicSettings};
 
 /// Behaves like the broker it wraps until told otherwise. Its append must run in a tokio runtime.
 #[derive(Debug)]
@@ -194,10 +195,17 @@ impl Broker for MisbehavingBroker {
         }
     }
 
-    fn create_topic(&self, name: &str, partitions: Option<i32>) -> BoxFuture<'_, Result<TopicInfo, CreateTopicError>> {
+    fn make_topic(&self, name: &str, wanted: NewTopic) -> BoxFuture<'_, Result<TopicInfo, CreateTopicError>> {
         match self.unless_dead() {
-            Ok(()) => self.inner.create_topic(name, partitions),
+            Ok(()) => self.inner.make_topic(name, wanted),
             Err(error) => ready(Err(error.into())).boxed(),
+        }
+    }
+
+    fn topic_settings(&self, name: &str) -> BoxFuture<'_, Result<Option<TopicSettings>, BrokerError>> {
+        match self.unless_dead() {
+            Ok(()) => self.inner.topic_settings(name),
+            Err(error) => ready(Err(error)).boxed(),
         }
     }
 

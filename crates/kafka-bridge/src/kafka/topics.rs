@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rdkafka::admin::{
-    AdminClient, AdminOptions, ConfigResource, NewTopic, OwnedResourceSpecifier, ResourceSpecifier, TopicReplication,
+    self, AdminClient, AdminOptions, ConfigResource, OwnedResourceSpecifier, ResourceSpecifier, TopicReplication,
 };
 use rdkafka::error::RDKafkaErrorCode;
 use tokio::sync::mpsc;
@@ -16,6 +16,7 @@ use super::lookup::{Lookup, broker_error};
 use crate::broker::{BrokerError, CreateTopicError, TopicInfo};
 use crate::metrics::Metrics;
 use crate::names::{check_topic_name, is_internal};
+use crate::topic_settings::{NewTopic, TopicSettings};
 
 /// Makes and surveys topics.
 pub(super) struct Topics {
@@ -28,13 +29,16 @@ pub(super) struct Topics {
 
 impl Topics {
     /// Makes a topic and waits until its partitions have leaders, so that it can be used at once.
-    pub(super) async fn create(&self, name: &str, partitions: Option<i32>) -> Result<TopicInfo, CreateTopicError> {
+    pub(super) async fn create(&self, name: &str, wanted: &NewTopic) -> Result<TopicInfo, CreateTopicError> {
         let invalid = |reason: String| CreateTopicError::Invalid { name: name.to_owned(), reason };
         check_topic_name(name).map_err(|error| invalid(error.to_string()))?;
-        if partitions.is_some_and(|count| count < 1) {
+        if wanted.partitions.is_some_and(|count| count < 1) {
             return Err(invalid("a topic has at least 1 partition".to_owned()));
         }
-        let topic = NewTopic::new(name, partitions.unwrap_or(BROKER_DEFAULT), TopicReplication::Fixed(BROKER_DEFAULT));
+        let copies = self.possible_copies(wanted.replication_factor).await?;
+        let (partitions, properties) = (wanted.partitions.unwrap_or(BROKER_DEFAULT), wanted.properties());
+        let topic = admin::NewTopic::new(name, partitions, TopicReplication::Fixed(copies));
+        let topic = properties.iter().fold(topic, |topic, (name, value)| topic.set(name, value));
         let options = AdminOptions::new().request_timeout(Some(TIMEOUT)).operation_timeout(Some(TIMEOUT));
         let results = self.admin.create_topics([&topic], &options).await.map_err(|error| broker_error(&error))?;
         for result in results {
@@ -43,6 +47,7 @@ impl Topics {
                 RDKafkaErrorCode::InvalidTopic
                 | RDKafkaErrorCode::InvalidPartitions
                 | RDKafkaErrorCode::InvalidReplicationFactor
+                | RDKafkaErrorCode::InvalidConfig
                 | RDKafkaErrorCode::PolicyViolation => invalid(code.to_string()),
                 code => broker_error(&rdkafka::error::KafkaError::AdminOp(code)).into(),
             })?;
@@ -50,6 +55,30 @@ impl Topics {
         let made = self.wait_until_usable(name.to_owned()).await?;
         self.limits.ask_again(name);
         Ok(made)
+    }
+
+    /// How a topic is kept; `None` if there is none of this name.
+    pub(super) async fn settings(&self, name: &str) -> Result<Option<TopicSettings>, BrokerError> {
+        let (lookup, asked) = (self.lookup.clone(), name.to_owned());
+        let copies = super::blocking(move || {
+            let metadata = lookup.metadata(TIMEOUT)?;
+            let topic = metadata.topics().iter().find(|topic| topic.name() == asked && topic.error().is_none());
+            Ok(topic.map(|topic| topic.partitions().first().map_or(1, |partition| partition.replicas().len().max(1))))
+        });
+        let Some(copies) = copies.await? else { return Ok(None) };
+        let configs = self.configs(&[name.to_owned()]).await?;
+        let config = configs.first().map(|(_, config)| config);
+        let defaults = TopicSettings { replication_factor: copies as i32, ..TopicSettings::UNLIMITED };
+        Ok(Some(defaults.with(|name| config?.get(name)?.value.as_deref())))
+    }
+
+    /// No more copies than there are brokers.
+    async fn possible_copies(&self, wanted: Option<i32>) -> Result<i32, BrokerError> {
+        let Some(wanted) = wanted else { return Ok(BROKER_DEFAULT) };
+        let lookup = self.lookup.clone();
+        let brokers =
+            super::blocking(move || lookup.metadata(TIMEOUT).map(|metadata| metadata.brokers().len())).await?;
+        Ok(wanted.min(brokers.max(1) as i32))
     }
 
     async fn wait_until_usable(&self, name: String) -> Result<TopicInfo, BrokerError> {
