@@ -13,6 +13,7 @@ mod guard;
 mod http_api;
 pub mod metrics;
 mod names;
+pub mod portal;
 mod reader_hub;
 mod subscription;
 mod subscriptions;
