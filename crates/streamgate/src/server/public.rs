@@ -11,6 +11,7 @@ use hyper::header::{self, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode, Version};
 use kafka_bridge::metrics::LimitHits;
 use quix_gateway::Visitor;
+use quix_gateway::portal::Portal;
 use signalr_server::cors::AllowedOrigins;
 use signalr_server::{ClientAddress, Paces};
 use tokio::net::TcpListener;
@@ -22,8 +23,8 @@ use super::connection::Visit;
 use super::host::{foreign_host, refuse, refuse_foreign_host};
 use super::newcomers::Newcomers;
 use super::{
-    Certificate, State, demo, entrance::Entrance, forwarded, management, settings, throttle::Throttle,
-    webhooks::Inbound,
+    Certificate, State, demo, entrance::Entrance, forwarded, management, portal::PortalDoor, settings,
+    throttle::Throttle, webhooks::Inbound,
 };
 use crate::config::{Config, Limits, Network};
 
@@ -55,6 +56,7 @@ pub(super) struct Door {
     state: Arc<State>,
     routes: Router,
     inbound: Inbound,
+    portal: PortalDoor,
     pub(super) settings: Settings,
     addresses: Addresses,
     newcomers: Newcomers,
@@ -73,6 +75,7 @@ impl Door {
         state: Arc<State>,
         routes: Router,
         inbound: Inbound,
+        portal: PortalDoor,
         settings: Settings,
         entrance: Arc<Entrance>,
     ) -> Arc<Self> {
@@ -84,6 +87,7 @@ impl Door {
             state,
             routes,
             inbound,
+            portal,
             settings,
             addresses,
             newcomers,
@@ -179,6 +183,8 @@ impl Door {
         let mut response = if visit.refused {
             let detail = "There are too many connections of this address; try again later.";
             refuse(request.method(), StatusCode::TOO_MANY_REQUESTS, detail)
+        } else if Portal::takes(request.uri().path()) {
+            self.portal.answer(request, &visit, is_draining).await
         } else if let Some(refused) = self.refuse_foreign_host(&request) {
             refused
         } else {
