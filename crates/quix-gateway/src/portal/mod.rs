@@ -228,8 +228,8 @@ fn not_offered(request: &Request, status: StatusCode) -> Refusal {
     Refusal::new(status, message)
 }
 
-const NO_RIGHT: &str = "This token may not use Kafka. Give it the right `kafka` in the server's configuration: a token with \
-                        the scope kafka (streamgate token new … kafka).";
+const NO_RIGHT: &str = "This token may not use Kafka. Give it the right `kafka` in the server's configuration; \
+                        `streamgate token new --scope kafka` makes one that has it.";
 const NO_USER: &str = "This server has no Kafka user for this token. Name one in the server's settings, portal.username for \
                        all or portal.users for this token's subject.";
 const READABLE: &str = "Kafka's password is not told over HTTP without TLS to other machines. Use https, or, behind a proxy \

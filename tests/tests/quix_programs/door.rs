@@ -1,0 +1,106 @@
+//! Who is let in to ask the portal over HTTP, and how.
+
+use e2e::certificate::TestCertificate;
+use e2e::program::{Program, process};
+use reqwest::{Client, Method, RequestBuilder};
+use serde_json::Value;
+
+use crate::place::PASSWORD;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pages_of_elsewhere_are_refused_and_told_nothing() {
+    let program = Program::serve(&["--kafka-listen", "127.0.0.1:0"]).await;
+    let ask = |method: Method, path: &str| Client::new().request(method, format!("{}{path}", program.url));
+    let evil = |request: RequestBuilder| request.header("origin", "https://evil.example");
+    for (request, wanted) in [
+        (ask(Method::GET, "/workspaces"), 200),
+        (ask(Method::GET, "/workspaces").header("origin", program.url.clone()), 200),
+        (ask(Method::GET, "/workspaces").header("sec-fetch-site", "none"), 200),
+        (evil(ask(Method::GET, "/workspaces")), 403),
+        (evil(ask(Method::POST, "/local/topics")).body(r#"{"name":"t"}"#), 403),
+        (ask(Method::GET, "/workspaces").header("origin", "null"), 403),
+        (ask(Method::GET, "/workspaces").header("sec-fetch-site", "cross-site"), 403),
+        (ask(Method::GET, "/workspaces").header("sec-fetch-site", "same-site"), 403),
+        (evil(ask(Method::OPTIONS, "/workspaces")).header("access-control-request-method", "GET"), 405),
+        (ask(Method::GET, "/workspaces").header("host", "evil.example"), 421),
+    ] {
+        let shown = format!("{request:?}");
+        let response = request.send().await.unwrap();
+        assert_eq!(response.status().as_u16(), wanted, "{shown}");
+        let cors = response.headers().keys().filter(|name| name.as_str().starts_with("access-control"));
+        assert_eq!(cors.count(), 0, "{shown}");
+        assert_eq!(response.headers()["cache-control"], "no-store", "{shown}");
+        if wanted != 200 {
+            let body = response.text().await.unwrap();
+            assert!(!body.contains(&program.kafka()), "{shown}: {body}");
+            let document: Value = serde_json::from_str(&body).unwrap();
+            assert!(document["message"].as_str().is_some_and(|message| !message.is_empty()), "{shown}: {body}");
+        }
+    }
+    let topics: Value = ask(Method::GET, "/topics").send().await.unwrap().json().await.unwrap();
+    assert_eq!(topics, Value::Array(Vec::new()), "no page has made one");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_counts_in_the_header_only_and_who_was_told_is_noted_without_secrets() {
+    let secret = "a secret of these stories, long enough";
+    let settings = format!(
+        "auth.secret = \"{secret}\"\n[portal]\nkafka_address = \"kafka.example:9093\"\nsecurity = \"sasl_ssl\"\n\
+         username = \"programs\"\npassword = \"{PASSWORD}\""
+    );
+    let program = Program::serve_with_settings(&settings, &["--memory"]).await;
+    let request = access::TokenRequest {
+        subject: Some("ann".to_owned()),
+        scope: "kafka".to_owned(),
+        ..access::TokenRequest::lasting(std::time::Duration::from_secs(60))
+    };
+    let signer = access::Signer::new(access::Algorithm::Hs256, secret.as_bytes()).unwrap();
+    let token = signer.sign(&request, std::time::SystemTime::now()).unwrap();
+    let url = format!("{}/workspaces", program.url);
+    let status = async |request: RequestBuilder| request.send().await.unwrap().status().as_u16();
+    let get = |url: &str| Client::new().get(url);
+    assert_eq!(status(get(&format!("{url}?access_token={token}"))).await, 401);
+    assert_eq!(status(get(&url)).await, 401);
+    assert_eq!(status(get(&url).header("authorization", format!("bearer {token}"))).await, 200);
+    let body = get(&url).bearer_auth(&token).send().await.unwrap().text().await.unwrap();
+    assert!(body.contains(PASSWORD), "{body}");
+
+    program.logs("a program was told how to reach Kafka").await;
+    let log = program.log();
+    let line = log.lines().find(|line| line.contains("a program was told")).unwrap();
+    assert!(line.contains("\"ann\"") && line.contains("127.0.0.1") && line.contains("local"), "{line}");
+    assert!(!log.contains(PASSWORD) && !log.contains(&token), "{log}");
+    let metrics = get(&format!("{}/metrics", program.management())).send().await.unwrap().text().await.unwrap();
+    assert!(metrics.contains("streamgate_portal_answers_total{route=\"workspaces\",status=\"200\"} 2"), "{metrics}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_start_that_would_hand_out_too_much_or_nothing_ends() {
+    let certificate = TestCertificate::make();
+    let sasl = "security = \"sasl_ssl\"\nkafka_address = \"k:1\"";
+    for (settings, says) in [
+        (
+            format!(
+                "[kafka]\nbrokers = [\"k:1\"]\n[kafka.properties]\n\"sasl.username\" = \"own\"\n[portal]\n{sasl}\nusername = \"own\"\npassword = \"p\""
+            ),
+            "is this server's own user at Kafka",
+        ),
+        (format!("[portal]\n{sasl}"), "nobody is named whom programs are at Kafka"),
+        (
+            format!("[portal]\n{sasl}\nusername = \"u\"\npassword_file = \"/nonexistent\""),
+            "/nonexistent of `portal.password_file` cannot be read",
+        ),
+        (
+            format!("[portal]\n{sasl}\nusername = \"u\"\npassword = \"p\"\nca_file = \"{}\"", certificate.key()),
+            "of `portal.ca_file` holds no certificate in PEM",
+        ),
+        ("workspace = \"topics\"".to_owned(), "cannot be \"topics\", which is an address of the server's own"),
+    ] {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), &settings).unwrap();
+        let ports = ["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"];
+        let output = process().arg("serve").args(ports).arg("--config").arg(file.path()).output().await.unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success() && said.contains(says), "{settings}: {said}");
+    }
+}

@@ -1,0 +1,69 @@
+//! `Place`: a server with a portal, over the data folder or over a real Kafka, and what a program is told in its environment.
+
+use e2e::certificate::TestCertificate;
+use e2e::kafka::{Kafka, Options, Secured};
+use e2e::ports::lasting_ports;
+use e2e::program::Program;
+use e2e::stage::shared_kafka;
+
+/// What programs are run against.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// The listener beside the data folder, with nothing configured.
+    Embedded,
+    /// A real Kafka that asks nobody who they are.
+    Kafka,
+    /// One that asks for a password, over TLS.
+    Secured,
+}
+
+/// A running server.
+pub(crate) struct Place {
+    pub(crate) program: Program,
+    _kafka: Option<(Kafka, TestCertificate)>,
+}
+
+impl Place {
+    pub(crate) async fn of(kind: Kind) -> Self {
+        match kind {
+            Kind::Embedded => Self { program: Program::serve(&["--kafka-listen", "127.0.0.1:0"]).await, _kafka: None },
+            Kind::Kafka => {
+                let kafka = shared_kafka().await;
+                let settings = format!("[portal]\nkafka_address = \"{kafka}\"");
+                let program = Program::serve_with_settings(&settings, &["--kafka", &kafka]).await;
+                Self { program, _kafka: None }
+            }
+            Kind::Secured => Self::secured().await,
+        }
+    }
+
+    /// The server itself comes by the plain listener: what it may is not what programs may.
+    async fn secured() -> Self {
+        let certificate = TestCertificate::make();
+        let pem = [certificate.key(), certificate.file()].map(|file| std::fs::read_to_string(file).unwrap()).concat();
+        let keystore = std::path::Path::new(&certificate.file()).with_file_name("keystore.pem");
+        std::fs::write(&keystore, pem).unwrap();
+        let [port] = lasting_ports();
+        let secured = Secured { port, keystore, user: "programs".into(), password: PASSWORD.into() };
+        let kafka = Kafka::start_with(Options { secured: Some(secured), ..Options::default() }).await;
+        let settings = format!(
+            "[portal]\nkafka_address = \"localhost:{port}\"\nsecurity = \"sasl_ssl\"\nusername = \"programs\"\n\
+             password = \"{PASSWORD}\"\nca_file = \"{}\"",
+            certificate.file()
+        );
+        let program = Program::serve_with_settings(&settings, &["--kafka", &kafka.bootstrap()]).await;
+        Self { program, _kafka: Some((kafka, certificate)) }
+    }
+
+    /// The two variables that a program needs.
+    pub(crate) fn environment(&self) -> Vec<(&'static str, String)> {
+        environment(&self.program.url, "any")
+    }
+}
+
+/// What a program's environment says of a portal and a token.
+pub(crate) fn environment(url: &str, token: &str) -> Vec<(&'static str, String)> {
+    vec![("Quix__Portal__Api", url.to_owned()), ("Quix__Sdk__Token", token.to_owned())]
+}
+
+pub(crate) const PASSWORD: &str = "what programs prove themselves by";
