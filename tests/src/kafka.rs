@@ -32,7 +32,7 @@ pub struct Options {
     pub secured: Option<Secured>,
 }
 
-/// A listener with TLS and SCRAM-SHA-256, beside the plain one that the tests themselves use.
+/// A listener with TLS, SCRAM-SHA-256 and PLAIN, beside the plain one that the tests themselves use.
 #[derive(Debug, Clone)]
 pub struct Secured {
     /// Of `localhost`.
@@ -47,14 +47,16 @@ pub struct Secured {
 
 impl Secured {
     fn properties(&self, port: u16, controller_port: u16) -> String {
-        let Self { port: secured_port, keystore, .. } = self;
+        let Self { port: secured_port, keystore, user, password } = self;
         format!(
             "listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port},USERS://127.0.0.1:{secured_port}
 advertised.listeners=PLAINTEXT://127.0.0.1:{port},USERS://localhost:{secured_port}
 listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,USERS:SASL_SSL
-listener.name.users.sasl.enabled.mechanisms=SCRAM-SHA-256
+listener.name.users.sasl.enabled.mechanisms=SCRAM-SHA-256,PLAIN
 listener.name.users.scram-sha-256.sasl.jaas.config=\
 org.apache.kafka.common.security.scram.ScramLoginModule required;
+listener.name.users.plain.sasl.jaas.config=\
+org.apache.kafka.common.security.plain.PlainLoginModule required user_{user}=\"{password}\";
 ssl.keystore.type=PEM
 ssl.keystore.location={}
 ",

@@ -13,7 +13,7 @@ use crate::script::{Script, beside};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_cpu_load_of_a_machine_reaches_a_page() {
-    for kind in [Kind::Embedded, Kind::Kafka, Kind::Secured] {
+    for kind in [Kind::Embedded, Kind::Kafka, Kind::Secured("PLAIN")] {
         let (place, python) = (Place::of(kind).await, Python::quix_0_5().await);
         let environment =
             [("Quix__Portal__Api", place.program.url.clone()), ("STREAMING_TOKEN", "a token of no meaning".to_owned())];

@@ -5,6 +5,7 @@ use e2e::kafka::{Kafka, Options, Secured};
 use e2e::ports::lasting_ports;
 use e2e::program::Program;
 use e2e::stage::shared_kafka;
+use tokio::sync::OnceCell;
 
 /// What programs are run against.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,46 +14,27 @@ pub(crate) enum Kind {
     Embedded,
     /// A real Kafka that asks nobody who they are.
     Kafka,
-    /// One that asks for a password, over TLS.
-    Secured,
+    /// One that asks for a password, by this mechanism, over TLS.
+    Secured(&'static str),
 }
 
 /// A running server.
 pub(crate) struct Place {
     pub(crate) program: Program,
-    _kafka: Option<(Kafka, TestCertificate)>,
 }
 
 impl Place {
     pub(crate) async fn of(kind: Kind) -> Self {
-        match kind {
-            Kind::Embedded => Self { program: Program::serve(&["--kafka-listen", "127.0.0.1:0"]).await, _kafka: None },
+        let program = match kind {
+            Kind::Embedded => Program::serve(&["--kafka-listen", "127.0.0.1:0"]).await,
             Kind::Kafka => {
                 let kafka = shared_kafka().await;
                 let settings = format!("[portal]\nkafka_address = \"{kafka}\"");
-                let program = Program::serve_with_settings(&settings, &["--kafka", &kafka]).await;
-                Self { program, _kafka: None }
+                Program::serve_with_settings(&settings, &["--kafka", &kafka]).await
             }
-            Kind::Secured => Self::secured().await,
-        }
-    }
-
-    /// The server itself comes by the plain listener: what it may is not what programs may.
-    async fn secured() -> Self {
-        let certificate = TestCertificate::make();
-        let pem = [certificate.key(), certificate.file()].map(|file| std::fs::read_to_string(file).unwrap()).concat();
-        let keystore = std::path::Path::new(&certificate.file()).with_file_name("keystore.pem");
-        std::fs::write(&keystore, pem).unwrap();
-        let [port] = lasting_ports();
-        let secured = Secured { port, keystore, user: "programs".into(), password: PASSWORD.into() };
-        let kafka = Kafka::start_with(Options { secured: Some(secured), ..Options::default() }).await;
-        let settings = format!(
-            "[portal]\nkafka_address = \"localhost:{port}\"\nsecurity = \"sasl_ssl\"\nusername = \"programs\"\n\
-             password = \"{PASSWORD}\"\nca_file = \"{}\"",
-            certificate.file()
-        );
-        let program = Program::serve_with_settings(&settings, &["--kafka", &kafka.bootstrap()]).await;
-        Self { program, _kafka: Some((kafka, certificate)) }
+            Kind::Secured(mechanism) => secured(mechanism).await,
+        };
+        Self { program }
     }
 
     /// The two variables that a program needs.
@@ -61,9 +43,31 @@ impl Place {
     }
 }
 
+/// The server itself comes by the plain listener: what it may is not what programs may.
+async fn secured(mechanism: &str) -> Program {
+    static KAFKA: OnceCell<(Kafka, TestCertificate, u16)> = OnceCell::const_new();
+    let (kafka, certificate, port) = KAFKA.get_or_init(start_secured).await;
+    let settings = format!(
+        "[portal]\nkafka_address = \"localhost:{port}\"\nsecurity = \"sasl_ssl\"\nsasl_mechanism = \"{mechanism}\"\n\
+         username = \"programs\"\npassword = \"{PASSWORD}\"\nca_file = \"{}\"",
+        certificate.file()
+    );
+    Program::serve_with_settings(&settings, &["--kafka", &kafka.bootstrap()]).await
+}
+
+async fn start_secured() -> (Kafka, TestCertificate, u16) {
+    let certificate = TestCertificate::make();
+    let pem = [certificate.key(), certificate.file()].map(|file| std::fs::read_to_string(file).unwrap()).concat();
+    let keystore = std::path::Path::new(&certificate.file()).with_file_name("keystore.pem");
+    std::fs::write(&keystore, pem).unwrap();
+    let [port] = lasting_ports();
+    let secured = Secured { port, keystore, user: "programs".into(), password: PASSWORD.into() };
+    (Kafka::start_with(Options { secured: Some(secured), ..Options::default() }).await, certificate, port)
+}
+
 /// What a program's environment says of a portal and a token.
 pub(crate) fn environment(url: &str, token: &str) -> Vec<(&'static str, String)> {
     vec![("Quix__Portal__Api", url.to_owned()), ("Quix__Sdk__Token", token.to_owned())]
 }
 
-pub(crate) const PASSWORD: &str = "what programs prove themselves by";
+pub(crate) const PASSWORD: &str = "hush-4-programs";
