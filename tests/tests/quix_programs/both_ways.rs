@@ -1,6 +1,7 @@
 //! What programs write, pages see; what pages write, programs receive.
 
 use e2e::client::HubClient;
+use e2e::program::Program;
 use e2e::python::Python;
 use e2e::wait::{own_topic, within};
 use serde_json::{Value, json};
@@ -53,6 +54,41 @@ async fn quixstreams_3_and_pages_hear_each_other() {
         assert!(rows.iter().all(|(stream, _)| **stream == "from-page"), "{kind:?}: {lines:?}");
         assert!(rows.iter().any(|(_, row)| row["Id"] == "lap" && row["Value"] == "8"), "{kind:?}: {lines:?}");
         assert!(rows.iter().any(|(_, row)| row["speed"] == 12.5), "{kind:?}: {lines:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_workspace_with_capitals_is_asked_for_in_small_letters() {
+    let arguments = ["--kafka-listen", "127.0.0.1:0"];
+    let place = Place { program: Program::serve_with_settings("workspace = \"Acme-Dev\"", &arguments).await };
+    for python in [Python::quix_0_5().await, Python::quix_3().await] {
+        // Once it is made, then it is found; by either way to name the workspace.
+        for named in [vec![], vec![("Quix__Workspace__Id", "acme-dev".to_owned())]] {
+            let environment = [place.environment(), named].concat();
+            for topic in ["capitals", "acme-dev-capitals"] {
+                Script::start(&python, "portal.py", &["write", topic], &environment).succeed().await;
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn programs_that_start_together_on_a_topic_that_is_not_there_all_run() {
+    for kind in [Kind::Embedded, Kind::Kafka] {
+        let place = Place::of(kind).await;
+        for python in [Python::quix_0_5().await, Python::quix_3().await] {
+            let topic = own_topic("together");
+            let start = |_| Script::start(&python, "portal.py", &["write", &topic], &place.environment());
+            let programs: Vec<_> = (0..3).map(start).collect();
+            for program in programs {
+                program.succeed().await;
+            }
+            let streams = packages(&place, &topic).await;
+            let values = streams
+                .iter()
+                .filter(|(_, value)| value["speed"] == 41.5 || value["NumericValues"]["speed"] == json!([41.5]));
+            assert_eq!(values.count(), 3, "{kind:?}: {streams:?}");
+        }
     }
 }
 

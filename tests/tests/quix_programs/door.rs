@@ -5,7 +5,7 @@ use e2e::program::{Program, process};
 use reqwest::{Client, Method, RequestBuilder};
 use serde_json::Value;
 
-use crate::place::PASSWORD;
+use crate::place::{PASSWORD, SECRET, token};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn pages_of_elsewhere_are_refused_and_told_nothing() {
@@ -42,20 +42,44 @@ async fn pages_of_elsewhere_are_refused_and_told_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_token_counts_in_the_header_only_and_who_was_told_is_noted_without_secrets() {
-    let secret = "a secret of these stories, long enough";
+async fn a_token_of_a_page_is_told_nothing_at_any_address() {
     let settings = format!(
-        "auth.secret = \"{secret}\"\n[portal]\nkafka_address = \"kafka.example:9093\"\nsecurity = \"sasl_ssl\"\n\
+        "workspace = \"Acme\"\nauth.secret = \"{SECRET}\"\n[portal]\nkafka_address = \"kafka.example:9093\"\n\
+         security = \"sasl_ssl\"\nusername = \"programs\"\npassword = \"{PASSWORD}\""
+    );
+    let program = Program::serve_with_settings(&settings, &["--memory"]).await;
+    let (page, trusted) = (token("read:* write:* create_topics admin"), token("kafka create_topics write:*"));
+    for (method, path, wanted) in [
+        (Method::GET, "/workspaces", 200),
+        (Method::GET, "/workspaces/acme", 200),
+        (Method::GET, "/workspaces/acme/broker/librdkafka", 200),
+        (Method::GET, "/workspaces/acme/certificates", 204),
+        (Method::POST, "/acme/topics", 200),
+        (Method::GET, "/ACME/topics", 200),
+        (Method::GET, "/acme/topics/t", 200),
+        (Method::GET, "/auth/permissions/query?resourceType=Workspace&resourceId=acme&permission=Read", 200),
+        (Method::GET, "/workspaces/acme/deployments", 404),
+    ] {
+        let ask = async |token: &str| {
+            let request = Client::new().request(method.clone(), format!("{}{path}", program.url)).bearer_auth(token);
+            let response = request.body(r#"{"Name":"t"}"#).send().await.unwrap();
+            (response.status().as_u16(), response.text().await.unwrap())
+        };
+        assert_eq!(ask(&trusted).await.0, wanted, "{method} {path}");
+        let (status, body) = ask(&page).await;
+        assert_eq!(status, 403, "{method} {path}: {body}");
+        assert!(!["kafka.example", "programs", PASSWORD].iter().any(|told| body.contains(told)), "{path}: {body}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_counts_in_the_header_only_and_who_was_told_is_noted_without_secrets() {
+    let settings = format!(
+        "auth.secret = \"{SECRET}\"\n[portal]\nkafka_address = \"kafka.example:9093\"\nsecurity = \"sasl_ssl\"\n\
          username = \"programs\"\npassword = \"{PASSWORD}\""
     );
     let program = Program::serve_with_settings(&settings, &["--memory"]).await;
-    let request = access::TokenRequest {
-        subject: Some("ann".to_owned()),
-        scope: "kafka".to_owned(),
-        ..access::TokenRequest::lasting(std::time::Duration::from_secs(60))
-    };
-    let signer = access::Signer::new(access::Algorithm::Hs256, secret.as_bytes()).unwrap();
-    let token = signer.sign(&request, std::time::SystemTime::now()).unwrap();
+    let token = token("kafka");
     let url = format!("{}/workspaces", program.url);
     let status = async |request: RequestBuilder| request.send().await.unwrap().status().as_u16();
     let get = |url: &str| Client::new().get(url);

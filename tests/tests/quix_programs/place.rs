@@ -1,10 +1,14 @@
 //! `Place`: a server with a portal, over the data folder or over a real Kafka, and what a program is told in its environment.
 
+use std::time::{Duration, SystemTime};
+
+use access::{Algorithm, Signer, TokenRequest};
 use e2e::certificate::TestCertificate;
 use e2e::kafka::{Kafka, Options, Secured};
 use e2e::ports::lasting_ports;
 use e2e::program::Program;
 use e2e::stage::shared_kafka;
+use streamgate::quix_environment::quix_environment;
 use tokio::sync::OnceCell;
 
 /// What programs are run against.
@@ -67,7 +71,20 @@ async fn start_secured() -> (Kafka, TestCertificate, u16) {
 
 /// What a program's environment says of a portal and a token.
 pub(crate) fn environment(url: &str, token: &str) -> Vec<(&'static str, String)> {
-    vec![("Quix__Portal__Api", url.to_owned()), ("Quix__Sdk__Token", token.to_owned())]
+    quix_environment(url, Some(token)).into()
 }
 
+/// A token of Ann's for an hour.
+pub(crate) fn token(scopes: &str) -> String {
+    let hour = Duration::from_secs(3600);
+    let request = TokenRequest { scope: scopes.to_owned(), subject: Some("ann".into()), ..TokenRequest::lasting(hour) };
+    signer().sign(&request, SystemTime::now()).unwrap()
+}
+
+pub(crate) fn signer() -> Signer {
+    Signer::new(Algorithm::Hs256, SECRET.as_bytes()).unwrap()
+}
+
+/// What tokens are signed with.
+pub(crate) const SECRET: &str = "a secret of these stories, long enough";
 pub(crate) const PASSWORD: &str = "hush-4-programs";

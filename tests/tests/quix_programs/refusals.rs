@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use access::{Algorithm, Signer, TokenRequest};
+use access::TokenRequest;
 use e2e::kafka::Kafka;
 use e2e::ports::lasting_ports;
 use e2e::program::{Program, printed};
 use e2e::python::Python;
 use e2e::wait::own_topic;
 
-use crate::place::environment;
+use crate::place::{SECRET, environment, signer, token};
 use crate::script::Script;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -107,14 +107,4 @@ impl Generation {
     }
 }
 
-fn token(scopes: &str) -> String {
-    let request = TokenRequest { scope: scopes.to_owned(), ..TokenRequest::lasting(Duration::from_secs(3600)) };
-    signer().sign(&request, std::time::SystemTime::now()).unwrap()
-}
-
-fn signer() -> Signer {
-    Signer::new(Algorithm::Hs256, SECRET.as_bytes()).unwrap()
-}
-
 const ALL: &str = "kafka create_topics read:* write:*";
-const SECRET: &str = "a secret of these stories, long enough";

@@ -292,3 +292,114 @@ const USER_SETTINGS: [&str; 4] = ["subject", "username", "password", "password_f
 const USER_EXAMPLE: &str =
     "write it like [[portal.users]] with subject = \"ann\", username = \"ann\" and password_file = \"ann.txt\" below";
 const MAX_PARTITIONS: u32 = 10_000;
+
+#[cfg(test)]
+mod tests {
+    use super::super::sources::merge;
+    use super::*;
+
+    fn load(text: &str) -> Result<Loaded, String> {
+        merge(Some(("s.toml".into(), text.to_owned())), Vec::new(), Vec::new()).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn what_cannot_be_handed_out_is_named() {
+        let sasl = "[portal]\nsecurity = \"sasl_ssl\"\nkafka_address = \"k:1\"\n";
+        let rows = [
+            (
+                "workspace = \"Workspaces\"".to_owned(),
+                "`workspace` (s.toml:1) cannot be \"Workspaces\", which is an address of the server's own; choose another, or \
+                 switch portal.enabled off",
+            ),
+            (
+                "portal.kafka_address = \"k:1,k\"".to_owned(),
+                "`portal.kafka_address` (s.toml:1) must be HOST:PORT, such as \"kafka.example.com:9093\", or \"auto\", not \"k\"",
+            ),
+            (
+                "portal.max_partitions = 0".to_owned(),
+                "`portal.max_partitions` (s.toml:1) must be from 1 to 10000, not 0",
+            ),
+            (
+                "portal.security = \"SSL\"".to_owned(),
+                "`portal.security` (s.toml:1) must be one of plaintext, ssl, sasl_plaintext, sasl_ssl, not \"SSL\"",
+            ),
+            (
+                "portal.security = \"ssl\"".to_owned(),
+                "`portal.security` (s.toml:1) and `portal.kafka_address` (default) do not fit: the listener beside the data \
+                 folder has neither TLS nor passwords; name the address of what has them",
+            ),
+            (
+                "portal.username = \"u\"".to_owned(),
+                "`portal.username` (s.toml:1) and `portal.security` (default) do not fit: who programs are at Kafka is asked \
+                 with sasl_plaintext and sasl_ssl only",
+            ),
+            (
+                sasl.to_owned(),
+                "`portal.security` (s.toml:2) is \"sasl_ssl\", and nobody is named whom programs are at Kafka: set \
+                 portal.username and portal.password_file, or [[portal.users]]",
+            ),
+            (
+                format!("{sasl}username = \"u\""),
+                "`portal.username` (s.toml:4) and `portal.password` (default) go together: a user and where their password \
+                 is; name both or neither",
+            ),
+            (
+                format!("{sasl}username = \"u\"\npassword = \"secret\"\npassword_file = \"f\""),
+                "`portal.password` (s.toml:5) and `portal.password_file` (s.toml:6) exclude each other: a user has one \
+                 password; leave one out",
+            ),
+            (
+                format!("{sasl}[[portal.users]]\nsubject = \"ann\"\npasword = \"secret\""),
+                "`portal.users` (s.toml:4) must be a list of users; number 1 has `pasword`, which is none of subject, username, \
+                 password, password_file",
+            ),
+            (
+                format!("{sasl}[[portal.users]]\nsubject = \"ann\"\nusername = \"ann\"\npassword = [\"secret\"]"),
+                "`portal.users` (s.toml:4) must be a list of users; number 1 has a setting `password` that is no text",
+            ),
+            (format!("{sasl}{ANN}{ANN}"), "`portal.users` (s.toml:4) cannot be taken: two have the subject \"ann\""),
+            (
+                format!("{sasl}{ANN}[kafka]\nbrokers = [\"k:1\"]\nproperties.\"sasl.username\" = \"anns\""),
+                "`portal.users` (s.toml:4) is this server's own user at Kafka: make one for programs that may do less, or set \
+                 portal.allow_own_credentials to hand it out all the same",
+            ),
+            (
+                "[[webhooks]]\npath = \"/local/topics\"\ntopic = \"t\"\npreset = \"none\"".to_owned(),
+                "`webhooks` (s.toml:1) and `portal.enabled` (default) do not fit: the webhook /local/topics is at an address of \
+                 the portal; choose another path",
+            ),
+        ];
+        for (text, sentence) in rows {
+            let error = load(&text).map(drop).unwrap_err();
+            assert_eq!(error, sentence, "{text}");
+            assert!(!error.contains("secret"), "{text}");
+            // Only what is there can be wrong.
+            let switched_off =
+                format!("portal.enabled = false\n{}", text.replace("[portal]\n", "").replace("\n[", "\n["));
+            let is_wrong_by_itself = ["must be one of", "must be a list"].iter().any(|own| error.contains(own));
+            assert!(
+                is_wrong_by_itself || text.starts_with("[portal]") || load(&switched_off).is_ok(),
+                "{switched_off}"
+            );
+        }
+    }
+
+    #[test]
+    fn passwords_are_read_and_not_shown() {
+        let text = format!(
+            "[portal]\nkafka_address = \"k:1, l:2\"\nsecurity = \"sasl_plaintext\"\nsasl_mechanism = \"PLAIN\"\n\
+             username = \"u\"\npassword = \"secret\"\n{ANN}"
+        );
+        let loaded = load(&text).unwrap();
+        let portal = &loaded.config.portal;
+        assert_eq!(portal.protection(), Security::Sasl(Mechanism::Plain));
+        assert_eq!(portal.password_source(), Some(PasswordSource::Here("secret".to_owned().into())));
+        let password = PasswordSource::Here("secret too".to_owned().into());
+        assert_eq!(portal.users, [PortalUser { subject: "ann".into(), username: "anns".into(), password }]);
+        for shown in [super::super::show(&loaded, true), format!("{loaded:?}")] {
+            assert!(shown.contains("anns") && !shown.contains("secret"), "{shown}");
+        }
+    }
+
+    const ANN: &str = "[[portal.users]]\nsubject = \"ann\"\nusername = \"anns\"\npassword = \"secret too\"\n";
+}

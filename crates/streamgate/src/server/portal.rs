@@ -237,3 +237,40 @@ const NO_ADDRESS: &str = "This server does not know at which address programs re
                           settings, or send through the HTTP API or the hub.";
 const FOREIGN_HOST: &str = "Without authentication this server answers to the names of this machine only. Set Quix__Portal__Api \
                             to http://localhost and the port.";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kafka_is_told_of_unasked_on_this_machine_only() {
+        let local: SocketAddr = "127.0.0.1:9092".parse().unwrap();
+        let any: SocketAddr = "0.0.0.0:9092".parse().unwrap();
+        let folder = Config::default;
+        let kafka = || Config {
+            kafka: crate::config::KafkaConfig { brokers: vec!["k:1".into()], ..Default::default() },
+            ..folder()
+        };
+        let advertised = || Config { kafka_advertised: Some("plant:9092".into()), ..folder() };
+        let named = |config: Config| {
+            let portal = crate::config::PortalConfig { kafka_address: Some("a:1, b:2".into()), ..Default::default() };
+            Config { portal, ..config }
+        };
+        let public = |config: Config| Config { listen: "0.0.0.0:8080".parse().unwrap(), ..config };
+        for (config, listener, told) in [
+            (folder(), Some(local), Ok("127.0.0.1:9092")),
+            (folder(), None, Err(EMBEDDED_ONLY)),
+            (folder(), Some(any), Err(NO_ADDRESS)),
+            (public(folder()), Some(local), Err(NO_ADDRESS)),
+            (advertised(), Some(any), Ok("plant:9092")),
+            (public(advertised()), Some(any), Ok("plant:9092")),
+            (advertised(), None, Err(EMBEDDED_ONLY)),
+            (Config { memory: true, ..folder() }, None, Err(EMBEDDED_ONLY)),
+            (kafka(), None, Err(NO_ADDRESS)),
+            (named(kafka()), None, Ok("a:1,b:2")),
+            (named(folder()), Some(local), Ok("a:1,b:2")),
+        ] {
+            assert_eq!(kafka_address(&config, listener), told.map(str::to_owned), "{config:?} {listener:?}");
+        }
+    }
+}
