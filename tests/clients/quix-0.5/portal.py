@@ -14,6 +14,12 @@ import threading
 import quixstreams as qx
 
 
+def say(line):
+    # At once: the .NET runtime writes to the same output.
+    sys.stdout.write(json.dumps(line) + "\n")
+    sys.stdout.flush()
+
+
 def write(topic):
     producer = qx.QuixStreamingClient().get_topic_producer(topic)
     with producer:
@@ -22,14 +28,14 @@ def write(topic):
         stream.events.add_timestamp_nanoseconds(1_700_000_000_000_000_000).add_value("lap", "7").publish()
         stream.timeseries.buffer.add_timestamp_nanoseconds(1_700_000_000_000_000_000).add_value("speed", 41.5).publish()
         stream.close()
-    print(json.dumps({"written": topic}), flush=True)
+    say({"written": topic})
 
 
 def read(topic, count):
     all_seen = threading.Semaphore(0)
 
     def seen(**line):
-        print(json.dumps(line), flush=True)
+        say(line)
         all_seen.release()
 
     def received(stream):
@@ -38,7 +44,7 @@ def read(topic, count):
             seen(stream=stream.stream_id, parameters={name: value.value for name, value in row.parameters.items()}) for row in data.timestamps
         ]
 
-    consumer = qx.QuixStreamingClient().get_topic_consumer(topic, "readers", auto_offset_reset=qx.AutoOffsetReset.Earliest)
+    consumer = qx.QuixStreamingClient().get_topic_consumer(topic, f"readers-of-{topic}", auto_offset_reset=qx.AutoOffsetReset.Earliest)
     with consumer:
         consumer.on_stream_received = received
         consumer.subscribe()

@@ -25,7 +25,7 @@ def write(topic):
 
 def read(topic, count):
     with tempfile.TemporaryDirectory() as state:
-        app = Application(consumer_group="readers", auto_offset_reset="earliest", state_dir=state)
+        app = Application(consumer_group=f"readers-of-{topic}", auto_offset_reset="earliest", state_dir=state)
         rows = app.dataframe(app.topic(topic, key_deserializer="str", value_deserializer="quix"))
         rows.update(lambda value, key, *_: print(json.dumps({"stream": key, "value": value}), flush=True), metadata=True)
         app.run(count=count, timeout=60)

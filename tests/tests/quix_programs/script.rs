@@ -17,7 +17,7 @@ use tokio::task::JoinHandle;
 pub(crate) struct Script {
     name: String,
     child: Child,
-    said: Arc<Mutex<Vec<u8>>>,
+    said: [Arc<Mutex<Vec<u8>>>; 2],
     reading: [JoinHandle<()>; 2],
     _home: TempDir,
 }
@@ -27,7 +27,7 @@ pub(crate) struct Script {
 pub(crate) struct End {
     /// `None` if it was killed.
     pub(crate) code: Option<i32>,
-    /// Both of its outputs.
+    /// Both of its outputs, one behind the other.
     pub(crate) said: String,
 }
 
@@ -46,15 +46,16 @@ impl Script {
     fn spawn(name: &str, mut command: Command, home: TempDir) -> Self {
         let piped = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = piped.kill_on_drop(true).spawn().expect("python runs");
-        let said = Arc::<Mutex<Vec<u8>>>::default();
-        let output = tokio::spawn(copy(child.stdout.take().expect("piped"), said.clone()));
-        let errors = tokio::spawn(copy(child.stderr.take().expect("piped"), said.clone()));
+        let said = <[Arc<Mutex<Vec<u8>>>; 2]>::default();
+        let output = tokio::spawn(copy(child.stdout.take().expect("piped"), said[0].clone()));
+        let errors = tokio::spawn(copy(child.stderr.take().expect("piped"), said[1].clone()));
         Self { name: name.to_owned(), child, said, reading: [output, errors], _home: home }
     }
 
     /// What it has said so far.
     pub(crate) fn said(&self) -> String {
-        String::from_utf8_lossy(&self.said.lock().unwrap_or_else(PoisonError::into_inner)).into_owned()
+        let said = self.said.each_ref().map(|said| said.lock().unwrap_or_else(PoisonError::into_inner).clone());
+        String::from_utf8_lossy(&said.join(&b'\n')).into_owned()
     }
 
     /// Waits until it has said this.
