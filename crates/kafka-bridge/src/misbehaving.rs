@@ -1,5 +1,6 @@
 //! `MisbehavingBroker`: wraps a broker and, when told to, refuses, delays, holds, dies. A tool for tests.
 
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -26,6 +27,10 @@ pub struct MisbehavingBroker {
     spoilt: watch::Sender<bool>,
     /// The topic that no read begins of.
     unjoinable: watch::Sender<Option<String>>,
+    /// Whether no single topic is found.
+    hidden: AtomicBool,
+    /// So many questions how a topic is kept find none.
+    unheard: AtomicU32,
 }
 
 #[derive(Debug, Default)]
@@ -48,6 +53,8 @@ impl MisbehavingBroker {
             stalled: watch::Sender::new(false),
             spoilt: watch::Sender::new(false),
             unjoinable: watch::Sender::new(None),
+            hidden: AtomicBool::new(false),
+            unheard: AtomicU32::new(0),
         })
     }
 
@@ -101,6 +108,16 @@ impl MisbehavingBroker {
     /// No read of this topic begins, nor is refused, until another is named; `None` ends it.
     pub fn hold_joins(&self, topic: Option<&str>) {
         self.unjoinable.send_replace(topic.map(str::to_owned));
+    }
+
+    /// Finds no topic from now on that is asked for by name, as if another client had not made it yet; it is there all the same.
+    pub fn hide_topics(&self) {
+        self.hidden.store(true, Ordering::Relaxed);
+    }
+
+    /// The next questions how a topic is kept, so many, find no topic, as a broker that hears of it later.
+    pub fn hide_settings(&self, questions: u32) {
+        self.unheard.store(questions, Ordering::Relaxed);
     }
 
     /// Goes away: held acknowledgements become unknown, and so do appends from now on (those are not stored); reads stand
@@ -190,6 +207,7 @@ impl Broker for MisbehavingBroker {
 
     fn topic(&self, name: &str) -> BoxFuture<'_, Result<Option<TopicInfo>, BrokerError>> {
         match self.unless_dead() {
+            Ok(()) if self.hidden.load(Ordering::Relaxed) => ready(Ok(None)).boxed(),
             Ok(()) => self.inner.topic(name),
             Err(error) => ready(Err(error)).boxed(),
         }
@@ -203,7 +221,10 @@ impl Broker for MisbehavingBroker {
     }
 
     fn topic_settings(&self, name: &str) -> BoxFuture<'_, Result<Option<TopicSettings>, BrokerError>> {
+        let is_unheard =
+            || self.unheard.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok();
         match self.unless_dead() {
+            Ok(()) if is_unheard() => ready(Ok(None)).boxed(),
             Ok(()) => self.inner.topic_settings(name),
             Err(error) => ready(Err(error)).boxed(),
         }

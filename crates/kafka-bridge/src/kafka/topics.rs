@@ -5,14 +5,15 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rdkafka::admin::{
-    self, AdminClient, AdminOptions, ConfigResource, OwnedResourceSpecifier, ResourceSpecifier, TopicReplication,
+    self, AdminClient, AdminOptions, ConfigResource, ConfigResourceResult, OwnedResourceSpecifier, ResourceSpecifier,
+    TopicReplication,
 };
-use rdkafka::error::RDKafkaErrorCode;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use tokio::sync::mpsc;
 
 use super::health::Context;
 use super::limits::Limits;
-use super::lookup::{Lookup, broker_error};
+use super::lookup::{Lookup, broker_error, is_missing};
 use crate::broker::{BrokerError, CreateTopicError, TopicInfo};
 use crate::metrics::Metrics;
 use crate::names::{check_topic_name, is_internal};
@@ -49,7 +50,7 @@ impl Topics {
                 | RDKafkaErrorCode::InvalidReplicationFactor
                 | RDKafkaErrorCode::InvalidConfig
                 | RDKafkaErrorCode::PolicyViolation => invalid(code.to_string()),
-                code => broker_error(&rdkafka::error::KafkaError::AdminOp(code)).into(),
+                code => broker_error(&KafkaError::AdminOp(code)).into(),
             })?;
         }
         let made = self.wait_until_usable(name.to_owned()).await?;
@@ -66,10 +67,11 @@ impl Topics {
             Ok(topic.map(|topic| topic.partitions().first().map_or(1, |partition| partition.replicas().len().max(1))))
         });
         let Some(copies) = copies.await? else { return Ok(None) };
-        let configs = self.configs(&[name.to_owned()]).await?;
-        let config = configs.first().map(|(_, config)| config);
+        let (options, asked) = (AdminOptions::new().request_timeout(Some(TIMEOUT)), [ResourceSpecifier::Topic(name)]);
+        let answered = self.admin.describe_configs(&asked, &options).await.map_err(|error| broker_error(&error))?;
+        let Some(config) = told(name, answered.into_iter().next())? else { return Ok(None) };
         let defaults = TopicSettings { replication_factor: copies as i32, ..TopicSettings::UNLIMITED };
-        Ok(Some(defaults.with(|name| config?.get(name)?.value.as_deref())))
+        Ok(Some(defaults.with(|name| config.get(name)?.value.as_deref())))
     }
 
     /// No more copies than there are brokers.
@@ -189,6 +191,19 @@ impl std::fmt::Debug for Topics {
     }
 }
 
+/// The configuration of a topic that was asked for; `None` if there is no such topic.
+fn told(name: &str, answer: Option<ConfigResourceResult>) -> Result<Option<ConfigResource>, BrokerError> {
+    match answer {
+        Some(Ok(config)) => Ok(Some(config)),
+        Some(Err(RDKafkaErrorCode::TopicAuthorizationFailed)) => Err(BrokerError::Other(format!(
+            "this server's Kafka user may not read the configuration of topic '{name}'; give it DESCRIBE_CONFIGS on the topic."
+        ))),
+        Some(Err(code)) if is_missing(code) => Ok(None),
+        Some(Err(code)) => Err(broker_error(&KafkaError::AdminOp(code))),
+        None => Err(BrokerError::Other("no answer about the topic".to_owned())),
+    }
+}
+
 fn limit_of(config: &ConfigResource) -> Option<usize> {
     config.get("max.message.bytes")?.value.as_ref()?.parse().ok()
 }
@@ -250,3 +265,27 @@ const SURVEY_INTERVAL: Duration = Duration::from_secs(60);
 /// After a survey that failed, most likely because the broker is away.
 const RETRY_INTERVAL: Duration = Duration::from_secs(2);
 const TOPICS_PER_QUESTION: usize = 500;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_told_of_a_topic_is_not_made_up() {
+        let told = |code| told("t", Some(Err(code))).map(drop_config);
+        assert_eq!(told(RDKafkaErrorCode::UnknownTopicOrPartition), Ok(None));
+        assert_eq!(told(RDKafkaErrorCode::RequestTimedOut), Err(BrokerError::Unreachable));
+        let Err(BrokerError::Other(reason)) = told(RDKafkaErrorCode::TopicAuthorizationFailed) else {
+            panic!("no reason")
+        };
+        assert!(reason.contains("'t'") && reason.contains("DESCRIBE_CONFIGS"), "{reason}");
+        assert!(matches!(super::told("t", None), Err(BrokerError::Other(_))));
+        let specifier = OwnedResourceSpecifier::Topic("t".to_owned());
+        let config = ConfigResource { specifier, entries: Vec::new() };
+        assert!(matches!(super::told("t", Some(Ok(config))), Ok(Some(_))));
+    }
+
+    fn drop_config(config: Option<ConfigResource>) -> Option<()> {
+        config.map(drop)
+    }
+}

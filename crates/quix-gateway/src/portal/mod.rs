@@ -5,6 +5,7 @@
 
 mod certificates;
 mod new_topic;
+mod recent;
 mod refusal;
 mod route;
 mod settings;
@@ -22,10 +23,11 @@ use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::response::Response;
 use serde::Serialize;
 
+use self::recent::RecentTopics;
 pub use self::refusal::Refusal;
 pub use self::route::RESERVED_WORKSPACES;
 use self::route::Route;
-pub use self::settings::{Credentials, EMBEDDED_ONLY, KafkaAccess, Mechanism, PortalSettings, Security};
+pub use self::settings::{Credentials, EMBEDDED_ONLY, KafkaAccess, Mechanism, NO_ADDRESS, PortalSettings, Security};
 use self::workspace::{Connection, Workspace, certificate};
 use crate::gateway::Gateway;
 use crate::http_api::read_body;
@@ -38,6 +40,7 @@ pub struct Portal {
     settings: PortalSettings,
     /// In small letters: clients ask for it so.
     workspace: String,
+    recent: RecentTopics,
 }
 
 /// Who asks, and how.
@@ -45,8 +48,10 @@ pub struct Portal {
 pub struct Program {
     /// What they may do.
     pub visitor: Visitor,
-    /// Where they are.
+    /// Where they are, for the log.
     pub address: IpAddr,
+    /// Whether they are on this machine. What a proxy forwards is not.
+    pub is_here: bool,
     /// Whether nobody on the way can read the answer.
     pub is_encrypted: bool,
 }
@@ -55,7 +60,7 @@ impl Portal {
     /// Of this gateway's workspace and topics.
     pub fn new(gateway: Arc<Gateway>, settings: PortalSettings) -> Self {
         let workspace = gateway.settings.workspace.to_ascii_lowercase();
-        Self { gateway, settings, workspace }
+        Self { gateway, settings, workspace, recent: RecentTopics::default() }
     }
 
     /// Whether a path is the portal's, whether or not there is one.
@@ -100,15 +105,18 @@ impl Portal {
         self.check_route(route, &request)?;
         match route {
             Route::Workspaces => {
-                self.told(program, |access| ok(&[Workspace::new(&self.workspace, access.0, access.1)]))
+                let (kafka, user) = self.told(program)?;
+                Ok(ok(&[Workspace::new(&self.workspace, kafka, user)]))
             }
             Route::Workspace(_) => {
-                self.told(program, |access| ok(&Workspace::new(&self.workspace, access.0, access.1)))
+                let (kafka, user) = self.told(program)?;
+                Ok(ok(&Workspace::new(&self.workspace, kafka, user)))
             }
             Route::Connection(_) => {
-                self.told(program, |access| ok(&Connection::new(&self.workspace, access.0, access.1)))
+                let (kafka, user) = self.told(program)?;
+                Ok(ok(&Connection::new(&self.workspace, kafka, user)))
             }
-            Route::Certificates(_) => Ok(certificates(self.kafka()?)),
+            Route::Certificates(_) => Ok(certificates(self.told(program)?.0)),
             Route::Topics(_) if request.method() == Method::POST => {
                 let body = self.body(request).await?;
                 self.make_topic(visitor, &body).await.map(|topic| ok(&topic))
@@ -136,26 +144,24 @@ impl Portal {
         }
     }
 
-    fn kafka(&self) -> Result<&KafkaAccess, Refusal> {
-        self.settings.kafka.as_ref().map_err(|why| Refusal::new(StatusCode::NOT_IMPLEMENTED, *why))
-    }
-
-    /// An answer that tells how Kafka is reached, and as whom; it is noted who was told.
-    fn told(
-        &self,
-        program: &Program,
-        answer: impl FnOnce((&KafkaAccess, Option<&Credentials>)) -> Response,
-    ) -> Result<Response, Refusal> {
-        let kafka = self.kafka()?;
+    /// How a program reaches Kafka, and as whom; it is noted who was told.
+    fn told(&self, program: &Program) -> Result<(&KafkaAccess, Option<&Credentials>), Refusal> {
+        let nowhere = |why: &str| Refusal::new(StatusCode::NOT_IMPLEMENTED, why);
+        let kafka = self.settings.kafka.as_ref().map_err(|why| nowhere(why))?;
+        if kafka.is_for_this_machine && !program.is_here {
+            return Err(nowhere(NO_ADDRESS));
+        }
+        if kafka.security.mechanism().is_none() {
+            return Ok((kafka, None));
+        }
         let grant = program.visitor.grant();
         let subject = grant.and_then(|grant| grant.subject.as_deref());
-        if kafka.security.mechanism().is_none() {
-            return Ok(answer((kafka, None)));
-        }
         let own = subject.and_then(|subject| kafka.of_users.get(subject));
-        let credentials = own.or(kafka.credentials.as_ref());
-        let credentials = credentials.ok_or_else(|| Refusal::new(StatusCode::FORBIDDEN, NO_USER))?;
-        if !program.is_encrypted && !program.address.to_canonical().is_loopback() && !self.settings.allow_plain_http {
+        let may_write = grant.is_none_or(|grant| grant.scopes.write_anything());
+        let credentials = own.or(kafka.credentials.as_ref().filter(|_| may_write));
+        let refused = if may_write { NO_USER } else { NO_READER };
+        let credentials = credentials.ok_or_else(|| Refusal::new(StatusCode::FORBIDDEN, refused))?;
+        if !program.is_encrypted && !program.is_here && !self.settings.allow_plain_http {
             return Err(Refusal::new(StatusCode::FORBIDDEN, READABLE));
         }
         let token = grant.and_then(|grant| grant.token_id.as_deref());
@@ -167,7 +173,7 @@ impl Portal {
             kafka_user = credentials.username,
             "a program was told how to reach Kafka"
         );
-        Ok(answer((kafka, Some(credentials))))
+        Ok((kafka, Some(credentials)))
     }
 
     /// Whether the bearer may do to the workspace what the query asks about: to know of it they may.
@@ -228,10 +234,13 @@ fn not_offered(request: &Request, status: StatusCode) -> Refusal {
     Refusal::new(status, message)
 }
 
-const NO_RIGHT: &str = "This token may not use Kafka. Give it the right `kafka` in the server's configuration; \
-                        `streamgate token new --scope kafka` makes one that has it.";
+const NO_RIGHT: &str = "This token may not use Kafka. Give it the right `kafka`, and the topics that the program uses: \
+                        `streamgate token new --read 'f1-*' --write 'f1-*' --scope 'kafka create_topics'` makes one that may \
+                        also make them.";
 const NO_USER: &str = "This server has no Kafka user for this token. Name one in the server's settings, portal.username for \
                        all or portal.users for this token's subject.";
+const NO_READER: &str = "This server has no Kafka user for this token, which may write to no topic. Name one in the server's \
+                         settings, portal.users for this token's subject, or give the token the right to write.";
 const READABLE: &str = "Kafka's password is not told over HTTP without TLS to other machines. Use https, or, behind a proxy \
                         that has the TLS, set portal.allow_plain_http.";
 

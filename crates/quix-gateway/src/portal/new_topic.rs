@@ -25,8 +25,8 @@ impl Wanted {
             Some(Value::Object(configuration)) => configuration,
             Some(_) => return Err(EXAMPLE.to_owned()),
         };
-        let partitions = count(configuration, "partitions", max_partitions)?;
-        let replication_factor = count(configuration, "replicationFactor", i16::MAX.into())?;
+        let partitions = count(configuration, "partitions", max_partitions, " (portal.max_partitions)")?;
+        let replication_factor = count(configuration, "replicationFactor", i16::MAX.into(), "")?;
         let minutes = number(configuration, "retentionInMinutes")?;
         let cleanup = match member(configuration, "cleanupPolicy") {
             None => None,
@@ -57,11 +57,11 @@ fn number(object: &Map<String, Value>, name: &str) -> Result<Option<i64>, String
 }
 
 /// What was asked for is made or refused, never cut down: clients compare.
-fn count(object: &Map<String, Value>, name: &str, most: i32) -> Result<Option<i32>, String> {
+fn count(object: &Map<String, Value>, name: &str, most: i32, set_by: &str) -> Result<Option<i32>, String> {
     let Some(asked) = number(object, name)? else { return Ok(None) };
     match i32::try_from(asked) {
         Ok(asked) if (1..=most).contains(&asked) => Ok(Some(asked)),
-        _ => Err(format!("{name} must be from 1 to {most}, not {asked}.")),
+        _ => Err(format!("{name} must be from 1 to {most}{set_by}, not {asked}.")),
     }
 }
 
@@ -114,8 +114,14 @@ mod tests {
             ("[]", EXAMPLE),
             (r#"{"name":null}"#, EXAMPLE),
             (r#"{"name":"t","configuration":7}"#, EXAMPLE),
-            (r#"{"name":"t","configuration":{"partitions":65}}"#, "partitions must be from 1 to 64, not 65."),
-            (r#"{"name":"t","configuration":{"partitions":0}}"#, "partitions must be from 1 to 64, not 0."),
+            (
+                r#"{"name":"t","configuration":{"partitions":65}}"#,
+                "partitions must be from 1 to 64 (portal.max_partitions), not 65.",
+            ),
+            (
+                r#"{"name":"t","configuration":{"partitions":0}}"#,
+                "partitions must be from 1 to 64 (portal.max_partitions), not 0.",
+            ),
             (r#"{"name":"t","configuration":{"partitions":"3"}}"#, "partitions must be a whole number."),
             (
                 r#"{"name":"t","configuration":{"replicationFactor":-1}}"#,

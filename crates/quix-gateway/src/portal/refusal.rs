@@ -3,6 +3,7 @@
 use axum::body::Body;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
+use kafka_bridge::broker::{BrokerError, CreateTopicError};
 use serde_json::json;
 
 use crate::errors::{Failure, Problem};
@@ -50,12 +51,12 @@ impl From<Problem> for Refusal {
 
 impl From<Failure> for Refusal {
     fn from(failure: Failure) -> Self {
+        let away = BrokerError::Unreachable;
+        let passes = failure == away.clone().into() || failure == CreateTopicError::from(away).into();
         let problem = Problem::from(failure);
-        match problem.status {
-            StatusCode::SERVICE_UNAVAILABLE => {
-                Self::new(problem.status, format!("{} Try again when the server is ready.", problem.detail))
-            }
-            _ => problem.into(),
+        if passes {
+            return Self::new(problem.status, format!("{} Try again when the server is ready.", problem.detail));
         }
+        problem.into()
     }
 }

@@ -112,7 +112,7 @@ fn decoded(text: &str) -> Cow<'_, str> {
 }
 
 /// First parts of paths that are the server's own: a workspace of such a name could not be asked for.
-pub const RESERVED_WORKSPACES: [&str; 15] = [
+pub const RESERVED_WORKSPACES: [&str; 16] = [
     "topics",
     "workspaces",
     "auth",
@@ -128,6 +128,7 @@ pub const RESERVED_WORKSPACES: [&str; 15] = [
     "healthz",
     "webhooks",
     "metrics",
+    "admin",
 ];
 
 #[cfg(test)]

@@ -35,13 +35,16 @@ impl Default for PortalSettings {
 pub struct KafkaAccess {
     /// `HOST:PORT`, several with commas between.
     pub address: String,
+    /// Whether the address leads to this server's Kafka on this machine only: programs elsewhere are not told it, which would
+    /// try for ever.
+    pub is_for_this_machine: bool,
     /// What the connection is protected by.
     pub security: Security,
     /// Certificates, in PEM, that vouch for the brokers. Default: those of the program's machine.
     pub ca: Option<String>,
-    /// Who programs are at Kafka, where [`Security`] asks for it.
+    /// Who programs are at Kafka, where [`Security`] asks for it. Not those whose token lets them write nothing.
     pub credentials: Option<Credentials>,
-    /// The same for tokens of single users, by `sub`.
+    /// The same for tokens of single users, by `sub`, whatever else the token says.
     pub of_users: BTreeMap<String, Credentials>,
 }
 
@@ -142,3 +145,7 @@ impl Mechanism {
 /// Why no program can be told of Kafka where there is none.
 pub const EMBEDDED_ONLY: &str = "This server runs on its embedded broker, which Kafka clients cannot reach. Start it with a \
                                  Kafka cluster, or send through the HTTP API or the hub.";
+
+/// Why a program is told nothing that would not find what it is told of.
+pub const NO_ADDRESS: &str = "This server does not know at which address programs reach Kafka. Set portal.kafka_address in \
+                              its settings, or send through the HTTP API or the hub.";

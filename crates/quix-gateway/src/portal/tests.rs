@@ -84,15 +84,15 @@ async fn answers_are_kept_by_nobody_and_say_what_they_are() {
         ("/workspaces/acme/certificates", 200, Some("application/zip")),
         ("/acme/topics/none", 404, Some("application/problem+json")),
     ] {
-        let response = portal.respond(ALL, "GET", path, "", LOCAL).await;
+        let response = portal.respond(program(ALL), "GET", path, "").await;
         let header = |name| response.headers().get(name).map(|value| value.to_str().unwrap());
         assert_eq!((response.status().as_u16(), header("content-type")), (status, kind), "{path}");
         assert_eq!(header("cache-control"), Some("no-store"), "{path}");
     }
     let without = KafkaAccess { ca: None, ..sasl() };
-    let response = portal_at(without).respond(ALL, "GET", "/workspaces/acme/certificates", "", LOCAL).await;
+    let response = portal_at(without).respond(program(ALL), "GET", "/workspaces/acme/certificates", "").await;
     assert_eq!(response.status(), StatusCode::NO_CONTENT);
-    let refused = portal.respond(ALL, "PUT", "/acme/topics", "", LOCAL).await;
+    let refused = portal.respond(program(ALL), "PUT", "/acme/topics", "").await;
     assert_eq!(refused.headers()["allow"], "GET, HEAD, POST");
 }
 
@@ -102,19 +102,27 @@ async fn each_user_is_told_their_own_credentials_and_the_others_the_common_ones(
     let of_users = BTreeMap::from([("ann".to_owned(), ann)]);
     let both = portal_at(KafkaAccess { of_users: of_users.clone(), ..sasl() });
     let only_hers = portal_at(KafkaAccess { of_users, credentials: None, ..sasl() });
-    let user = async |portal: &Asked, subject: Option<&str>| {
-        let program = Program { visitor: bearer(subject, ALL), address: LOCAL.parse().unwrap(), is_encrypted: false };
-        let request = Request::get("/workspaces/acme/broker/librdkafka").body(Body::empty()).unwrap();
-        let response = portal.portal.answer(request, &program).await;
+    let ask = async |portal: &Asked, subject: Option<&str>, scopes: &str| {
+        let program = Program { visitor: bearer(subject, scopes), ..program("") };
+        let response = portal.respond(program, "GET", "/workspaces/acme/broker/librdkafka", "").await;
         let status = response.status().as_u16();
         let body: Value = serde_json::from_slice(&to_bytes(response.into_body(), 9999).await.unwrap()).unwrap();
-        (status, body["sasl.username"].clone())
+        (status, if status == 200 { body["sasl.username"].clone() } else { body["message"].clone() })
     };
+    let user = async |portal: &Asked, subject| ask(portal, subject, ALL).await;
     assert_eq!(user(&both, Some("ann")).await, (200, json!("ann")));
     assert_eq!(user(&both, Some("bob")).await, (200, json!("programs")));
     assert_eq!(user(&both, None).await, (200, json!("programs")));
     assert_eq!(user(&only_hers, Some("ann")).await, (200, json!("ann")));
-    assert_eq!(user(&only_hers, Some("bob")).await, (403, Value::Null));
+    assert_eq!(user(&only_hers, Some("bob")).await, (403, json!(NO_USER)));
+
+    // What the common user may write, no reader is told; whose user is named, it is for that user.
+    let reader = "kafka create_topics read:*";
+    assert_eq!(ask(&both, Some("ann"), reader).await, (200, json!("ann")));
+    assert_eq!(ask(&both, Some("bob"), reader).await, (403, json!(NO_READER)));
+    assert_eq!(ask(&both, None, reader).await, (403, json!(NO_READER)));
+    let anybody = Program { visitor: Visitor::anybody(), ..program("") };
+    assert_eq!(both.respond(anybody, "GET", "/workspaces", "").await.status(), StatusCode::OK);
 }
 
 #[tokio::test]
@@ -122,21 +130,35 @@ async fn passwords_go_to_other_machines_by_tls_only() {
     let strict = portal_at(sasl());
     let lax = portal_with(PortalSettings { allow_plain_http: true, kafka: Ok(sasl()), ..PortalSettings::default() });
     let plain = portal_at(KafkaAccess { security: Security::PlainText, ..sasl() });
-    for (path, holds_password) in [
-        ("/workspaces", true),
-        ("/workspaces/acme", true),
-        ("/workspaces/acme/broker/librdkafka", true),
-        ("/workspaces/acme/certificates", false),
-    ] {
-        for (portal, address, is_refused) in [
-            (&strict, "127.0.0.1", false),
-            (&strict, "::ffff:127.0.0.1", false),
-            (&strict, "192.0.2.7", holds_password),
-            (&lax, "192.0.2.7", false),
-            (&plain, "192.0.2.7", false),
+    for path in OF_KAFKA {
+        for (portal, is_here, is_encrypted, is_refused) in [
+            (&strict, true, false, false),
+            (&strict, true, true, false),
+            (&strict, false, false, true),
+            (&strict, false, true, false),
+            (&lax, false, false, false),
+            (&plain, false, false, false),
         ] {
-            let status = portal.respond(ALL, "GET", path, "", address).await.status();
-            assert_eq!(status == 403, is_refused, "{path} to {address}: {status}");
+            let program = Program { is_here, is_encrypted, ..program(ALL) };
+            let shown = format!("{path} to {program:?}");
+            let status = portal.respond(program, "GET", path, "").await.status();
+            let wanted = if is_refused { 403 } else { 200 };
+            assert!(status == wanted || status == 204 && !is_refused, "{shown}: {status}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_address_of_this_machine_is_told_on_it_only() {
+    for security in [Security::PlainText, Security::SaslSsl(Mechanism::Plain)] {
+        let local = portal_at(KafkaAccess { is_for_this_machine: true, security, ..sasl() });
+        for path in OF_KAFKA {
+            let elsewhere = Program { is_here: false, is_encrypted: true, ..program(ALL) };
+            let response = local.respond(elsewhere, "GET", path, "").await;
+            assert_eq!(response.status(), StatusCode::NOT_IMPLEMENTED, "{path}");
+            let body = to_bytes(response.into_body(), 9999).await.unwrap();
+            assert_eq!(message(&String::from_utf8_lossy(&body)), NO_ADDRESS, "{path}");
+            assert!(local.respond(program(ALL), "GET", path, "").await.status().is_success(), "{path}");
         }
     }
 }
@@ -170,6 +192,14 @@ async fn topics_are_those_of_the_token() {
     }
     let (status, body) = portal.ask_as(scopes, "POST", "/acme/topics", r#"{"name":"hidden"}"#).await;
     assert_eq!((status, message(&body).contains("write:hidden")), (403, true), "{body}");
+    for (name, status) in [("cpu-load", 400), ("hidden", 403), ("unknown", 403)] {
+        let closed = PortalSettings { create_topics: false, ..PortalSettings::default() };
+        let closed = Asked::new(portal.broker.clone(), closed);
+        let body = json!({ "name": name }).to_string();
+        let (answered, body) = closed.ask_as(scopes, "POST", "/acme/topics", &body).await;
+        let says = if status == 400 { "already exists" } else { &*format!("write:{name}") };
+        assert_eq!((answered, message(&body).contains(says)), (status, true), "the missing right first: {body}");
+    }
     let (_, body) = portal.ask_as("kafka read:f1-*", "POST", "/acme/topics", r#"{"name":"f1-new"}"#).await;
     assert!(message(&body).starts_with("This token may not create topics, and there is no topic 'f1-new'."), "{body}");
 }
@@ -207,6 +237,33 @@ async fn a_topic_is_made_once_and_is_as_it_was_asked_for() {
 }
 
 #[tokio::test]
+async fn a_topic_that_another_program_makes_meanwhile_is_there() {
+    let broker = MisbehavingBroker::new(Arc::new(MemoryBroker::new()));
+    broker.create_topic("cpu-load", None).await.unwrap();
+    broker.hide_topics();
+    let portal = Asked::new(broker, PortalSettings::default());
+    for name in ["cpu-load", "acme-cpu-load"] {
+        let (status, body) = portal.ask("POST", "/acme/topics", &json!({ "Name": name }).to_string()).await;
+        let wanted = format!("Topic with name similar to '{name}' already exists.");
+        assert_eq!((status, message(&body)), (400, wanted));
+    }
+}
+
+#[tokio::test]
+async fn a_topic_that_is_new_is_told_of_as_soon_as_all_brokers_know_it() {
+    let broker = MisbehavingBroker::new(Arc::new(MemoryBroker::new()));
+    let portal = Asked::new(broker.clone(), PortalSettings::default());
+    assert_eq!(portal.ask("GET", "/acme/topics", "").await, (200, "[]".to_owned()));
+    broker.hide_settings(3);
+    let (status, body) = portal.ask("POST", "/acme/topics", r#"{"Name":"t"}"#).await;
+    assert_eq!((status, body.contains("retentionInMinutes")), (200, true), "{body}");
+    let (_, body) = portal.ask("GET", "/acme/topics", "").await;
+    assert!(body.contains("\"t\""), "whoever made it finds it in the list: {body}");
+    broker.hide_settings(u32::MAX);
+    assert_eq!(portal.ask("GET", "/acme/topics/t", "").await.0, 404);
+}
+
+#[tokio::test]
 async fn a_broker_that_is_away_is_told_of() {
     let broker = MisbehavingBroker::new(Arc::new(MemoryBroker::new()));
     broker.die();
@@ -234,11 +291,19 @@ async fn permissions_are_of_the_workspace() {
     }
 }
 
-const LOCAL: &str = "127.0.0.1";
+/// What tells of Kafka.
+const OF_KAFKA: [&str; 4] =
+    ["/workspaces", "/workspaces/acme", "/workspaces/acme/broker/librdkafka", "/workspaces/acme/certificates"];
+
+/// On this machine, without TLS.
+fn program(scopes: &str) -> Program {
+    Program { visitor: visitor(scopes), address: [127, 0, 0, 1].into(), is_here: true, is_encrypted: false }
+}
 
 fn sasl() -> KafkaAccess {
     KafkaAccess {
         address: "kafka.example:9093".into(),
+        is_for_this_machine: false,
         security: Security::SaslSsl(Mechanism::ScramSha256),
         ca: Some("PEM".into()),
         credentials: Some(Credentials { username: "programs".into(), password: "hush".into() }),
@@ -273,16 +338,14 @@ impl Asked {
     }
 
     async fn ask_as(&self, scopes: &str, method: &str, path: &str, body: &str) -> (u16, String) {
-        let response = self.respond(scopes, method, path, body, LOCAL).await;
+        let response = self.respond(program(scopes), method, path, body).await;
         let status = response.status().as_u16();
         let body = to_bytes(response.into_body(), 1 << 20).await.unwrap();
         (status, String::from_utf8_lossy(&body).into_owned())
     }
 
-    async fn respond(&self, scopes: &str, method: &str, path: &str, body: &str, address: &str) -> Response {
+    async fn respond(&self, program: Program, method: &str, path: &str, body: &str) -> Response {
         let request = Request::builder().method(method).uri(path).body(Body::from(body.to_owned())).unwrap();
-        let address = address.parse().unwrap();
-        let program = Program { visitor: visitor(scopes), address, is_encrypted: false };
         self.portal.answer(request, &program).await
     }
 }

@@ -1,5 +1,7 @@
 //! Topics as the portal lists, finds and makes them. A topic's `id` is what Kafka calls it.
 
+use std::time::{Duration, Instant};
+
 use axum::http::StatusCode;
 use kafka_bridge::broker::{CreateTopicError, TopicInfo};
 use kafka_bridge::names::{check_topic_name, is_internal};
@@ -40,9 +42,9 @@ struct Configuration {
 impl Portal {
     /// The topics that the visitor may know of, by name.
     pub(super) async fn topics(&self, visitor: &Visitor) -> Result<Vec<TopicDocument>, Refusal> {
-        let topics = self.gateway.in_time(self.gateway.broker.topics()).await?;
-        let visible = topics.into_iter().filter(|topic| visitor.may_see(&topic.name));
-        Ok(visible.map(|topic| self.document(topic.name, None)).collect())
+        let topics = self.gateway.in_time(self.recent.topics(&*self.gateway.broker, Instant::now())).await?;
+        let visible = topics.iter().filter(|topic| visitor.may_see(&topic.name));
+        Ok(visible.map(|topic| self.document(topic.name.clone(), None)).collect())
     }
 
     /// One of them, by name or id.
@@ -65,18 +67,22 @@ impl Portal {
         let name = self.names_of(&wanted.name).last().unwrap_or(&wanted.name);
         let gateway = &self.gateway;
         check_topic_name(name).map_err(|error| Failure::invalid(name, &error))?;
+        if !visitor.may_see(name) {
+            return Err(Failure::Forbidden { scope: format!("write:{name}") }.into());
+        }
         // One that is there is no question of making: a client that calls it by its id asks so.
-        if visitor.may_see(name) && gateway.in_time(gateway.broker.topic(name)).await?.is_some() {
+        if gateway.in_time(gateway.broker.topic(name)).await?.is_some() {
             return Err(exists(&wanted.name));
         }
         if !self.settings.create_topics {
             return Err(not_made(name, "The portal of this server may not create topics"));
         }
-        if visitor.may_see(name) && !visitor.may_create_topics() {
+        if !visitor.may_create_topics() {
             return Err(not_made(name, "This token may not create topics"));
         }
         match gateway.in_time(gateway.topics.create_named(visitor, name, wanted.topic)).await {
             Ok(topic) => {
+                self.recent.forget().await;
                 tracing::info!(topic = topic.name, partitions = topic.partitions, "topic made for a program");
                 self.whole(topic).await
             }
@@ -97,9 +103,15 @@ impl Portal {
     }
 
     async fn whole(&self, topic: TopicInfo) -> Result<TopicDocument, Refusal> {
-        let settings = self.gateway.in_time(self.gateway.broker.topic_settings(&topic.name)).await?;
-        let settings = settings.ok_or_else(|| Failure::UnknownTopic(topic.name.clone()))?;
-        Ok(self.document(topic.name, Some(configuration(topic.partitions, settings))))
+        let gateway = &self.gateway;
+        // A broker that is asked how a new topic is kept may hear of it later than others.
+        for _ in 0..TRIES {
+            if let Some(settings) = gateway.in_time(gateway.broker.topic_settings(&topic.name)).await? {
+                return Ok(self.document(topic.name, Some(configuration(topic.partitions, settings))));
+            }
+            tokio::time::sleep(BETWEEN_TRIES).await;
+        }
+        Err(Failure::UnknownTopic(topic.name).into())
     }
 
     fn document(&self, name: String, configuration: Option<Configuration>) -> TopicDocument {
@@ -135,6 +147,10 @@ fn not_made(name: &str, why: &str) -> Refusal {
     );
     Refusal::new(StatusCode::FORBIDDEN, message)
 }
+
+/// Until a topic whose configuration nobody knows counts as gone: a second.
+const TRIES: u32 = 20;
+const BETWEEN_TRIES: Duration = Duration::from_millis(50);
 
 /// Quix's word for a topic that is compacted and whose old records are deleted as well.
 pub(super) const BOTH: &str = "DeleteAndCompact";

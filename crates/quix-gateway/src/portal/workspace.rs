@@ -118,6 +118,7 @@ mod tests {
         let credentials = Credentials { username: "ann".into(), password: "secret".into() };
         let kafka = KafkaAccess {
             address: "kafka:9093".into(),
+            is_for_this_machine: false,
             security,
             ca: ca.map(str::to_owned),
             credentials: None,

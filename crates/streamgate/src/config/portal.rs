@@ -1,7 +1,7 @@
 //! `[portal]`: what programs on Quix Streams are told of Kafka; passwords in it are never shown.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use quix_gateway::portal::{Mechanism, Portal, RESERVED_WORKSPACES, Security};
 use serde::{Deserialize, Deserializer, Serialize, de};
@@ -151,6 +151,15 @@ impl PortalConfig {
         here.or_else(|| self.password_file.clone().map(PasswordSource::File))
     }
 
+    /// Files of passwords, with the settings that name them.
+    pub(super) fn password_files(&self) -> impl Iterator<Item = (&'static str, &Path)> {
+        let of_users = self.users.iter().filter_map(|user| match &user.password {
+            PasswordSource::File(path) => Some(("portal.users", path.as_path())),
+            PasswordSource::Here(_) => None,
+        });
+        self.password_file.iter().map(|path| ("portal.password_file", path.as_path())).chain(of_users)
+    }
+
     /// Whether a settings file with these users holds a password.
     pub(super) fn holds_secrets(&self) -> bool {
         self.users.iter().any(|user| matches!(user.password, PasswordSource::Here(_)))
@@ -170,6 +179,7 @@ pub(super) fn check(loaded: &Loaded) -> Result<(), ConfigError> {
         let problem = format!("must be HOST:PORT, such as \"kafka.example.com:9093\", or \"auto\", not {address:?}");
         return Err(invalid(loaded, "portal.kafka_address", problem));
     }
+    reachable(loaded)?;
     if !(1..=MAX_PARTITIONS).contains(&portal.max_partitions) {
         let problem = format!("must be from 1 to {MAX_PARTITIONS}, not {}", portal.max_partitions);
         return Err(invalid(loaded, "portal.max_partitions", problem));
@@ -179,8 +189,26 @@ pub(super) fn check(loaded: &Loaded) -> Result<(), ConfigError> {
                        what has them";
         return Err(conflict(loaded, "portal.security", "portal.kafka_address", problem.to_owned()));
     }
+    if portal.protection().mechanism().is_some() && config.auth.insecure_no_auth {
+        let problem = "do not fit: without authentication anybody would be told the password; name what tokens are signed with \
+                       in [auth], or leave --insecure-no-auth out to serve this machine only";
+        return Err(conflict(loaded, "portal.security", "auth.insecure_no_auth", problem.to_owned()));
+    }
     credentials(loaded)?;
     own_credentials(loaded)
+}
+
+/// An address at which no topics of this server are would be told to no use: programs would write elsewhere.
+fn reachable(loaded: &Loaded) -> Result<(), ConfigError> {
+    let config = &loaded.config;
+    let without = match config.storage() {
+        _ if config.portal.kafka_address.is_none() => return Ok(()),
+        Storage::Memory => "memory",
+        Storage::Folder if config.kafka_listen.is_none() => "kafka_listen",
+        Storage::Folder | Storage::Kafka => return Ok(()),
+    };
+    let problem = "do not fit: Kafka clients reach no topics of this server; keep them in a folder with kafka_listen, or in Kafka";
+    Err(conflict(loaded, "portal.kafka_address", without, problem.to_owned()))
 }
 
 /// Paths that lead elsewhere are not the portal's.
@@ -316,6 +344,22 @@ mod tests {
                 "`portal.kafka_address` (s.toml:1) must be HOST:PORT, such as \"kafka.example.com:9093\", or \"auto\", not \"k\"",
             ),
             (
+                "memory = true\nportal.kafka_address = \"k:1\"".to_owned(),
+                "`portal.kafka_address` (s.toml:2) and `memory` (s.toml:1) do not fit: Kafka clients reach no topics of this \
+                 server; keep them in a folder with kafka_listen, or in Kafka",
+            ),
+            (
+                "kafka_listen = \"off\"\nportal.kafka_address = \"k:1\"".to_owned(),
+                "`portal.kafka_address` (s.toml:2) and `kafka_listen` (s.toml:1) do not fit: Kafka clients reach no topics of \
+                 this server; keep them in a folder with kafka_listen, or in Kafka",
+            ),
+            (
+                format!("auth.insecure_no_auth = true\n{sasl}username = \"u\"\npassword = \"secret\""),
+                "`portal.security` (s.toml:3) and `auth.insecure_no_auth` (s.toml:1) do not fit: without authentication anybody \
+                 would be told the password; name what tokens are signed with in [auth], or leave --insecure-no-auth out to \
+                 serve this machine only",
+            ),
+            (
                 "portal.max_partitions = 0".to_owned(),
                 "`portal.max_partitions` (s.toml:1) must be from 1 to 10000, not 0",
             ),
@@ -398,6 +442,33 @@ mod tests {
         assert_eq!(portal.users, [PortalUser { subject: "ann".into(), username: "anns".into(), password }]);
         for shown in [super::super::show(&loaded, true), format!("{loaded:?}")] {
             assert!(shown.contains("anns") && !shown.contains("secret"), "{shown}");
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn files_of_passwords_that_others_may_read_are_warned_of() {
+        use std::os::unix::fs::PermissionsExt as _;
+
+        let folder = tempfile::TempDir::new().unwrap();
+        let file = |name: &str, mode| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, "secret").unwrap();
+            std::fs::set_permissions(&path, PermissionsExt::from_mode(mode)).unwrap();
+            path
+        };
+        for mode in [0o644, 0o600] {
+            let (common, anns) = (file("common", mode), file("anns", mode));
+            let text = format!(
+                "[portal]\nkafka_address = \"k:1\"\nsecurity = \"sasl_ssl\"\nusername = \"u\"\npassword_file = {common:?}\n\
+                 [[portal.users]]\nsubject = \"ann\"\nusername = \"ann\"\npassword_file = {anns:?}"
+            );
+            let warnings = load(&text).unwrap().warnings;
+            for (setting, path) in [("portal.password_file", common), ("portal.users", anns)] {
+                let named = format!("{} holds the key of `{setting}`", path.display());
+                let warned = warnings.iter().any(|warning| warning.starts_with(&named));
+                assert_eq!(warned, mode == 0o644, "{warnings:?}");
+            }
         }
     }
 

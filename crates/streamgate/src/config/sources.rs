@@ -162,5 +162,5 @@ fn readable_secrets(config: &Config) -> impl Iterator<Item = String> {
             KeyMaterial::File(path) if key.algorithm == access::Algorithm::Hs256 => file::readable_key(setting, path),
             _ => None,
         })
-        .chain(config.portal.password_file.iter().filter_map(|path| file::readable_key("portal.password_file", path)))
+        .chain(config.portal.password_files().filter_map(|(setting, path)| file::readable_key(setting, path)))
 }

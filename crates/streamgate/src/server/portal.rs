@@ -1,6 +1,6 @@
 //! The portal on the public listener: what the settings let it tell, and who is let in to ask.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::{fs, io};
@@ -10,7 +10,7 @@ use hyper::body::Incoming;
 use hyper::header::{self, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode, Uri};
 use quix_gateway::portal::{
-    Credentials, EMBEDDED_ONLY, KafkaAccess, Portal, PortalSettings, Program, Refusal, Security,
+    Credentials, EMBEDDED_ONLY, KafkaAccess, NO_ADDRESS, Portal, PortalSettings, Program, Refusal, Security,
 };
 use quix_gateway::{Gateway, Visitor};
 
@@ -67,7 +67,8 @@ impl PortalDoor {
     ) -> Response<Body> {
         match self.let_in(&mut request, visit, is_draining) {
             Ok(visitor) => {
-                let program = Program { visitor, address: visit.client, is_encrypted: self.is_encrypted };
+                let is_here = is_here(&request, visit.client);
+                let program = Program { visitor, address: visit.client, is_here, is_encrypted: self.is_encrypted };
                 self.portal.answer(request.map(Body::new), &program).await
             }
             Err(refused) => *refused,
@@ -126,6 +127,17 @@ fn retold(refused: Response<Body>) -> Response<Body> {
     response
 }
 
+/// Whether a program is on this machine, as far as can be told: what a proxy forwards is of elsewhere, whether or not the proxy
+/// is trusted, and so is who calls this machine by another name.
+fn is_here<B>(request: &Request<B>, client: IpAddr) -> bool {
+    let is_forwarded = FORWARDED.iter().any(|name| request.headers().contains_key(*name));
+    client.to_canonical().is_loopback() && !is_forwarded && host::foreign_host(request).is_none()
+}
+
+/// What proxies add to requests.
+const FORWARDED: [&str; 6] =
+    ["forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip", "via"];
+
 /// Whether a browser asks, for another page than one of this server's.
 fn is_of_foreign_page<B>(request: &Request<B>) -> bool {
     let headers = request.headers();
@@ -155,13 +167,16 @@ pub fn check_portal(config: &Config) -> Result<(), CommandError> {
 
 fn settings(config: &Config, kafka: Option<SocketAddr>) -> Result<PortalSettings, PortalFileError> {
     let portal = &config.portal;
-    let access = match portal.enabled.then(|| kafka_address(config, kafka)) {
-        Some(Ok(address)) => Ok(access(config, address)?),
-        Some(Err(why)) => Err(why),
-        None => Err(EMBEDDED_ONLY),
+    // Then its files need not be there.
+    if !portal.enabled {
+        return Ok(PortalSettings { is_on: false, ..PortalSettings::default() });
+    }
+    let access = match kafka_address(config, kafka) {
+        Ok(place) => Ok(access(config, place)?),
+        Err(why) => Err(why),
     };
     Ok(PortalSettings {
-        is_on: portal.enabled,
+        is_on: true,
         kafka: access,
         create_topics: portal.create_topics,
         max_partitions: i32::try_from(portal.max_partitions).unwrap_or(i32::MAX),
@@ -169,23 +184,36 @@ fn settings(config: &Config, kafka: Option<SocketAddr>) -> Result<PortalSettings
     })
 }
 
-/// Where programs reach Kafka: nothing is told unasked but to this machine, of a listener that is for it.
-fn kafka_address(config: &Config, listener: Option<SocketAddr>) -> Result<String, &'static str> {
+/// Where programs reach Kafka.
+#[derive(Debug, PartialEq, Eq)]
+struct Place {
+    address: String,
+    is_for_this_machine: bool,
+}
+
+impl Place {
+    fn named(address: String) -> Self {
+        Self { address, is_for_this_machine: false }
+    }
+}
+
+/// Nothing is told unasked but to this machine, of a listener that is for it.
+fn kafka_address(config: &Config, listener: Option<SocketAddr>) -> Result<Place, &'static str> {
     if let Some(address) = &config.portal.kafka_address {
-        return Ok(address.split(',').map(str::trim).collect::<Vec<_>>().join(","));
+        return Ok(Place::named(address.split(',').map(str::trim).collect::<Vec<_>>().join(",")));
     }
     match (config.storage(), listener) {
         (Storage::Kafka, _) => Err(NO_ADDRESS),
         (_, None) => Err(EMBEDDED_ONLY),
         (_, Some(listener)) => {
             let local = config.listen.ip().is_loopback() && listener.ip().is_loopback();
-            let address = config.kafka_advertised.clone().or_else(|| local.then(|| listener.to_string()));
-            address.ok_or(NO_ADDRESS)
+            let here = || local.then(|| Place { address: listener.to_string(), is_for_this_machine: true });
+            config.kafka_advertised.clone().map(Place::named).or_else(here).ok_or(NO_ADDRESS)
         }
     }
 }
 
-fn access(config: &Config, address: String) -> Result<KafkaAccess, PortalFileError> {
+fn access(config: &Config, place: Place) -> Result<KafkaAccess, PortalFileError> {
     let portal = &config.portal;
     let credentials = match (&portal.username, portal.password_source()) {
         (Some(username), Some(source)) => {
@@ -199,11 +227,16 @@ fn access(config: &Config, address: String) -> Result<KafkaAccess, PortalFileErr
     });
     let ca = portal.ca_file.as_ref().map(|path| {
         let text = read(path, "portal.ca_file")?;
+        // Programs get the file as it is.
+        if text.contains("PRIVATE KEY-----") {
+            return Err(wrong(path, "portal.ca_file", "holds a private key; name a file of certificates alone"));
+        }
         let is_pem = text.contains("-----BEGIN CERTIFICATE-----");
         is_pem.then_some(text).ok_or_else(|| wrong(path, "portal.ca_file", "holds no certificate in PEM"))
     });
     Ok(KafkaAccess {
-        address,
+        address: place.address,
+        is_for_this_machine: place.is_for_this_machine,
         security: portal.protection(),
         ca: ca.transpose()?,
         credentials,
@@ -233,8 +266,6 @@ fn wrong(path: &Path, setting: &'static str, problem: &str) -> PortalFileError {
 
 const NO_TOKEN: &str = "The token is missing, not known here, or over. Set Quix__Sdk__Token to a token of this server that has \
                         the scope kafka.";
-const NO_ADDRESS: &str = "This server does not know at which address programs reach Kafka. Set portal.kafka_address in its \
-                          settings, or send through the HTTP API or the hub.";
 const FOREIGN_HOST: &str = "Without authentication this server answers to the names of this machine only. Set Quix__Portal__Api \
                             to http://localhost and the port.";
 
@@ -258,19 +289,70 @@ mod tests {
         };
         let public = |config: Config| Config { listen: "0.0.0.0:8080".parse().unwrap(), ..config };
         for (config, listener, told) in [
-            (folder(), Some(local), Ok("127.0.0.1:9092")),
+            (folder(), Some(local), Ok(("127.0.0.1:9092", true))),
             (folder(), None, Err(EMBEDDED_ONLY)),
             (folder(), Some(any), Err(NO_ADDRESS)),
             (public(folder()), Some(local), Err(NO_ADDRESS)),
-            (advertised(), Some(any), Ok("plant:9092")),
-            (public(advertised()), Some(any), Ok("plant:9092")),
+            (advertised(), Some(any), Ok(("plant:9092", false))),
+            (advertised(), Some(local), Ok(("plant:9092", false))),
+            (public(advertised()), Some(any), Ok(("plant:9092", false))),
             (advertised(), None, Err(EMBEDDED_ONLY)),
             (Config { memory: true, ..folder() }, None, Err(EMBEDDED_ONLY)),
             (kafka(), None, Err(NO_ADDRESS)),
-            (named(kafka()), None, Ok("a:1,b:2")),
-            (named(folder()), Some(local), Ok("a:1,b:2")),
+            (named(kafka()), None, Ok(("a:1,b:2", false))),
+            (named(folder()), Some(local), Ok(("a:1,b:2", false))),
         ] {
-            assert_eq!(kafka_address(&config, listener), told.map(str::to_owned), "{config:?} {listener:?}");
+            let told =
+                told.map(|(address, is_for_this_machine)| Place { address: address.into(), is_for_this_machine });
+            assert_eq!(kafka_address(&config, listener), told, "{config:?} {listener:?}");
+        }
+    }
+
+    #[test]
+    fn whoever_comes_by_a_proxy_or_another_name_is_elsewhere() {
+        let local = "127.0.0.1";
+        for (client, header, host, wanted) in [
+            (local, None, "localhost:8080", true),
+            ("::1", None, "[::1]:8080", true),
+            ("::ffff:127.0.0.1", None, "127.0.0.1", true),
+            ("192.0.2.7", None, "localhost", false),
+            (local, None, "plant.example", false),
+            (local, Some(("x-forwarded-for", "192.0.2.7")), "localhost", false),
+            (local, Some(("x-forwarded-for", "127.0.0.1")), "localhost", false),
+            (local, Some(("forwarded", "for=unknown")), "localhost", false),
+            (local, Some(("x-real-ip", "192.0.2.7")), "localhost", false),
+            (local, Some(("via", "1.1 proxy")), "localhost", false),
+            (local, Some(("accept", "*/*")), "localhost", true),
+        ] {
+            let request = Request::get("/workspaces").header("host", host);
+            let request = header.into_iter().fold(request, |request, (name, value)| request.header(name, value));
+            let is_here = is_here(&request.body(()).unwrap(), client.parse().unwrap());
+            assert_eq!(is_here, wanted, "{client} {header:?} {host}");
+        }
+    }
+
+    #[test]
+    fn certificates_are_handed_out_without_their_key() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let path = folder.path().join("ca.pem");
+        let certificate = "-----BEGIN CERTIFICATE-----\nMA==\n-----END CERTIFICATE-----\n";
+        for (text, problem) in [
+            (certificate.to_owned(), None),
+            (certificate.repeat(2), None),
+            (format!("{certificate}-----BEGIN PRIVATE KEY-----\nMA==\n"), Some("holds a private key")),
+            (format!("-----BEGIN EC PRIVATE KEY-----\nMA==\n{certificate}"), Some("holds a private key")),
+            ("-----BEGIN ENCRYPTED PRIVATE KEY-----\n".to_owned(), Some("holds a private key")),
+            ("MA==".to_owned(), Some("holds no certificate in PEM")),
+            (String::new(), Some("holds no certificate in PEM")),
+        ] {
+            fs::write(&path, &text).unwrap();
+            let portal = crate::config::PortalConfig { ca_file: Some(path.clone()), ..Default::default() };
+            let config = Config { portal, ..Config::default() };
+            match (access(&config, Place::named("k:1".into())), problem) {
+                (Ok(access), None) => assert_eq!(access.ca, Some(text)),
+                (Err(error), Some(problem)) => assert!(error.to_string().contains(problem), "{text}: {error}"),
+                (access, _) => panic!("{text}: {access:?}"),
+            }
         }
     }
 }

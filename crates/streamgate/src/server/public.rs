@@ -11,7 +11,7 @@ use hyper::header::{self, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode, Version};
 use kafka_bridge::metrics::LimitHits;
 use quix_gateway::Visitor;
-use quix_gateway::portal::Portal;
+use quix_gateway::portal::{Portal, Refusal};
 use signalr_server::cors::AllowedOrigins;
 use signalr_server::{ClientAddress, Paces};
 use tokio::net::TcpListener;
@@ -180,10 +180,16 @@ impl Door {
         let is_draining = self.state.is_draining();
         // HTTP/2 has no such header: its connections are told by a frame.
         let closes = request.version() < Version::HTTP_2 && (is_draining || visit.refused);
+        // A webhook may be at one of the portal's addresses while that is off.
+        let is_portals = Portal::takes(request.uri().path()) && !self.inbound.takes(request.uri().path());
         let mut response = if visit.refused {
             let detail = "There are too many connections of this address; try again later.";
-            refuse(request.method(), StatusCode::TOO_MANY_REQUESTS, detail)
-        } else if Portal::takes(request.uri().path()) {
+            if is_portals {
+                Refusal::new(StatusCode::TOO_MANY_REQUESTS, detail).into_response()
+            } else {
+                refuse(request.method(), StatusCode::TOO_MANY_REQUESTS, detail)
+            }
+        } else if is_portals {
             self.portal.answer(request, &visit, is_draining).await
         } else if let Some(refused) = self.refuse_foreign_host(&request) {
             refused
