@@ -74,6 +74,8 @@ pub struct TopicInfo {
     pub name: String,
     /// Number of partitions, at least 1.
     pub partitions: i32,
+    /// Whether each of them has a leader: while a topic is made in Kafka, or a broker is away, one may have none.
+    pub has_leaders: bool,
 }
 
 /// Range of offsets a partition holds.

@@ -293,7 +293,7 @@ struct Topic {
 
 impl Topic {
     fn info(&self, name: &str) -> TopicInfo {
-        TopicInfo { name: name.to_owned(), partitions: self.partitions.len() as i32 }
+        TopicInfo { name: name.to_owned(), partitions: self.partitions.len() as i32, has_leaders: true }
     }
 
     fn positions(&self) -> Vec<PartitionPositions> {

@@ -31,6 +31,8 @@ pub struct MisbehavingBroker {
     hidden: AtomicBool,
     /// So many questions how a topic is kept find none.
     unheard: AtomicU32,
+    /// Whether partitions have no leaders.
+    leaderless: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -55,6 +57,7 @@ impl MisbehavingBroker {
             unjoinable: watch::Sender::new(None),
             hidden: AtomicBool::new(false),
             unheard: AtomicU32::new(0),
+            leaderless: AtomicBool::new(false),
         })
     }
 
@@ -118,6 +121,11 @@ impl MisbehavingBroker {
     /// The next questions how a topic is kept, so many, find no topic, as a broker that hears of it later.
     pub fn hide_settings(&self, questions: u32) {
         self.unheard.store(questions, Ordering::Relaxed);
+    }
+
+    /// Tells of topics from now on that their partitions have no leaders, or that they have.
+    pub fn lose_leaders(&self, are_lost: bool) {
+        self.leaderless.store(are_lost, Ordering::Relaxed);
     }
 
     /// Goes away: held acknowledgements become unknown, and so do appends from now on (those are not stored); reads stand
@@ -200,7 +208,12 @@ impl Broker for MisbehavingBroker {
 
     fn topics(&self) -> BoxFuture<'_, Result<Vec<TopicInfo>, BrokerError>> {
         match self.unless_dead() {
-            Ok(()) => self.inner.topics(),
+            Ok(()) => {
+                let has_leaders = !self.leaderless.load(Ordering::Relaxed);
+                let topics = self.inner.topics();
+                async move { Ok(topics.await?.into_iter().map(|topic| TopicInfo { has_leaders, ..topic }).collect()) }
+                    .boxed()
+            }
             Err(error) => ready(Err(error)).boxed(),
         }
     }
@@ -208,7 +221,11 @@ impl Broker for MisbehavingBroker {
     fn topic(&self, name: &str) -> BoxFuture<'_, Result<Option<TopicInfo>, BrokerError>> {
         match self.unless_dead() {
             Ok(()) if self.hidden.load(Ordering::Relaxed) => ready(Ok(None)).boxed(),
-            Ok(()) => self.inner.topic(name),
+            Ok(()) => {
+                let has_leaders = !self.leaderless.load(Ordering::Relaxed);
+                let topic = self.inner.topic(name);
+                async move { Ok(topic.await?.map(|topic| TopicInfo { has_leaders, ..topic })) }.boxed()
+            }
             Err(error) => ready(Err(error)).boxed(),
         }
     }

@@ -286,7 +286,7 @@ fn positions_of(partition: &Partition) -> PartitionPositions {
 }
 
 fn info(topic: &Topic) -> TopicInfo {
-    TopicInfo { name: topic.name().to_string(), partitions: topic.partition_count() }
+    TopicInfo { name: topic.name().to_string(), partitions: topic.partition_count(), has_leaders: true }
 }
 
 /// Why a record that is certainly not stored was not.

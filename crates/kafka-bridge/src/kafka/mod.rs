@@ -42,7 +42,7 @@ use groups::Groups;
 use health::{Context, HealthState};
 use limits::Limits;
 use live::Live;
-use lookup::Lookup;
+use lookup::{Described, Lookup};
 use producer::Producer;
 use replay::Replays;
 use topics::Topics;
@@ -179,7 +179,7 @@ impl Broker for KafkaBroker {
         let (lookup, name) = (self.lookup.clone(), name.to_owned());
         blocking(move || {
             let described = lookup.topic(&name, TIMEOUT)?;
-            Ok(described.map(|described| TopicInfo { name, partitions: described.partitions }))
+            Ok(described.map(|Described { partitions, has_leaders, .. }| TopicInfo { name, partitions, has_leaders }))
         })
         .boxed()
     }

@@ -91,7 +91,7 @@ impl Topics {
                 if let Some(described) = lookup.topic(&name, TIMEOUT)?
                     && lookup.ends(&name, described.partitions, TIMEOUT).is_ok()
                 {
-                    return Ok(TopicInfo { name, partitions: described.partitions });
+                    return Ok(TopicInfo { name, partitions: described.partitions, has_leaders: true });
                 }
                 if Instant::now() > deadline {
                     return Err(BrokerError::Other("the topic was made but is not usable yet".to_owned()));

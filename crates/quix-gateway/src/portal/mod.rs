@@ -4,6 +4,7 @@
 //! Whoever asks needs the right `kafka`, at each address. The request's origin and token are the server's to judge.
 
 mod certificates;
+mod leaders;
 mod new_topic;
 mod recent;
 mod refusal;
@@ -23,6 +24,7 @@ use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::response::Response;
 use serde::Serialize;
 
+use self::leaders::Leaders;
 use self::recent::RecentTopics;
 pub use self::refusal::Refusal;
 pub use self::route::RESERVED_WORKSPACES;
@@ -41,6 +43,7 @@ pub struct Portal {
     /// In small letters: clients ask for it so.
     workspace: String,
     recent: RecentTopics,
+    leaders: Leaders,
 }
 
 /// Who asks, and how.
@@ -60,7 +63,7 @@ impl Portal {
     /// Of this gateway's workspace and topics.
     pub fn new(gateway: Arc<Gateway>, settings: PortalSettings) -> Self {
         let workspace = gateway.settings.workspace.to_ascii_lowercase();
-        Self { gateway, settings, workspace, recent: RecentTopics::default() }
+        Self { gateway, settings, workspace, recent: RecentTopics::default(), leaders: Leaders::default() }
     }
 
     /// Whether a path is the portal's, whether or not there is one.

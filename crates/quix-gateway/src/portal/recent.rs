@@ -14,7 +14,8 @@ impl RecentTopics {
     /// By name, at most [`MAX_AGE`] old. What could not be told is asked again.
     pub(super) async fn topics(&self, broker: &dyn Broker, now: Instant) -> Result<Arc<[TopicInfo]>, BrokerError> {
         let mut recent = self.0.lock().await;
-        if let Some((_, topics)) = recent.as_ref().filter(|(asked, _)| now.saturating_duration_since(*asked) < MAX_AGE) {
+        if let Some((_, topics)) = recent.as_ref().filter(|(asked, _)| now.saturating_duration_since(*asked) < MAX_AGE)
+        {
             return Ok(topics.clone());
         }
         let topics: Arc<[TopicInfo]> = broker.topics().await?.into();

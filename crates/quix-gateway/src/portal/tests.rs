@@ -264,6 +264,21 @@ async fn a_topic_that_is_new_is_told_of_as_soon_as_all_brokers_know_it() {
 }
 
 #[tokio::test]
+async fn a_topic_is_being_created_while_it_has_no_leaders() {
+    let broker = MisbehavingBroker::new(Arc::new(MemoryBroker::new()));
+    broker.create_topic("t", None).await.unwrap();
+    for (are_lost, status) in [(true, "Creating"), (false, "Ready")] {
+        broker.lose_leaders(are_lost);
+        let portal = Asked::new(broker.clone(), PortalSettings::default());
+        let status = format!("\"status\":\"{status}\"");
+        for path in ["/acme/topics", "/acme/topics/t"] {
+            let (_, body) = portal.ask("GET", path, "").await;
+            assert!(body.contains(&status) && !body.contains("lastError"), "{path}: {body}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_broker_that_is_away_is_told_of() {
     let broker = MisbehavingBroker::new(Arc::new(MemoryBroker::new()));
     broker.die();

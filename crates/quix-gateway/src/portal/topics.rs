@@ -9,6 +9,7 @@ use kafka_bridge::topic_settings::{Cleanup, TopicSettings};
 use serde::Serialize;
 
 use super::Portal;
+use super::leaders::ERROR;
 use super::new_topic::Wanted;
 use super::refusal::Refusal;
 use crate::errors::Failure;
@@ -22,6 +23,9 @@ pub(super) struct TopicDocument {
     name: String,
     workspace_id: String,
     status: &'static str,
+    /// With the status `Error`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_error: Option<&'static str>,
     /// Of one that was looked up; a list says less.
     #[serde(skip_serializing_if = "Option::is_none")]
     configuration: Option<Configuration>,
@@ -44,7 +48,7 @@ impl Portal {
     pub(super) async fn topics(&self, visitor: &Visitor) -> Result<Vec<TopicDocument>, Refusal> {
         let topics = self.gateway.in_time(self.recent.topics(&*self.gateway.broker, Instant::now())).await?;
         let visible = topics.iter().filter(|topic| visitor.may_see(&topic.name));
-        Ok(visible.map(|topic| self.document(topic.name.clone(), None)).collect())
+        Ok(visible.map(|topic| self.document(topic, None)).collect())
     }
 
     /// One of them, by name or id.
@@ -107,16 +111,23 @@ impl Portal {
         // A broker that is asked how a new topic is kept may hear of it later than others.
         for _ in 0..TRIES {
             if let Some(settings) = gateway.in_time(gateway.broker.topic_settings(&topic.name)).await? {
-                return Ok(self.document(topic.name, Some(configuration(topic.partitions, settings))));
+                return Ok(self.document(&topic, Some(configuration(topic.partitions, settings))));
             }
             tokio::time::sleep(BETWEEN_TRIES).await;
         }
         Err(Failure::UnknownTopic(topic.name).into())
     }
 
-    fn document(&self, name: String, configuration: Option<Configuration>) -> TopicDocument {
-        let workspace_id = self.workspace().to_owned();
-        TopicDocument { id: name.clone(), name, workspace_id, status: "Ready", configuration }
+    fn document(&self, topic: &TopicInfo, configuration: Option<Configuration>) -> TopicDocument {
+        let status = self.leaders.status(topic, Instant::now());
+        TopicDocument {
+            id: topic.name.clone(),
+            name: topic.name.clone(),
+            workspace_id: self.workspace().to_owned(),
+            status,
+            last_error: (status == ERROR).then_some(NO_LEADER),
+            configuration,
+        }
     }
 }
 
@@ -147,6 +158,8 @@ fn not_made(name: &str, why: &str) -> Refusal {
     );
     Refusal::new(StatusCode::FORBIDDEN, message)
 }
+
+const NO_LEADER: &str = "Partitions of this topic have no leader. See that all brokers of Kafka run.";
 
 /// Until a topic whose configuration nobody knows counts as gone: a second.
 const TRIES: u32 = 20;
