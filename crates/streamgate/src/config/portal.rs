@@ -20,8 +20,8 @@ pub struct PortalConfig {
     /// answer 404.
     pub enabled: bool,
     /// `HOST:PORT` by which programs reach Kafka, several with commas between; in general not the address this server uses.
-    /// `None`, written `"auto"`, is the default: beside the data folder `kafka_advertised`, else `kafka_listen` if that and
-    /// `listen` are loopback; else nothing, and programs are told so (HTTP 501).
+    /// `None`, written `"auto"`, is the default: beside the data folder `kafka_advertised`, else, to programs on this machine,
+    /// `kafka_listen` if that and `listen` are loopback; else nothing, and programs are told so (HTTP 501).
     #[serde(with = "values::auto_text")]
     pub kafka_address: Option<String>,
     /// What programs protect their connections by: `plaintext`, `ssl`, `sasl_plaintext` or `sasl_ssl`. Default `plaintext`.
@@ -31,7 +31,7 @@ pub struct PortalConfig {
     /// `sasl.mechanism`.
     pub sasl_mechanism: SaslMechanism,
     /// Who they are at Kafka, with `sasl_…`: a user of their own, who may read and write topics and use consumer groups that
-    /// begin with the workspace. `"off"`, the default: only those in `users`.
+    /// begin with the workspace; not told to tokens that may write to no topic. `"off"`, the default: only those in `users`.
     #[serde(with = "values::text_or_off")]
     pub username: Option<String>,
     /// That user's password. `None`, written `"off"`, is the default.
