@@ -47,8 +47,8 @@ pub struct Program {
     pub visitor: Visitor,
     /// Where they are.
     pub address: IpAddr,
-    /// Whether nobody on the way can read the answer.
-    pub is_encrypted: bool,
+    /// Whether nobody on the way can read the answer: it goes by TLS, or not beyond this machine.
+    pub is_private: bool,
 }
 
 impl Portal {
@@ -155,7 +155,7 @@ impl Portal {
         let own = subject.and_then(|subject| kafka.of_users.get(subject));
         let credentials = own.or(kafka.credentials.as_ref());
         let credentials = credentials.ok_or_else(|| Refusal::new(StatusCode::FORBIDDEN, NO_USER))?;
-        if !program.is_encrypted && !program.address.to_canonical().is_loopback() && !self.settings.allow_plain_http {
+        if !program.is_private && !self.settings.allow_plain_http {
             return Err(Refusal::new(StatusCode::FORBIDDEN, READABLE));
         }
         let token = grant.and_then(|grant| grant.token_id.as_deref());

@@ -344,17 +344,17 @@ mod tests {
                  is; name both or neither",
             ),
             (
-                format!("{sasl}username = \"u\"\npassword = \"secret\"\npassword_file = \"f\""),
+                format!("{sasl}username = \"u\"\npassword = \"hush\"\npassword_file = \"f\""),
                 "`portal.password` (s.toml:5) and `portal.password_file` (s.toml:6) exclude each other: a user has one \
                  password; leave one out",
             ),
             (
-                format!("{sasl}[[portal.users]]\nsubject = \"ann\"\npasword = \"secret\""),
+                format!("{sasl}[[portal.users]]\nsubject = \"ann\"\npasword = \"hush\""),
                 "`portal.users` (s.toml:4) must be a list of users; number 1 has `pasword`, which is none of subject, username, \
                  password, password_file",
             ),
             (
-                format!("{sasl}[[portal.users]]\nsubject = \"ann\"\nusername = \"ann\"\npassword = [\"secret\"]"),
+                format!("{sasl}[[portal.users]]\nsubject = \"ann\"\nusername = \"ann\"\npassword = [\"hush\"]"),
                 "`portal.users` (s.toml:4) must be a list of users; number 1 has a setting `password` that is no text",
             ),
             (format!("{sasl}{ANN}{ANN}"), "`portal.users` (s.toml:4) cannot be taken: two have the subject \"ann\""),
@@ -372,7 +372,7 @@ mod tests {
         for (text, sentence) in rows {
             let error = load(&text).map(drop).unwrap_err();
             assert_eq!(error, sentence, "{text}");
-            assert!(!error.contains("secret"), "{text}");
+            assert!(!error.contains("hush"), "{text}");
             // Only what is there can be wrong.
             let switched_off =
                 format!("portal.enabled = false\n{}", text.replace("[portal]\n", "").replace("\n[", "\n["));
@@ -388,18 +388,18 @@ mod tests {
     fn passwords_are_read_and_not_shown() {
         let text = format!(
             "[portal]\nkafka_address = \"k:1, l:2\"\nsecurity = \"sasl_plaintext\"\nsasl_mechanism = \"PLAIN\"\n\
-             username = \"u\"\npassword = \"secret\"\n{ANN}"
+             username = \"u\"\npassword = \"hush\"\n{ANN}"
         );
         let loaded = load(&text).unwrap();
         let portal = &loaded.config.portal;
         assert_eq!(portal.protection(), Security::Sasl(Mechanism::Plain));
-        assert_eq!(portal.password_source(), Some(PasswordSource::Here("secret".to_owned().into())));
-        let password = PasswordSource::Here("secret too".to_owned().into());
+        assert_eq!(portal.password_source(), Some(PasswordSource::Here("hush".to_owned().into())));
+        let password = PasswordSource::Here("hush too".to_owned().into());
         assert_eq!(portal.users, [PortalUser { subject: "ann".into(), username: "anns".into(), password }]);
         for shown in [super::super::show(&loaded, true), format!("{loaded:?}")] {
-            assert!(shown.contains("anns") && !shown.contains("secret"), "{shown}");
+            assert!(shown.contains("anns") && !shown.contains("hush"), "{shown}");
         }
     }
 
-    const ANN: &str = "[[portal.users]]\nsubject = \"ann\"\nusername = \"anns\"\npassword = \"secret too\"\n";
+    const ANN: &str = "[[portal.users]]\nsubject = \"ann\"\nusername = \"anns\"\npassword = \"hush too\"\n";
 }

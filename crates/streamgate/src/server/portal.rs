@@ -1,6 +1,6 @@
 //! The portal on the public listener: what the settings let it tell, and who is let in to ask.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::{fs, io};
@@ -67,7 +67,8 @@ impl PortalDoor {
     ) -> Response<Body> {
         match self.let_in(&mut request, visit, is_draining) {
             Ok(visitor) => {
-                let program = Program { visitor, address: visit.client, is_encrypted: self.is_encrypted };
+                let is_private = self.is_encrypted || is_of_this_machine(&request, visit.client);
+                let program = Program { visitor, address: visit.client, is_private };
                 self.portal.answer(request.map(Body::new), &program).await
             }
             Err(refused) => *refused,
@@ -137,6 +138,13 @@ fn is_of_foreign_page<B>(request: &Request<B>) -> bool {
     let site = headers.get("sec-fetch-site").map(HeaderValue::as_bytes);
     headers.get_all(header::ORIGIN).iter().any(|origin| !is_ours(origin))
         || !matches!(site, None | Some(b"same-origin" | b"none"))
+}
+
+/// Whether the answer stays on this machine: a proxy here may stand for somebody elsewhere.
+fn is_of_this_machine<B>(request: &Request<B>, client: IpAddr) -> bool {
+    let is_forwarded =
+        [header::FORWARDED.as_str(), "x-forwarded-for"].iter().any(|name| request.headers().contains_key(*name));
+    client.to_canonical().is_loopback() && !is_forwarded
 }
 
 /// A file of the portal's that cannot be used.
