@@ -39,5 +39,5 @@ async fn windows_of_an_application_that_was_killed_come_out_as_on_a_real_kafka()
         let configuration = &changelog["configuration"];
         assert_eq!((&configuration["partitions"], &configuration["cleanupPolicy"]), (&2.into(), &"Compact".into()));
     }
-    assert_eq!(results[0], results[1], "the windows, each with its count");
+    assert_eq!(results[0], results[1], "as many windows; that each has its count, the program has seen to");
 }
