@@ -89,6 +89,10 @@ async fn a_token_counts_in_the_header_only_and_who_was_told_is_noted_without_sec
     assert_eq!(status(get(&format!("{url}?access_token={token}"))).await, 401);
     assert_eq!(status(get(&url)).await, 401);
     assert_eq!(status(get(&url).header("authorization", format!("bearer {token}"))).await, 200);
+    for header in ["forwarded", "x-forwarded-for"] {
+        let of_elsewhere = get(&url).bearer_auth(&token).header(header, "192.0.2.7").send().await.unwrap();
+        assert_eq!(of_elsewhere.status(), 403, "a proxy here without TLS to there");
+    }
     let body = get(&url).bearer_auth(&token).send().await.unwrap().text().await.unwrap();
     assert!(body.contains(PASSWORD), "{body}");
 

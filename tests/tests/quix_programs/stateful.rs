@@ -32,12 +32,12 @@ async fn windows_of_an_application_that_was_killed_come_out_as_on_a_real_kafka()
 
         let topics: Vec<serde_json::Value> =
             reqwest::get(format!("{}/local/topics", place.program.url)).await.unwrap().json().await.unwrap();
-        let changelog = topics.iter().filter_map(|topic| topic["id"].as_str());
-        let changelog = changelog.filter(|id| id.starts_with("changelog__") && id.contains(&name)).next().unwrap();
+        let mut ids = topics.iter().filter_map(|topic| topic["id"].as_str());
+        let changelog = ids.find(|id| id.starts_with("changelog__") && id.contains(&name)).unwrap();
         let url = format!("{}/local/topics/{changelog}", place.program.url);
         let changelog: serde_json::Value = reqwest::get(url).await.unwrap().json().await.unwrap();
         let configuration = &changelog["configuration"];
         assert_eq!((&configuration["partitions"], &configuration["cleanupPolicy"]), (&2.into(), &"Compact".into()));
     }
-    assert_eq!(results[0], results[1], "the windows, each with its count");
+    assert_eq!(results[0], results[1], "as many windows; that each has its count, the program has seen to");
 }
