@@ -1,7 +1,6 @@
 //! `Broker`: the narrow seam behind which topics live, and its vocabulary of positions and errors.
 
 use std::fmt;
-use std::sync::Arc;
 
 use futures::future::BoxFuture;
 use tokio::sync::{mpsc, oneshot};
@@ -100,8 +99,6 @@ pub enum Start {
     At(Vec<NextOffset>),
     /// At this offset in every partition; below the first one kept, or beyond the end, a [`Delivery::Gap`] says so.
     Offset(i64),
-    /// The same with an offset for each partition, from partition 0 on; those beyond them are read from offset 0.
-    Offsets(Arc<[i64]>),
 }
 
 impl Start {
@@ -116,7 +113,6 @@ impl Start {
                 let named = next.iter().find(|next| next.partition == kept.partition);
                 named.map_or(kept.earliest, |next| next.offset.max(0))
             }
-            Self::Offsets(offsets) => offsets.get(kept.partition as usize).map_or(0, |offset| (*offset).max(0)),
         }
     }
 }

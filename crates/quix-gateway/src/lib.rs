@@ -14,6 +14,7 @@ mod http_api;
 pub mod metrics;
 mod names;
 mod reader_hub;
+mod replays;
 mod subscription;
 mod subscriptions;
 #[cfg(feature = "testing")]

@@ -1,79 +1,17 @@
-//! `PackageLines`: records into the messages of one answer, each with the place behind it; and [`Form`], how they are written.
+//! `PackageLines`: records into the messages of one answer, each with the place behind it.
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use kafka_bridge::record::Record;
+use quix_model::{MergeLimits, Package};
 use serde::Serialize;
-use serde_json::json;
 
-use super::cursor::{Cursor, Place};
-use crate::audience::{Callback, Delivery, Group, Intake, Takers, Wanted, Wishes};
+use super::cursor::{Cursor, Incomplete, Place};
+use crate::audience::{Callback, Delivery, Group, Intake, PutTogether, Takers, Wanted, Whole, Wishes};
 use crate::subscription::Kind;
 use crate::topics::Topic;
-
-/// How an answer is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Form {
-    /// NDJSON: a JSON text a line.
-    Lines,
-    /// Server-Sent Events, each package with the cursor behind it as its id.
-    Events,
-}
-
-impl Form {
-    pub(super) fn content_type(self) -> &'static str {
-        match self {
-            Self::Lines => "application/x-ndjson",
-            Self::Events => "text/event-stream",
-        }
-    }
-
-    pub(super) fn package(self, out: &mut Vec<u8>, cursor: &Cursor, json: &[u8]) {
-        if self == Self::Events {
-            out.extend(format!("id: {cursor}\ndata: ").into_bytes());
-        }
-        out.extend(json);
-        out.extend(if self == Self::Events { &b"\n\n"[..] } else { b"\n" });
-    }
-
-    /// Reading goes on at `next_offset`; `lost` records before it are gone: they were deleted before they were read.
-    pub(super) fn gap(self, cursor: &Cursor, partition: i32, next_offset: i64, lost: i64) -> Vec<u8> {
-        let gap = json!({ "partition": partition, "nextOffset": next_offset, "lost": lost });
-        match self {
-            Self::Lines => format!("{}\n", json!({ "gap": gap })),
-            Self::Events => format!("event: gap\nid: {cursor}\ndata: {gap}\n\n"),
-        }
-        .into_bytes()
-    }
-
-    /// The last of an answer that ends, and not by plan.
-    pub(super) fn error(self, error: &str) -> Vec<u8> {
-        let error = json!({ "error": error });
-        match self {
-            Self::Lines => format!("{error}\n"),
-            // Not `error`: browsers call their own so.
-            Self::Events => format!("event: problem\ndata: {error}\n\n"),
-        }
-        .into_bytes()
-    }
-
-    /// The last of an answer that has come to its end: a page's `EventSource` would ask again.
-    pub(super) fn end(self) -> Vec<u8> {
-        match self {
-            Self::Lines => Vec::new(),
-            Self::Events => b"event: end\ndata: {}\n\n".to_vec(),
-        }
-    }
-
-    /// Nothing has come for a while; whoever was cut off need not look at again what nobody wanted.
-    pub(super) fn heartbeat(self, cursor: &Cursor) -> Vec<u8> {
-        match self {
-            Self::Lines => b"\n".to_vec(),
-            Self::Events => format!(":\nid: {cursor}\n\n").into_bytes(),
-        }
-    }
-}
 
 /// Records on their way to one answer, those that came in segments put together.
 pub(super) struct PackageLines {
@@ -81,66 +19,130 @@ pub(super) struct PackageLines {
     /// Behind what was handed out.
     pub(super) cursor: Cursor,
     intake: Intake,
+    /// What came in segments and was not handed out whole yet.
+    underway: Option<PutTogether>,
 }
 
 /// What is odd is counted where topics are followed.
 const UNCOUNTED: fn(&'static str) = |_| {};
 
+/// Far more than any message has that the server would write; every reader may hold so much.
+const LIMITS: MergeLimits = MergeLimits {
+    max_wait: Duration::from_secs(INCOMPLETE_SECONDS),
+    max_offsets: 500,
+    max_records: 32,
+    max_bytes: 16 << 20,
+};
+
+/// Time for a message to become whole.
+const INCOMPLETE_SECONDS: u64 = 60;
+
 impl PackageLines {
     /// From a cursor on: what comes of records before it was handed out already.
     pub(super) fn new(wishes: Wishes, cursor: Cursor) -> Self {
-        Self { wishes, cursor, intake: Intake::default() }
+        Self { wishes, cursor, intake: Intake::new(LIMITS), underway: None }
     }
 
-    /// Hands out what the wishes get of these records, a JSON text each, and stops when told to: [`cursor`](Self::cursor) is
-    /// behind what was handed out last then.
+    /// Hands out what the wishes get of these records, a JSON text each, until told to stop: [`cursor`](Self::cursor) is behind
+    /// what was handed out last then. Nothing is made of what follows. `now` is in seconds since 1970.
+    ///
+    /// How many of the records are done with; the next call goes on with the one behind them.
     pub(super) fn hand_out(
         &mut self,
         topic: &Topic,
         records: &[Record],
+        now: u64,
         mut each: impl FnMut(&Cursor, &[u8]) -> ControlFlow<()>,
-    ) -> ControlFlow<()> {
-        self.intake.expire(UNCOUNTED);
-        records.iter().try_for_each(|record| self.hand_out_one(topic, record, &mut each))
+    ) -> usize {
+        self.expire();
+        for (number, record) in records.iter().enumerate() {
+            let mut is_stopped = false;
+            let is_done = self.hand_out_one(topic, record, now, |cursor, json| {
+                let flow = each(cursor, json);
+                is_stopped = flow.is_break();
+                flow
+            });
+            if is_stopped {
+                return number + usize::from(is_done);
+            }
+        }
+        records.len()
     }
 
+    /// Whether all of it is handed out.
     fn hand_out_one(
         &mut self,
         topic: &Topic,
         record: &Record,
-        each: &mut impl FnMut(&Cursor, &[u8]) -> ControlFlow<()>,
-    ) -> ControlFlow<()> {
+        now: u64,
+        each: impl FnMut(&Cursor, &[u8]) -> ControlFlow<()>,
+    ) -> bool {
         let (partition, offset) = (record.partition, record.offset);
         let place = self.cursor.place(partition);
-        let from = self.intake.incomplete_from(partition);
         if offset < place.next {
             // It was handed out before; of a message that comes in segments it may be one.
             self.intake.take(record, UNCOUNTED, |_| {});
-            return ControlFlow::Continue(());
+            return true;
         }
-        let messages = self.messages(topic, record);
-        let given = if offset == place.next { place.given } else { 0 };
-        let next = offset + 1;
-        let behind = Place { next, given: 0, from: self.intake.incomplete_from(partition).unwrap_or(next) };
-        for (number, message) in messages.iter().enumerate().skip(given) {
-            let is_last = number + 1 == messages.len();
-            let within = Place { next: offset, given: number + 1, from: from.unwrap_or(offset) };
-            self.cursor.set(partition, if is_last { behind } else { within });
-            each(&self.cursor, message)?;
+        let within = match offset == place.next && place.given > 0 {
+            true => place,
+            false => self.place(partition, offset, now),
+        };
+        let whole = match self.underway.take() {
+            Some(whole) => Some(Whole::PutTogether(whole)),
+            None => self.intake.whole(record, UNCOUNTED),
+        };
+        let behind = self.place(partition, offset + 1, now);
+        let Self { wishes, cursor, underway, .. } = self;
+        let mut reader = Reader { wishes, record, cursor, within, seen: 0, last: None, is_stopped: false, each };
+        match whole {
+            Some(Whole::Package(package)) => reader.take(topic, &package),
+            Some(Whole::PutTogether(whole)) => {
+                whole.lend(UNCOUNTED, |package| reader.take(topic, package));
+                *underway = reader.is_stopped.then_some(whole);
+            }
+            None => {}
         }
-        self.cursor.set(partition, behind);
-        ControlFlow::Continue(())
+        reader.end(behind)
     }
 
-    /// What a record comes to.
-    fn messages(&mut self, topic: &Topic, record: &Record) -> Vec<Vec<u8>> {
-        let Self { intake, wishes, .. } = self;
-        let mut messages = Vec::new();
-        intake.take(record, UNCOUNTED, |package| {
-            let takers = Reader { wishes, record, messages: &mut messages };
-            Delivery { topic, package, timestamp_ms: record.timestamp_ms, takers, sampler: None }.make();
+    /// Before the record at `next`, with what is incomplete there.
+    fn place(&self, partition: i32, next: i64, now: u64) -> Place {
+        let known = self.cursor.place(partition).incomplete;
+        let incomplete = self.intake.incomplete_from(partition).filter(|from| *from < next).map(|from| {
+            let known = known.filter(|known| known.from == from);
+            known.unwrap_or(Incomplete { from, since: now })
         });
-        messages
+        Place { next, given: 0, incomplete }
+    }
+
+    /// Gives up messages of which the next piece has not come in time.
+    pub(super) fn expire(&mut self) {
+        if self.intake.next_expiry().is_none_or(|at| at > Instant::now()) {
+            return;
+        }
+        let held: Vec<_> = self.cursor.partitions().filter_map(|partition| self.held(partition)).collect();
+        self.intake.expire(UNCOUNTED);
+        for (partition, from) in held {
+            if self.intake.incomplete_from(partition) != Some(from) {
+                let place = self.cursor.place(partition);
+                let since = place.incomplete.map_or(0, |incomplete| incomplete.since);
+                self.cursor.set(partition, self.place(partition, place.next, since));
+            }
+        }
+    }
+
+    /// Where the cursor begins because of what is held now.
+    fn held(&self, partition: i32) -> Option<(i32, i64)> {
+        let place = self.cursor.place(partition);
+        let incomplete = place.incomplete.filter(|_| place.given == 0)?;
+        (self.intake.incomplete_from(partition) == Some(incomplete.from)).then_some((partition, incomplete.from))
+    }
+
+    /// The partition was read to its end, and no further: what has been incomplete for too long, maybe over many reads, does not
+    /// become whole any more. `now` is in seconds since 1970.
+    pub(super) fn end(&mut self, partition: i32, now: u64) {
+        self.cursor.give_up(partition, now.saturating_sub(INCOMPLETE_SECONDS));
     }
 
     /// Takes note that reading goes on at `next_offset`; how many records are missing by that, of which a part may have been
@@ -149,23 +151,76 @@ impl PackageLines {
         let place = self.cursor.place(partition);
         let is_cut_back = lost == 0;
         if !is_cut_back && next_offset <= place.next {
-            if next_offset <= place.from {
-                return None;
-            }
             // The first segments of a message that was not whole yet.
-            self.cursor.set(partition, Place { from: next_offset, ..place });
-            return Some(next_offset - place.from);
+            let incomplete = place.incomplete.filter(|incomplete| incomplete.from < next_offset)?;
+            let rest = Incomplete { from: next_offset, ..incomplete };
+            self.cursor.set(partition, Place { incomplete: Some(rest).filter(|_| next_offset < place.next), ..place });
+            return Some(next_offset - incomplete.from);
         }
         self.cursor.set(partition, Place::at(next_offset));
         Some(if is_cut_back { 0 } else { next_offset - place.next })
     }
 }
 
-/// The one who gets an answer.
-struct Reader<'a> {
+/// The one who gets an answer: of a package the messages behind the place where it begins, until told to stop.
+struct Reader<'a, F> {
     wishes: &'a Wishes,
     record: &'a Record,
-    messages: &'a mut Vec<Vec<u8>>,
+    cursor: &'a mut Cursor,
+    /// How much of the record was handed out before.
+    within: Place,
+    /// Messages of the record so far.
+    seen: usize,
+    /// Waits for another to follow it: behind the last one is behind the record.
+    last: Option<Vec<u8>>,
+    is_stopped: bool,
+    each: F,
+}
+
+impl<F: FnMut(&Cursor, &[u8]) -> ControlFlow<()>> Reader<'_, F> {
+    fn take(&mut self, topic: &Topic, package: &Package<'_>) {
+        let timestamp_ms = self.record.timestamp_ms;
+        Delivery { topic, package, timestamp_ms, takers: self, sampler: None }.make();
+    }
+
+    /// Hands out the last message, and moves the cursor behind the record unless it was told to stop before.
+    fn end(mut self, behind: Place) -> bool {
+        if self.is_stopped {
+            return false;
+        }
+        self.cursor.set(self.record.partition, behind);
+        if let Some(message) = self.last.take() {
+            _ = (self.each)(self.cursor, &message);
+        }
+        true
+    }
+}
+
+impl<F: FnMut(&Cursor, &[u8]) -> ControlFlow<()>> Takers for &mut Reader<'_, F> {
+    fn groups(&mut self, kind: Kind, stream_id: &str) -> Arc<[Group]> {
+        let wanted = Wanted::of(self.wishes, kind, Some(&stream_id.into()));
+        wanted.into_iter().map(|wanted| Group { wanted, audiences: vec![0] }).collect()
+    }
+
+    fn give<A: Serialize>(&mut self, callback: &mut Callback<'_, A>, _: &Group) {
+        if self.is_stopped {
+            return;
+        }
+        let (partition, offset) = (self.record.partition, self.record.offset);
+        if let Some(message) = self.last.take() {
+            self.cursor.set(partition, Place { given: self.seen, ..self.within });
+            self.is_stopped = (self.each)(self.cursor, &message).is_break();
+            if self.is_stopped {
+                return;
+            }
+        }
+        self.seen += 1;
+        if self.seen > self.within.given {
+            let callback_name = Some(callback.target()).filter(|name| *name != "PackageReceived");
+            let message = Message { callback: callback_name, argument: callback.argument(), partition, offset };
+            self.last = Some(serde_json::to_vec(&message).expect("texts and numbers always serialise"));
+        }
+    }
 }
 
 /// The argument of a hub's callback with its place in the topic.
@@ -178,18 +233,4 @@ struct Message<'a, A> {
     argument: &'a A,
     partition: i32,
     offset: i64,
-}
-
-impl Takers for Reader<'_> {
-    fn groups(&mut self, kind: Kind, stream_id: &str) -> Arc<[Group]> {
-        let wanted = Wanted::of(self.wishes, kind, Some(&stream_id.into()));
-        wanted.into_iter().map(|wanted| Group { wanted, audiences: vec![0] }).collect()
-    }
-
-    fn give<A: Serialize>(&mut self, callback: &mut Callback<'_, A>, _: &Group) {
-        let (partition, offset) = (self.record.partition, self.record.offset);
-        let name = Some(callback.target()).filter(|name| *name != "PackageReceived");
-        let message = Message { callback: name, argument: callback.argument(), partition, offset };
-        self.messages.push(serde_json::to_vec(&message).expect("texts and numbers always serialise"));
-    }
 }

@@ -2,9 +2,11 @@
 
 mod ask;
 mod bodies;
+mod body;
 mod cursor;
 mod ends;
 mod extract;
+mod form;
 mod json;
 mod lines;
 mod openapi;

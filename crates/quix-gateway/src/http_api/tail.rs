@@ -1,9 +1,11 @@
 //! `Tail`: one read of a topic under way, for an answer that goes on or for one that is bounded.
 
+use std::collections::{BTreeSet, VecDeque};
 use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
+use axum::body::Bytes;
 use futures::future::BoxFuture;
 use kafka_bridge::broker::{Deliveries, Delivery};
 use kafka_bridge::feed::{FeedEvent, Following};
@@ -13,7 +15,9 @@ use tokio::time::Instant;
 use super::ask::Bounds;
 use super::cursor::Cursor;
 use super::ends::Ends;
-use super::lines::{Form, PackageLines};
+use super::form::{Form, Text};
+use super::lines::PackageLines;
+use crate::replays::Permit;
 use crate::topics::Topic;
 
 /// One read under way.
@@ -24,12 +28,17 @@ pub(super) struct Tail {
     pub(super) form: Form,
     /// Why the answer ends before its own end, when it does.
     pub(super) end: BoxFuture<'static, String>,
+    /// What has come and is not written yet; of the first, this many records are.
+    pub(super) pieces: VecDeque<Piece>,
+    written: usize,
+    /// Partitions that were read to what was their end.
+    caught_up: BTreeSet<i32>,
+    /// Held until all are.
+    pub(super) permit: Option<Permit>,
 }
 
 /// Where the packages come from.
 pub(super) enum Source {
-    /// The answer is over.
-    Nothing,
     /// There is nothing to read up to the end.
     AtEnd,
     /// The topic's feed, shared with all who follow it.
@@ -41,7 +50,7 @@ pub(super) enum Source {
 }
 
 /// What came next.
-enum Piece {
+pub(super) enum Piece {
     Records(Vec<Record>),
     /// The same, shared with others.
     Shared(Arc<FeedEvent>),
@@ -50,118 +59,176 @@ enum Piece {
         next_offset: i64,
         lost: i64,
     },
-    Nothing,
+    CaughtUp {
+        partition: i32,
+    },
+    /// Nothing follows, as was planned.
+    End,
     /// Nothing follows, for this reason.
     Failed(String),
 }
 
+/// What is to be sent next of an answer that goes on.
+pub(super) enum Next {
+    /// Never empty.
+    Text(Text),
+    /// Its last word; ask no further.
+    Last(Bytes),
+}
+
 /// A bounded read that is over.
 pub(super) struct Read {
-    pub(super) body: Vec<u8>,
+    pub(super) text: Text,
     pub(super) cursor: Cursor,
 }
 
 impl Tail {
-    /// What is to be sent next of an answer that goes on, never empty; `None` at the end.
-    pub(super) async fn next_bytes(&mut self) -> Option<Vec<u8>> {
-        let mut out = Vec::new();
+    /// A read of this source from the cursor of `lines` on.
+    pub(super) fn new(
+        source: Source,
+        topic: Arc<Topic>,
+        lines: PackageLines,
+        form: Form,
+        end: BoxFuture<'static, String>,
+    ) -> Self {
+        let (pieces, caught_up) = (VecDeque::new(), BTreeSet::new());
+        Self { source, topic, lines, form, end, pieces, written: 0, caught_up, permit: None }
+    }
+
+    /// What is to be sent next of an answer that goes on. Cancel safe.
+    pub(super) async fn next(&mut self) -> Next {
+        let mut text = Text::default();
         let beat = tokio::time::sleep(HEARTBEAT);
         tokio::pin!(beat);
-        while out.is_empty() {
-            if matches!(self.source, Source::Nothing) {
-                return None;
-            }
-            let piece = tokio::select! {
+        while text.len() == 0 {
+            tokio::select! {
                 biased;
-                why = &mut self.end => Some(Piece::Failed(why)),
-                () = &mut beat => return Some(self.form.heartbeat(&self.lines.cursor)),
-                piece = self.source.next(&self.topic) => piece,
-            };
-            let Some(piece) = piece else {
-                self.source = Source::Nothing;
-                out = self.form.end();
-                continue;
-            };
-            _ = self.take(&piece, &mut out, |_| ControlFlow::Continue(()));
+                why = &mut self.end => return Next::Last(self.form.error(&why)),
+                () = &mut beat => {
+                    self.lines.expire();
+                    self.form.heartbeat(&mut text, &self.lines.cursor);
+                    break;
+                }
+                () = self.source.fetch(&self.topic, &mut self.pieces) => {}
+            }
+            match self.write(&mut text, |text| text.len() >= ROUND_BYTES) {
+                Some(Over::Planned) => return Next::Last(self.form.end()),
+                Some(Over::Failed(why)) => return Next::Last(self.form.error(&why)),
+                None => {}
+            }
         }
-        Some(out)
+        Next::Text(text)
     }
 
     /// Reads until one of the bounds is reached, the end, or what cannot be passed.
     pub(super) async fn read(mut self, bounds: Bounds) -> Read {
-        let (mut body, mut messages) = (Vec::new(), 0);
-        let deadline = Instant::now() + bounds.wait;
-        // Without a wait there is an end, and the answer is whole.
-        let may_end = !bounds.wait.is_zero();
-        while !matches!(self.source, Source::Nothing) {
-            let piece = tokio::select! {
+        let (mut text, mut messages) = (Text::default(), 0);
+        let deadline = Instant::now() + bounds.time;
+        loop {
+            tokio::select! {
                 biased;
-                why = &mut self.end => Some(Piece::Failed(why)),
-                piece = self.source.next(&self.topic) => piece,
-                () = tokio::time::sleep_until(deadline), if may_end => None,
-            };
-            let Some(piece) = piece else { break };
-            let taken = self.take(&piece, &mut body, |bytes| {
+                why = &mut self.end => self.pieces = [Piece::Failed(why)].into(),
+                () = self.source.fetch(&self.topic, &mut self.pieces) => {}
+                () = tokio::time::sleep_until(deadline) => break,
+            }
+            let over = self.write(&mut text, |text| {
                 messages += 1;
-                let is_full = messages >= bounds.max || bytes >= MAX_BYTES;
-                if is_full { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+                messages >= bounds.max || text.len() >= MAX_BYTES
             });
+            if let Some(Over::Failed(why)) = &over {
+                text.add(&[&self.form.error(why)]);
+            }
+            let is_full = messages >= bounds.max || text.len() >= MAX_BYTES;
             // Records that nobody wants may come without end.
-            if taken.is_break() || (may_end && Instant::now() >= deadline) {
+            if over.is_some() || is_full || Instant::now() >= deadline {
                 break;
             }
         }
-        Read { body, cursor: self.lines.cursor }
+        if self.pieces.is_empty() {
+            self.caught_up.iter().for_each(|partition| self.lines.end(*partition, now()));
+        }
+        Read { text, cursor: self.lines.cursor }
     }
 
-    /// Writes a piece behind `out`; `each` is told its length after each message.
-    fn take(
-        &mut self,
-        piece: &Piece,
-        out: &mut Vec<u8>,
-        mut each: impl FnMut(usize) -> ControlFlow<()>,
-    ) -> ControlFlow<()> {
+    /// Writes what has come, until it is enough; `is_enough` is asked after each message. Why nothing follows, if so.
+    fn write(&mut self, text: &mut Text, mut is_enough: impl FnMut(&Text) -> bool) -> Option<Over> {
         let form = self.form;
-        let records = match piece {
-            Piece::Records(records) => &records[..],
-            Piece::Shared(event) => match &**event {
-                FeedEvent::Batch(batch) => &batch.records[..],
-                _ => &[],
-            },
-            Piece::Gap { partition, next_offset, lost } => {
-                if let Some(lost) = self.lines.pass_gap(*partition, *next_offset, *lost) {
-                    out.extend(form.gap(&self.lines.cursor, *partition, *next_offset, lost));
+        while let Some(piece) = self.pieces.pop_front() {
+            let records = match &piece {
+                Piece::Records(records) => &records[..],
+                Piece::Shared(event) => match &**event {
+                    FeedEvent::Batch(batch) => &batch.records[..],
+                    _ => &[],
+                },
+                Piece::Gap { partition, next_offset, lost } => {
+                    if let Some(lost) = self.lines.pass_gap(*partition, *next_offset, *lost) {
+                        form.gap(text, &self.lines.cursor, *partition, *next_offset, lost);
+                    }
+                    continue;
                 }
-                &[]
+                Piece::CaughtUp { partition } => {
+                    self.catch_up(*partition);
+                    continue;
+                }
+                Piece::End => {
+                    self.lines.cursor.partitions().for_each(|partition| self.catch_up(partition));
+                    return Some(Over::Planned);
+                }
+                Piece::Failed(why) => return Some(Over::Failed(why.clone())),
+            };
+            let mut is_full = false;
+            self.written += self.lines.hand_out(&self.topic, &records[self.written..], now(), |cursor, json| {
+                form.package(text, cursor, json);
+                is_full = is_enough(text);
+                if is_full { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            });
+            if self.written < records.len() {
+                self.pieces.push_front(piece);
+                return None;
             }
-            Piece::Nothing => &[],
-            Piece::Failed(why) => {
-                self.source = Source::Nothing;
-                out.extend(form.error(why));
-                &[]
+            self.written = 0;
+            if is_full {
+                return None;
             }
-        };
-        self.lines.hand_out(&self.topic, records, |cursor, json| {
-            form.package(out, cursor, json);
-            each(out.len())
-        })
+        }
+        None
+    }
+
+    fn catch_up(&mut self, partition: i32) {
+        self.caught_up.insert(partition);
+        if self.lines.cursor.partitions().all(|partition| self.caught_up.contains(&partition)) {
+            self.permit = None;
+        }
     }
 }
 
+/// Why nothing follows.
+enum Over {
+    Planned,
+    Failed(String),
+}
+
 impl Source {
-    /// `None` at the end. Cancel safe.
-    async fn next(&mut self, topic: &Topic) -> Option<Piece> {
+    /// Waits for the next piece unless one is there. Cancel safe.
+    async fn fetch(&mut self, topic: &Topic, pieces: &mut VecDeque<Piece>) {
+        if pieces.is_empty() {
+            let piece = self.next(topic).await;
+            pieces.push_back(piece);
+        }
+    }
+
+    async fn next(&mut self, topic: &Topic) -> Piece {
         let cut_off = || Piece::Failed("The server stopped reading the topic.".to_owned());
         match self {
-            Self::Nothing | Self::AtEnd => None,
-            Self::Live(following) => Some(following.recv().await.map_or_else(cut_off, |event| told(event, topic))),
+            Self::AtEnd => Piece::End,
+            Self::Live(following) => following.recv().await.map_or_else(cut_off, |event| told(event, topic)),
             Self::From(deliveries) => {
-                Some(deliveries.next().await.map_or_else(cut_off, |delivery| delivered(delivery, topic)))
+                deliveries.next().await.map_or_else(cut_off, |delivery| delivered(delivery, topic))
             }
-            Self::Until { ends, .. } if ends.are_reached() => None,
+            Self::Until { ends, .. } if ends.are_reached() => Piece::End,
             Self::Until { deliveries, ends } => {
                 let delivery = deliveries.next().await.map(|delivery| ends.cut(delivery));
-                Some(delivery.map_or_else(cut_off, |delivery| delivered(delivery, topic)))
+                delivery.map_or_else(cut_off, |delivery| delivered(delivery, topic))
             }
         }
     }
@@ -175,14 +242,14 @@ fn told(event: Arc<FeedEvent>, topic: &Topic) -> Piece {
         }
         FeedEvent::Unreadable { .. } => Piece::Failed(topic.unreadable()),
         FeedEvent::TopicGone => Piece::Failed(gone(topic)),
-        FeedEvent::TooSlow => Piece::Failed("The subscriber is too slow.".to_owned()),
+        FeedEvent::TooSlow => Piece::Failed(TOO_SLOW.to_owned()),
     }
 }
 
 fn delivered(delivery: Delivery, topic: &Topic) -> Piece {
     match delivery {
         Delivery::Batch(batch) => Piece::Records(batch.records),
-        Delivery::CaughtUp { .. } => Piece::Nothing,
+        Delivery::CaughtUp { partition } => Piece::CaughtUp { partition },
         Delivery::Gap { partition, next_offset, lost } => Piece::Gap { partition, next_offset, lost },
         Delivery::Unreadable { .. } => Piece::Failed(topic.unreadable()),
         Delivery::TopicGone => Piece::Failed(gone(topic)),
@@ -193,11 +260,22 @@ fn gone(topic: &Topic) -> String {
     format!("Topic '{}' is gone.", topic.name)
 }
 
+/// Seconds since 1970.
+fn now() -> u64 {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
+/// The last word to whoever does not take what it asked for.
+pub(super) const TOO_SLOW: &str = "The subscriber is too slow.";
+
 /// Between two signs that the answer goes on; proxies cut off what is silent for a minute.
 const HEARTBEAT: Duration = Duration::from_secs(15);
 
+/// Of an answer that goes on, written at a time: what a record comes to is written in as many rounds as it takes.
+const ROUND_BYTES: usize = 1 << 20;
+
 /// Of a bounded answer, past which no message is added.
-const MAX_BYTES: usize = 8 << 20;
+const MAX_BYTES: usize = 2 << 20;
 
 #[cfg(test)]
 mod tests {
@@ -222,9 +300,37 @@ mod tests {
             let topic = Arc::new(Topic { name: "t".into(), id: "ws-t".into() });
             let end = std::future::ready("why".to_owned()).boxed();
             let lines = PackageLines::new(Default::default(), Cursor::default());
-            let mut tail = Tail { source: Source::From(deliveries), topic, lines, form: Form::Lines, end };
-            assert_eq!(tail.next_bytes().await.unwrap(), Form::Lines.error("why"));
-            assert!(tail.next_bytes().await.is_none());
+            let mut tail = Tail::new(Source::From(deliveries), topic, lines, Form::Lines, end);
+            let Next::Last(word) = tail.next().await else { panic!("a record") };
+            assert_eq!(word, Form::Lines.error("why"));
+        }
+    }
+
+    /// There is very much, and nothing of it is wanted.
+    #[tokio::test]
+    async fn a_bounded_read_is_answered_in_its_time_wherever_it_is() {
+        let broker = Arc::new(MemoryBroker::new());
+        broker.create_topic("t", None).await.unwrap();
+        let writer = broker.clone();
+        let writes = async move {
+            loop {
+                let written = writer.append("t", NewRecord { key: None, value: b"x", headers: &[] });
+                written.unwrap().await.unwrap();
+                tokio::task::yield_now().await;
+            }
+        };
+        let deliveries = broker.read("t", Start::Earliest).await.unwrap();
+        let topic = Arc::new(Topic { name: "t".into(), id: "ws-t".into() });
+        let lines = PackageLines::new(Default::default(), Cursor::default());
+        let end = std::future::pending().boxed();
+        let tail = Tail::new(Source::From(deliveries), topic, lines, Form::Lines, end);
+        let bounds = Bounds { max: 1, waits: false, time: Duration::from_millis(50) };
+        tokio::select! {
+            read = tail.read(bounds) => {
+                assert_eq!(read.text.len(), 0);
+                assert_ne!(read.cursor, Cursor::default(), "it has gone on nevertheless");
+            }
+            () = writes => {}
         }
     }
 }
