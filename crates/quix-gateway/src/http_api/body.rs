@@ -42,7 +42,7 @@ pub(super) fn going_on(mut tail: Tail, first: Text, patience: Patience) -> Body 
                 () = parts.closed() => return None,
                 next = tail.next() => match next {
                     Next::Text(next) => text = next,
-                    Next::Last(word) => return Some(Ok(word)),
+                    Next::Last(word) => return (!word.is_empty()).then_some(Ok(word)),
                 }
             }
         }
