@@ -38,7 +38,7 @@ pub(crate) use self::desk::Desk;
 pub(crate) use self::frames::Callback;
 use self::frames::{Chunk, Parcel};
 pub(crate) use self::groups::Group;
-pub(crate) use self::intake::{Intake, PutTogether, Whole};
+pub(crate) use self::intake::{Intake, Part, PutTogether};
 pub(crate) use self::wanted::{Wanted, Wishes};
 
 /// Asked of a topic's task. A task that is going leaves commands unanswered; ask the next one.

@@ -149,6 +149,17 @@ async fn a_message_that_never_becomes_whole_is_given_up() {
     let rest = room.lines(&format!("?cursor={before_the_end}&max=9&event=*")).await;
     assert_eq!(rest.iter().map(|line| line["id"].clone()).collect::<Vec<_>>(), ["d", "large"]);
 
+    // Pieces that come keep it.
+    let middle = room.pieces("s", json!([{ "id": "middle", "timestamp": 9, "value": "x".repeat(2_500_000) }]));
+    let end = cursor_after("?from=end&max=1").await;
+    let next: i64 = end[2..].parse().unwrap();
+    room.record("s", &middle[0]).await;
+    cursor_after(&format!("?cursor={end}&max=9")).await;
+    room.record("s", &middle[1]).await;
+    let cursor = cursor_after(&format!("?cursor=0:{}~{next}@{}&max=9", next + 1, since - 61)).await;
+    let expected = format!("0:{}~{next}@", next + 2);
+    assert!(cursor.starts_with(&expected) && !cursor.ends_with(&(since - 61).to_string()), "{cursor}");
+
     // By what its partition has left behind.
     let end = cursor_after("?from=end&max=1").await;
     room.record("s", &large[0]).await;

@@ -5,11 +5,14 @@ use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use e2e::http2::Http2;
 use e2e::program::Program;
 use e2e::wait::{until, within};
+use http_body_util::BodyExt;
 use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::net::TcpStream;
 use tokio::process::Command;
 
 use crate::http::send;
@@ -70,6 +73,30 @@ async fn a_live_answer_ends_with_a_reason_and_page_after_page_goes_on_after_a_re
     let offsets: Vec<_> =
         lines.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()["offset"].clone()).collect();
     assert_eq!(offsets, [3, 4]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_of_http2_that_nobody_reads_gives_its_replay_back_and_is_told() {
+    let settings = "[limits]\nwrite_stall = \"300ms\"\nreplays_per_client = 1\n";
+    let program = Program::serve_with_settings(settings, &["--memory"]).await;
+    let packages = format!("{}/topics/t/packages", program.url);
+    let event = json!({ "streamId": "s", "id": "e", "timestamp": 1, "value": "x".repeat(100_000) });
+    let lines = format!("{event}\n").repeat(20);
+    for _ in 0..6 {
+        send(Method::POST, &packages, &[("content-type", "application/x-ndjson")], lines.clone()).await;
+    }
+    let stream = TcpStream::connect(program.address()).await.unwrap();
+    let mut http2 = Http2::over(stream, program.address()).await;
+    let all = "GET /topics/t/packages?from=earliest";
+    let unread = http2.ask(all, &[("accept", "text/event-stream")], "").await;
+    let one = format!("{all}&max=1");
+    let (status, said) = http2.told(&one, "").await;
+    assert_eq!(status, 429, "{said}");
+    assert!(said.contains("limit `replays_per_client`"), "{said}");
+    until("its replay", async || http2.told(&one, "").await.0 == 200).await;
+    let said = within("its end", unread.into_body().collect()).await.unwrap().to_bytes();
+    assert!(said.ends_with(b"\n\nevent: problem\ndata: {\"error\":\"The subscriber is too slow.\"}\n\n"));
+    assert!(said.len() > 100_000, "what it could take was there for it: {}", said.len());
 }
 
 /// Writers that go on until told to stop: rounds of one event for each stream.

@@ -12,10 +12,15 @@ pub(crate) struct Intake {
     merger: Merger<First>,
 }
 
-/// A record that is a package, or completes one.
-pub(crate) enum Whole<'r> {
-    Package(Package<'r>),
-    PutTogether(PutTogether),
+/// What a record is.
+pub(crate) enum Part<'r> {
+    Whole(Package<'r>),
+    /// The last segment that a package lacked.
+    Last(PutTogether),
+    /// A segment of what is incomplete.
+    Segment,
+    /// Nobody's.
+    Nothing,
 }
 
 /// What came in segments, in one piece.
@@ -53,29 +58,30 @@ impl Intake {
 
     /// Lends the package that a record is, or completes, to `with`, and tells `odd` why something is nobody's.
     pub(crate) fn take(&mut self, record: &Record, odd: impl Fn(&'static str), with: impl FnOnce(&Package<'_>)) {
-        match self.whole(record, &odd) {
-            Some(Whole::Package(package)) => with(&package),
-            Some(Whole::PutTogether(whole)) => whole.lend(odd, with),
-            None => {}
+        match self.part(record, &odd) {
+            Part::Whole(package) => with(&package),
+            Part::Last(whole) => whole.lend(odd, with),
+            Part::Segment | Part::Nothing => {}
         }
     }
 
-    /// The package that a record is, or completes; else `odd` is told why it is nobody's.
-    pub(crate) fn whole<'r>(&mut self, record: &'r Record, odd: impl Fn(&'static str)) -> Option<Whole<'r>> {
+    /// Takes a record; `odd` is told why it is nobody's, and why a package that it had a part in is not.
+    pub(crate) fn part<'r>(&mut self, record: &'r Record, odd: impl Fn(&'static str)) -> Part<'r> {
         let (partition, offset, key) = (record.partition, record.offset, record.key.as_deref());
-        let (dropped, whole) = match Package::read(key, headers(&record.headers), record.value.as_deref()) {
+        let (dropped, part) = match Package::read(key, headers(&record.headers), record.value.as_deref()) {
             Reading::Segment(segment) => {
                 let added = self.merger.add(partition, offset, key, segment, || First::of(record), Instant::now());
-                (added.dropped, added.merged.map(|merged| Whole::PutTogether(PutTogether(merged))))
+                let part = added.merged.map_or(Part::Segment, |merged| Part::Last(PutTogether(merged)));
+                (added.dropped, part)
             }
-            Reading::Package(package) => (self.merger.pass(partition, offset), Some(Whole::Package(package))),
+            Reading::Package(package) => (self.merger.pass(partition, offset), Part::Whole(package)),
             Reading::Skip(reason) => {
                 odd(reason.label());
-                (self.merger.pass(partition, offset), None)
+                (self.merger.pass(partition, offset), Part::Nothing)
             }
         };
         tell(&dropped, &odd);
-        whole
+        part
     }
 
     /// Offset of the first piece of what is incomplete in a partition.

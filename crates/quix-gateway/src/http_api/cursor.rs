@@ -3,11 +3,11 @@
 //! ```text
 //! 0:120,1:77             next are offset 120 of partition 0 and offset 77 of partition 1
 //! 0:120.2                of the record at 120 two messages were handed out already
-//! 0:120~117@1764200000   pieces of a message that is incomplete at 120 begin at 117; so it was at that time, in seconds
+//! 0:120~117@1764200000   pieces of a message that is incomplete at 120 begin at 117; its latest came at that time, in seconds
 //! ```
 //! A partition that is not named was added later: it is read from its first record on.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::str::FromStr;
 
@@ -32,7 +32,7 @@ pub(super) struct Place {
 pub(super) struct Incomplete {
     /// Where its pieces begin, before the next record: where to read from so that none is missed.
     pub(super) from: i64,
-    /// Seconds since 1970 when it was found so first, by the server's clock.
+    /// Seconds since 1970, by the server's clock, when its latest piece was read first.
     pub(super) since: u64,
 }
 
@@ -98,8 +98,9 @@ impl Cursor {
         }
     }
 
-    pub(super) fn partitions(&self) -> impl Iterator<Item = i32> + use<> {
-        self.0.keys().copied().collect::<Vec<_>>().into_iter()
+    /// Those that it names.
+    pub(super) fn partitions(&self) -> BTreeSet<i32> {
+        self.0.keys().copied().collect()
     }
 }
 

@@ -9,7 +9,7 @@ use quix_model::{MergeLimits, Package};
 use serde::Serialize;
 
 use super::cursor::{Cursor, Incomplete, Place};
-use crate::audience::{Callback, Delivery, Group, Intake, PutTogether, Takers, Wanted, Whole, Wishes};
+use crate::audience::{Callback, Delivery, Group, Intake, Part, PutTogether, Takers, Wanted, Wishes};
 use crate::subscription::Kind;
 use crate::topics::Topic;
 
@@ -88,25 +88,26 @@ impl PackageLines {
             true => place,
             false => self.place(partition, offset, now),
         };
-        let whole = match self.underway.take() {
-            Some(whole) => Some(Whole::PutTogether(whole)),
-            None => self.intake.whole(record, UNCOUNTED),
-        };
+        let part = self.underway.take().map(Part::Last);
+        let part = part.unwrap_or_else(|| self.intake.part(record, UNCOUNTED));
+        if let Part::Segment = part {
+            self.cursor.set(partition, Place::at(offset)); // what is incomplete was so until now
+        }
         let behind = self.place(partition, offset + 1, now);
         let Self { wishes, cursor, underway, .. } = self;
         let mut reader = Reader { wishes, record, cursor, within, seen: 0, last: None, is_stopped: false, each };
-        match whole {
-            Some(Whole::Package(package)) => reader.take(topic, &package),
-            Some(Whole::PutTogether(whole)) => {
+        match part {
+            Part::Whole(package) => reader.take(topic, &package),
+            Part::Last(whole) => {
                 whole.lend(UNCOUNTED, |package| reader.take(topic, package));
                 *underway = reader.is_stopped.then_some(whole);
             }
-            None => {}
+            Part::Segment | Part::Nothing => {}
         }
         reader.end(behind)
     }
 
-    /// Before the record at `next`, with what is incomplete there.
+    /// Before the record at `next`, with what is incomplete there: for as long as was known, or since now.
     fn place(&self, partition: i32, next: i64, now: u64) -> Place {
         let known = self.cursor.place(partition).incomplete;
         let incomplete = self.intake.incomplete_from(partition).filter(|from| *from < next).map(|from| {
@@ -121,22 +122,14 @@ impl PackageLines {
         if self.intake.next_expiry().is_none_or(|at| at > Instant::now()) {
             return;
         }
-        let held: Vec<_> = self.cursor.partitions().filter_map(|partition| self.held(partition)).collect();
+        let mut held = self.cursor.partitions();
+        held.retain(|partition| self.intake.incomplete_from(*partition).is_some());
         self.intake.expire(UNCOUNTED);
-        for (partition, from) in held {
-            if self.intake.incomplete_from(partition) != Some(from) {
-                let place = self.cursor.place(partition);
-                let since = place.incomplete.map_or(0, |incomplete| incomplete.since);
-                self.cursor.set(partition, self.place(partition, place.next, since));
+        for partition in held {
+            if let Place { next, given: 0, incomplete: Some(incomplete) } = self.cursor.place(partition) {
+                self.cursor.set(partition, self.place(partition, next, incomplete.since));
             }
         }
-    }
-
-    /// Where the cursor begins because of what is held now.
-    fn held(&self, partition: i32) -> Option<(i32, i64)> {
-        let place = self.cursor.place(partition);
-        let incomplete = place.incomplete.filter(|_| place.given == 0)?;
-        (self.intake.incomplete_from(partition) == Some(incomplete.from)).then_some((partition, incomplete.from))
     }
 
     /// The partition was read to its end, and no further: what has been incomplete for too long, maybe over many reads, does not

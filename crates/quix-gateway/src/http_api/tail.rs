@@ -167,11 +167,14 @@ impl Tail {
                     continue;
                 }
                 Piece::CaughtUp { partition } => {
-                    self.catch_up(*partition);
+                    self.caught_up.insert(*partition);
+                    if self.permit.is_some() && self.caught_up.is_superset(&self.lines.cursor.partitions()) {
+                        self.permit = None;
+                    }
                     continue;
                 }
                 Piece::End => {
-                    self.lines.cursor.partitions().for_each(|partition| self.catch_up(partition));
+                    self.caught_up = self.lines.cursor.partitions();
                     return Some(Over::Planned);
                 }
                 Piece::Failed(why) => return Some(Over::Failed(why.clone())),
@@ -192,13 +195,6 @@ impl Tail {
             }
         }
         None
-    }
-
-    fn catch_up(&mut self, partition: i32) {
-        self.caught_up.insert(partition);
-        if self.lines.cursor.partitions().all(|partition| self.caught_up.contains(&partition)) {
-            self.permit = None;
-        }
     }
 }
 
@@ -283,24 +279,24 @@ mod tests {
     use kafka_bridge::broker::{Broker, Start};
     use kafka_bridge::memory::MemoryBroker;
     use kafka_bridge::record::NewRecord;
+    use quix_model::{Events, Outgoing, WriteSettings};
+    use serde_json::json;
 
     use super::*;
+    use crate::audience::Wishes;
+    use crate::subscription::{Kind, Scope, Select, Subscription};
 
     /// Records that come all the time must not keep an answer from its end.
     #[tokio::test]
     async fn the_end_comes_before_what_is_there_to_read() {
-        let broker = MemoryBroker::new();
-        broker.create_topic("t", None).await.unwrap();
-        broker.append("t", NewRecord { key: None, value: b"x", headers: &[] }).unwrap().await.unwrap();
+        let broker = broker().await;
+        append(&broker, b"x").await;
         for _ in 0..64 {
             let mut probe = broker.read("t", Start::Earliest).await.unwrap();
             let deliveries = broker.read("t", Start::Earliest).await.unwrap();
             probe.next().await.unwrap();
             tokio::task::yield_now().await; // the other, begun at the same time, has its records too
-            let topic = Arc::new(Topic { name: "t".into(), id: "ws-t".into() });
-            let end = std::future::ready("why".to_owned()).boxed();
-            let lines = PackageLines::new(Default::default(), Cursor::default());
-            let mut tail = Tail::new(Source::From(deliveries), topic, lines, Form::Lines, end);
+            let mut tail = Tail { end: std::future::ready("why".to_owned()).boxed(), ..tail(deliveries) };
             let Next::Last(word) = tail.next().await else { panic!("a record") };
             assert_eq!(word, Form::Lines.error("why"));
         }
@@ -309,21 +305,15 @@ mod tests {
     /// There is very much, and nothing of it is wanted.
     #[tokio::test]
     async fn a_bounded_read_is_answered_in_its_time_wherever_it_is() {
-        let broker = Arc::new(MemoryBroker::new());
-        broker.create_topic("t", None).await.unwrap();
-        let writer = broker.clone();
-        let writes = async move {
+        let broker = broker().await;
+        let writes = async {
             loop {
-                let written = writer.append("t", NewRecord { key: None, value: b"x", headers: &[] });
-                written.unwrap().await.unwrap();
+                append(&broker, b"x").await;
                 tokio::task::yield_now().await;
             }
         };
-        let deliveries = broker.read("t", Start::Earliest).await.unwrap();
-        let topic = Arc::new(Topic { name: "t".into(), id: "ws-t".into() });
-        let lines = PackageLines::new(Default::default(), Cursor::default());
-        let end = std::future::pending().boxed();
-        let tail = Tail::new(Source::From(deliveries), topic, lines, Form::Lines, end);
+        let mut tail = tail(broker.read("t", Start::Earliest).await.unwrap());
+        tail.lines = PackageLines::new(Wishes::default(), Cursor::default());
         let bounds = Bounds { max: 1, waits: false, time: Duration::from_millis(50) };
         tokio::select! {
             read = tail.read(bounds) => {
@@ -331,6 +321,41 @@ mod tests {
                 assert_ne!(read.cursor, Cursor::default(), "it has gone on nevertheless");
             }
             () = writes => {}
+            () = tokio::time::sleep(Duration::from_secs(30)) => panic!("no answer"),
         }
+    }
+
+    #[tokio::test]
+    async fn no_more_of_a_record_is_written_at_a_time_than_a_round_takes() {
+        let broker = broker().await;
+        let events: Vec<_> = (0..15_000).map(|number| json!({ "id": "e", "timestamp": number })).collect();
+        let events: Events = serde_json::from_value(json!(events)).unwrap();
+        let records = WriteSettings::default().records(Outgoing::Events(&events), "s", 7).unwrap();
+        append(&broker, &records[0].value).await;
+        let mut tail = tail(broker.read("t", Start::Earliest).await.unwrap());
+        let mut sizes = Vec::new();
+        while tail.lines.cursor.place(0).next == 0 {
+            let Next::Text(text) = tail.next().await else { panic!("the end") };
+            sizes.push(text.len());
+        }
+        assert!(sizes.len() > 2 && sizes.iter().all(|size| *size < ROUND_BYTES + 1000), "{sizes:?}");
+    }
+
+    async fn broker() -> MemoryBroker {
+        let broker = MemoryBroker::new();
+        broker.create_topic("t", None).await.unwrap();
+        broker
+    }
+
+    async fn append(broker: &MemoryBroker, value: &[u8]) {
+        broker.append("t", NewRecord { key: Some(b"s"), value, headers: &[] }).unwrap().await.unwrap();
+    }
+
+    /// Of all events.
+    fn tail(deliveries: Deliveries) -> Tail {
+        let topic = Arc::new(Topic { name: "t".into(), id: "ws-t".into() });
+        let all = Subscription { kind: Kind::Events, stream: Select::All, id: Select::All, scope: Scope::Topic };
+        let lines = PackageLines::new(Wishes::from([all]), Cursor::at([0]));
+        Tail::new(Source::From(deliveries), topic, lines, Form::Lines, std::future::pending().boxed())
     }
 }
