@@ -13,7 +13,7 @@ const EVENTS = 40;
 await run(story, { chromium: { type: "string", default: "/usr/bin/chromium" }, timeout: { type: "string", default: "60" } });
 
 async function story({ url, topic, chromium: executablePath }) {
-  const proxy = await Proxy.to(new URL(url));
+  const proxy = await throughProxy(new URL(url));
   const browser = await chromium.launch({ executablePath, args: ["--no-sandbox", "--disable-gpu"], headless: true });
   try {
     const page = await browser.newPage();
@@ -51,40 +51,24 @@ async function story({ url, topic, chromium: executablePath }) {
   }
 }
 
-// Hands bytes on, both ways, until it cuts them off.
-class Proxy {
-  // Of each request for packages.
-  lastEventIds = [];
-  #sockets = new Set();
-  #server;
-
-  static async to(target) {
-    const proxy = new Proxy();
-    proxy.#server = createServer((client) => proxy.#serve(client, target));
-    await new Promise((resolve) => proxy.#server.listen(0, "127.0.0.1", resolve));
-    proxy.origin = `http://127.0.0.1:${proxy.#server.address().port}`;
-    return proxy;
-  }
-
-  #serve(client, target) {
+// Hands bytes on, both ways, until it cuts them off; keeps the `Last-Event-ID` of each request for packages.
+async function throughProxy(target) {
+  const sockets = new Set();
+  const lastEventIds = [];
+  const cut = () => sockets.forEach((socket) => socket.destroy());
+  const listener = createServer((client) => {
     const server = connect(target.port, target.hostname);
     for (const [from, to] of [[client, server], [server, client]]) {
-      this.#sockets.add(from);
-      from.on("error", () => {}).on("close", () => (this.#sockets.delete(from), to.destroy()));
+      sockets.add(from);
+      from.on("error", () => {}).on("close", () => (sockets.delete(from), to.destroy()));
       from.pipe(to);
     }
     client.on("data", (bytes) => {
       const head = bytes.toString();
-      if (/^GET \/topics\/[^/]+\/packages/.test(head)) this.lastEventIds.push(/^last-event-id: (.*)\r$/im.exec(head)?.[1]);
+      if (/^GET \/topics\/[^/]+\/packages/.test(head)) lastEventIds.push(/^last-event-id: (.*)\r$/im.exec(head)?.[1]);
     });
-  }
-
-  cut() {
-    for (const socket of this.#sockets) socket.destroy();
-  }
-
-  close() {
-    this.cut();
-    this.#server.close();
-  }
+  });
+  await new Promise((resolve) => listener.listen(0, "127.0.0.1", resolve));
+  const origin = `http://127.0.0.1:${listener.address().port}`;
+  return { origin, lastEventIds, cut, close: () => (cut(), listener.close()) };
 }
