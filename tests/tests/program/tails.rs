@@ -99,7 +99,7 @@ async fn a_stream_of_http2_that_nobody_reads_gives_its_replay_back_and_is_told()
     assert!(said.len() > 100_000, "what it could take was there for it: {}", said.len());
 }
 
-/// Writers that go on until told to stop: rounds of one event for each stream.
+/// Writers that go on until told to stop: rounds of one event for each stream, and one that nobody wants.
 struct Load {
     is_over: Arc<AtomicBool>,
     /// Rounds written.
@@ -118,7 +118,8 @@ impl Load {
                 let line = |stream| {
                     format!("{}\n", json!({ "streamId": format!("s{stream}"), "id": "e", "timestamp": round }))
                 };
-                let body: String = (0..STREAMS).map(line).collect();
+                let unwanted = json!({ "streamId": "s0", "id": "f", "timestamp": round });
+                let body: String = (0..STREAMS).map(line).chain([unwanted.to_string()]).collect();
                 let answer =
                     client.post(&url).header("content-type", "application/x-ndjson").body(body).send().await.unwrap();
                 assert_eq!(answer.status(), 200);

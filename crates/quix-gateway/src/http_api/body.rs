@@ -157,9 +157,12 @@ mod tests {
         }
         assert!(replays.take(Client::Unknown).is_none(), "it goes on");
         revoke.send("Access was revoked.".to_owned()).unwrap();
-        while replays.take(Client::Unknown).is_none() {
-            tokio::task::yield_now().await;
-        }
+        let given_back = async {
+            while replays.take(Client::Unknown).is_none() {
+                tokio::task::yield_now().await;
+            }
+        };
+        timeout(Duration::from_secs(30), given_back).await.unwrap();
         let said = to_bytes(body, usize::MAX).await.unwrap();
         assert!(said.ends_with(b"}\n{\"error\":\"Access was revoked.\"}\n"));
         assert!(said.len() < 300_000, "what it had not handed over is let go of: {}", said.len());
