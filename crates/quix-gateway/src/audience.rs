@@ -127,7 +127,13 @@ impl Task {
             let expiry = self.desk.intake.next_expiry();
             tokio::select! {
                 command = self.commands.recv() => match command {
-                    Some(command) => self.obey(command),
+                    Some(command) => {
+                        self.obey(command);
+                        // Equal subscriptions are shared from here on, and a socket is let go of with its handle.
+                        if self.commands.is_empty() {
+                            self.desk.settle();
+                        }
+                    }
                     None => break,
                 },
                 taken = self.following.recv_many(&mut waiting, EVENTS_PER_TURN) => {
@@ -168,19 +174,10 @@ impl Task {
                 let _ = done.send(Ok(subscribed));
             }
             Command::Unsubscribe { connection, ending, done } => {
-                let _ = done.send(self.end(connection, &ending));
+                let _ = done.send(self.desk.book.end(connection, &ending));
             }
-            Command::Leave { connection } => drop(self.end(connection, &Ending::All)),
+            Command::Leave { connection } => drop(self.desk.book.end(connection, &Ending::All)),
         }
-    }
-
-    fn end(&mut self, connection: ConnectionId, ending: &Ending) -> usize {
-        let ended = self.desk.book.end(connection, ending);
-        // A handle keeps a socket, so who has left is let go of at once; other changes wait for the next record.
-        if self.desk.book.get(connection).is_none() {
-            self.desk.settle();
-        }
-        ended
     }
 
     /// Delivers what has arrived, all of it gathered; what broke the sequence ends the connections that must not miss it.
