@@ -13,9 +13,9 @@ use tokio::sync::watch;
 use crate::active_streams::{ActiveStreams, StreamSettings};
 use crate::errors::{Failure, WriteFailure};
 use crate::guard::Guard;
-use crate::http_api::Bodies;
+use crate::http_api::{Bodies, Held, MAX_HELD_BYTES};
 use crate::metrics::Metrics;
-use crate::replays::Replays;
+use crate::replays::{Replayer, Replays};
 use crate::subscriptions::Subscriptions;
 use crate::topics::{Topic, TopicDirectory, TopicPolicy};
 use crate::visitor::Visitor;
@@ -35,6 +35,7 @@ pub struct Gateway {
     pub(crate) metrics: Metrics,
     pub(crate) bodies: Arc<Bodies>,
     pub(crate) replays: Arc<Replays>,
+    pub(crate) held: Arc<Held>,
     pub(crate) series: Series,
     /// Of whom nothing is known.
     pub(crate) stranger: Visitor,
@@ -74,7 +75,8 @@ pub struct Settings {
     /// Reads of one client over HTTP, at a time, of packages that were there before: a client is a user, the bearer of a token
     /// without one, or where there are no tokens an address ([`Visitor::at`]). Default 8, half of what `kafka-bridge` has.
     pub max_replays_per_client: usize,
-    /// Longest that the broker may take to find or make a topic; then it counts as unreachable. Default 10 s.
+    /// Longest that the broker may take to find or make a topic; then it counts as unreachable. Default 10 s. As long a read waits
+    /// if its client has [`max_replays_per_client`](Self::max_replays_per_client).
     pub lookup_timeout: Duration,
     /// Active streams and topic metrics.
     pub streams: StreamSettings,
@@ -121,13 +123,19 @@ impl Gateway {
             broker,
             feeds,
             bodies: Bodies::new(settings.max_total_body_bytes),
-            replays: Replays::new(settings.max_replays_per_client),
+            replays: Replays::new(settings.max_replays_per_client, settings.lookup_timeout),
+            held: Held::new(MAX_HELD_BYTES),
             series: Series::default(),
             stranger: if settings.guard.is_some() { Visitor::nobody() } else { Visitor::anybody() },
             settings,
             metrics,
             stopping: watch::Sender::new(false),
         })
+    }
+
+    /// Opens this visitor's reads of older records.
+    pub(crate) fn replayer(&self, visitor: &Visitor) -> Replayer {
+        Replayer { broker: self.broker.clone(), replays: self.replays.clone(), client: visitor.client() }
     }
 
     /// The hub that clients call: the methods of the Writer and of the Reader, which do not collide.

@@ -89,6 +89,11 @@ impl Intake {
         self.merger.incomplete_from(partition)
     }
 
+    /// Bytes of all that is incomplete.
+    pub(crate) fn held_bytes(&self) -> usize {
+        self.merger.held_bytes()
+    }
+
     /// When [`expire`](Self::expire) has something to do.
     pub(crate) fn next_expiry(&self) -> Option<Instant> {
         self.merger.next_expiry()
@@ -101,6 +106,10 @@ impl Intake {
 }
 
 impl PutTogether {
+    pub(crate) fn bytes(&self) -> usize {
+        self.0.value.len()
+    }
+
     /// Lends the package to `with`, or tells `odd` why it is nobody's.
     pub(crate) fn lend(&self, odd: impl Fn(&'static str), with: impl FnOnce(&Package<'_>)) {
         let First { key, headers: own } = &self.0.first;

@@ -63,19 +63,23 @@ impl Cursor {
     }
 
     /// Names the partitions that the topic has, and no others. Where it stands beyond the end, the records that it speaks of are
-    /// not there any more, and those that are were never read: it goes to the first; these partitions.
-    pub(super) fn fit(&mut self, positions: &[PartitionPositions]) -> Vec<i32> {
-        let mut cut_back = Vec::new();
-        let place = |position: &PartitionPositions| {
-            let place = self.place(position.partition);
-            if place.next <= position.end {
-                return (position.partition, place);
-            }
-            cut_back.push(position.partition);
-            (position.partition, Place::at(position.earliest))
+    /// not there any more, and those that are were never read: what it is to [go on](Self::moved) with, when that was told.
+    pub(super) fn fit(&mut self, positions: &[PartitionPositions]) -> Vec<NextOffset> {
+        self.0 = positions.iter().map(|position| (position.partition, self.place(position.partition))).collect();
+        let is_beyond = |position: &&PartitionPositions| {
+            let Place { next, given, .. } = self.place(position.partition);
+            next > position.end || next == position.end && given > 0
         };
-        self.0 = positions.iter().map(place).collect();
-        cut_back
+        let first =
+            |position: &PartitionPositions| NextOffset { partition: position.partition, offset: position.earliest };
+        positions.iter().filter(is_beyond).map(first).collect()
+    }
+
+    /// The same, but here in these partitions.
+    pub(super) fn moved(&self, to: &[NextOffset]) -> Self {
+        let mut moved = self.clone();
+        to.iter().for_each(|next| moved.set(next.partition, Place::at(next.offset)));
+        moved
     }
 
     /// Where a read that goes on here begins.
@@ -204,13 +208,16 @@ mod tests {
 
     #[test]
     fn it_is_fitted_to_the_partitions_that_there_are_and_to_their_ends() {
-        let mut cursor: Cursor = "0:12~10@7,2:7.1,3:8,9:1".parse().unwrap();
-        let positions = [(0, 0, 12), (1, 5, 9), (2, 3, 6), (3, 0, 8)];
+        let mut cursor: Cursor = "0:12~10@7,2:7.1,3:8,4:5.2,5:5.2,9:1".parse().unwrap();
+        let positions = [(0, 0, 12), (1, 5, 9), (2, 3, 6), (3, 0, 8), (4, 1, 5), (5, 1, 6)];
         let positions = positions.map(|(partition, earliest, end)| PartitionPositions { partition, earliest, end });
-        assert_eq!(cursor.fit(&positions), [2]);
-        assert_eq!(cursor.to_string(), "0:12~10@7,1:0,2:3,3:8");
-        let next = [(0, 10), (1, 0), (2, 3), (3, 8)].map(|(partition, offset)| NextOffset { partition, offset });
-        assert_eq!(cursor.start(), Start::At(next.into()));
+        let next = |(partition, offset)| NextOffset { partition, offset };
+        let cut_back = cursor.fit(&positions);
+        assert_eq!(cut_back, [(2, 3), (4, 1)].map(next), "of the record at 5 there is nothing any more");
+        assert_eq!(cursor.to_string(), "0:12~10@7,1:0,2:7.1,3:8,4:5.2,5:5.2", "until it was told");
+        let moved = cursor.moved(&cut_back);
+        assert_eq!(moved.to_string(), "0:12~10@7,1:0,2:3,3:8,4:1,5:5.2");
+        assert_eq!(moved.start(), Start::At([(0, 10), (1, 0), (2, 3), (3, 8), (4, 1), (5, 5)].map(next).into()));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! `Form`: how an answer is written, and `Text`: what was written, in parts that end between messages.
+//! `Form`: how an answer is written, and `Text`: what was written, in parts of whole messages.
 
 use axum::body::Bytes;
 use serde_json::json;
@@ -78,20 +78,19 @@ pub(super) struct Text {
 impl Text {
     /// Adds a message, given in pieces.
     pub(super) fn add(&mut self, message: &[&[u8]]) {
-        for piece in message {
-            self.last.extend_from_slice(piece);
-            self.bytes += piece.len();
-        }
-        if self.last.len() >= PART_BYTES {
+        let bytes: usize = message.iter().map(|piece| piece.len()).sum();
+        if self.last.len() + bytes > PART_BYTES && !self.last.is_empty() {
             self.parts.push(std::mem::take(&mut self.last).into());
         }
+        message.iter().for_each(|piece| self.last.extend_from_slice(piece));
+        self.bytes += bytes;
     }
 
     pub(super) fn len(&self) -> usize {
         self.bytes
     }
 
-    /// In order; none is empty.
+    /// In order; none is empty, and what is larger than [`PART_BYTES`] is one message.
     pub(super) fn into_parts(mut self) -> Vec<Bytes> {
         if !self.last.is_empty() {
             self.parts.push(self.last.into());
@@ -100,5 +99,5 @@ impl Text {
     }
 }
 
-/// A part takes no further message past this size. Whoever takes parts may be slow: each that is taken shows that they are there.
-const PART_BYTES: usize = 64 * 1024;
+/// No part of several messages is larger.
+pub(super) const PART_BYTES: usize = 64 * 1024;

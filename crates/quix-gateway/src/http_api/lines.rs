@@ -9,6 +9,7 @@ use quix_model::{MergeLimits, Package};
 use serde::Serialize;
 
 use super::cursor::{Cursor, Incomplete, Place};
+use super::held::Share;
 use crate::audience::{Callback, Delivery, Group, Intake, Part, PutTogether, Takers, Wanted, Wishes};
 use crate::subscription::Kind;
 use crate::topics::Topic;
@@ -21,6 +22,8 @@ pub(super) struct PackageLines {
     intake: Intake,
     /// What came in segments and was not handed out whole yet.
     underway: Option<PutTogether>,
+    /// What both cost.
+    share: Share,
 }
 
 /// What is odd is counted where topics are followed.
@@ -39,8 +42,8 @@ const INCOMPLETE_SECONDS: u64 = 60;
 
 impl PackageLines {
     /// From a cursor on: what comes of records before it was handed out already.
-    pub(super) fn new(wishes: Wishes, cursor: Cursor) -> Self {
-        Self { wishes, cursor, intake: Intake::new(LIMITS), underway: None }
+    pub(super) fn new(wishes: Wishes, cursor: Cursor, share: Share) -> Self {
+        Self { wishes, cursor, intake: Intake::new(LIMITS), underway: None, share }
     }
 
     /// Hands out what the wishes get of these records, a JSON text each, until told to stop: [`cursor`](Self::cursor) is behind
@@ -82,6 +85,7 @@ impl PackageLines {
         if offset < place.next {
             // It was handed out before; of a message that comes in segments it may be one.
             self.intake.take(record, UNCOUNTED, |_| {});
+            self.weigh(0);
             return true;
         }
         let within = match offset == place.next && place.given > 0 {
@@ -90,6 +94,7 @@ impl PackageLines {
         };
         let part = self.underway.take().map(Part::Last);
         let part = part.unwrap_or_else(|| self.intake.part(record, UNCOUNTED));
+        self.weigh(if let Part::Last(whole) = &part { whole.bytes() } else { 0 });
         if let Part::Segment = part {
             self.cursor.set(partition, Place::at(offset)); // what is incomplete was so until now
         }
@@ -105,6 +110,15 @@ impl PackageLines {
             Part::Segment | Part::Nothing => {}
         }
         reader.end(behind)
+    }
+
+    /// Takes note of what is held beside so many bytes under way. If that is too much for all reads together, this one, which
+    /// was the last to add something, gives up what is incomplete.
+    fn weigh(&mut self, underway: usize) {
+        if !self.share.set(self.intake.held_bytes() + underway) {
+            self.intake = Intake::new(LIMITS);
+            self.share.set(underway);
+        }
     }
 
     /// Before the record at `next`, with what is incomplete there: for as long as was known, or since now.
@@ -125,6 +139,7 @@ impl PackageLines {
         let mut held = self.cursor.partitions();
         held.retain(|partition| self.intake.incomplete_from(*partition).is_some());
         self.intake.expire(UNCOUNTED);
+        self.weigh(self.underway.as_ref().map_or(0, PutTogether::bytes));
         for partition in held {
             if let Place { next, given: 0, incomplete: Some(incomplete) } = self.cursor.place(partition) {
                 self.cursor.set(partition, self.place(partition, next, incomplete.since));
@@ -226,4 +241,44 @@ struct Message<'a, A> {
     argument: &'a A,
     partition: i32,
     offset: i64,
+}
+
+#[cfg(test)]
+mod tests {
+    use kafka_bridge::record::Record;
+    use quix_model::{Events, Outgoing, Splitting, WriteSettings};
+    use serde_json::json;
+
+    use super::*;
+    use crate::http_api::Held;
+
+    #[test]
+    fn what_is_incomplete_is_bounded_for_all_reads_together() {
+        let events = json!([{ "id": "large", "timestamp": 9, "value": "x".repeat(1_500_000) }]);
+        let events: Events = serde_json::from_value(events).unwrap();
+        let settings = WriteSettings { splitting: Splitting::Legacy, ..WriteSettings::default() };
+        let pieces = settings.records(Outgoing::Events(&events), "s", 7).unwrap();
+        let record = |offset: i64, value: &[u8]| Record {
+            partition: 0,
+            offset,
+            timestamp_ms: None,
+            key: Some("s".into()),
+            headers: Vec::new(),
+            value: Some(value.to_vec().into()),
+        };
+        let piece = record(0, &pieces[0].value);
+        let topic = Topic { name: "t".into(), id: "ws-t".into() };
+        let bytes = piece.value.as_ref().unwrap().len() + 1000;
+        let held = Held::new(2 * bytes);
+        let read = || {
+            let mut lines = PackageLines::new(Wishes::default(), Cursor::default(), held.share());
+            lines.hand_out(&topic, &[piece.clone(), record(1, b"{}")], 7, |_, _| ControlFlow::Continue(()));
+            lines
+        };
+        let (first, second, third) = (read(), read(), read());
+        let cursors = [&first, &second, &third].map(|lines| lines.cursor.to_string());
+        assert_eq!(cursors, ["0:2~0@7", "0:2~0@7", "0:2"], "the last has given it up");
+        drop(first);
+        assert_eq!(read().cursor.to_string(), "0:2~0@7", "what has ended holds nothing");
+    }
 }

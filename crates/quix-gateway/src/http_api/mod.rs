@@ -7,6 +7,7 @@ mod cursor;
 mod ends;
 mod extract;
 mod form;
+mod held;
 mod json;
 mod lines;
 mod openapi;
@@ -28,6 +29,7 @@ use utoipa_axum::routes;
 
 pub(crate) use self::bodies::Bodies;
 pub use self::extract::Body;
+pub(crate) use self::held::{Held, MAX_HELD_BYTES};
 use crate::errors::Problem;
 use crate::gateway::Gateway;
 

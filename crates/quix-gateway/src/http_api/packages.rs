@@ -10,6 +10,7 @@ use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use futures::FutureExt;
 use kafka_bridge::broker::{PartitionPositions, Start};
+use kafka_bridge::feed::Following;
 
 use super::ask::{Ask, From, Pairs, Query};
 use super::body::{self, Patience};
@@ -19,10 +20,9 @@ use super::extract::{Parameters, TopicText};
 use super::form::{Form, Text};
 use super::lines::PackageLines;
 use super::schemas::{ReadingProblems, TopicPath};
-use super::tail::{Piece, Source, Tail};
+use super::tail::{Opened, Read, Source, Tail};
 use crate::errors::{Failure, Problem};
 use crate::gateway::Gateway;
-use crate::replays::Permit;
 use crate::topics::Topic;
 use crate::visitor::Visitor;
 
@@ -39,14 +39,19 @@ use crate::visitor::Visitor;
 /// of a `partition` because `lost` records were deleted before they were read, or with `lost` 0 because the topic was cut back or
 /// made anew (a cursor that is beyond the end goes on at the first record); `problem`, the last, which says why there are no
 /// more; and `end`, only as an event, the last of a read that came to its end. Every 15 s without any other sign there is a
-/// comment, or in NDJSON an empty line.
+/// comment, or in NDJSON an empty line. That a topic was made anew is not noticed if it has grown to the cursor again: reading
+/// goes on there, as if it were the same topic.
 ///
 /// A message that comes in pieces is handed out once it is whole, behind those that came meanwhile. It is given up when no
-/// piece has come for 60 s, or 500 records of its partition, or when what is incomplete exceeds 16 MiB or 32 messages.
+/// piece has come for 60 s, or 500 records of its partition, or when what is incomplete exceeds 16 MiB or 32 messages; or 256 MiB
+/// of all reads together.
 ///
-/// A reader that takes nothing for the time of the limit `write_stall` is told so (`problem`) and read for no more. Reads of what
-/// was there before they began are bounded for each user, or address where there are no tokens, by the limit
-/// `replays_per_client`, until they have come to the end.
+/// A reader that takes nothing for the time of the limit `write_stall` is told so (`problem`) and read for no more; where that
+/// would be within a message, or the read is bounded, the answer breaks off. One that is slow may take its time: a live reader
+/// that falls behind goes on as a read of what was there before.
+///
+/// Those are bounded for each user, or address where there are no tokens, by the limit `replays_per_client`, until they have
+/// come to the end. One more waits for its turn, beside its own `wait`, and is refused with 429 if that does not come within 10 s.
 ///
 /// Going on live is a subscription, which makes a topic where that is allowed; looking at what is there, or a bounded read,
 /// does not.
@@ -64,7 +69,7 @@ use crate::visitor::Visitor;
             content((String = "application/x-ndjson"), (String = "text/event-stream")),
             headers(
                 ("Streamgate-Cursor" = String, description = "Where the next read begins: behind what is in the answer if the \
-                    read is bounded, else where this one began."),
+                    read is bounded, else where this one began, before any gap is told."),
                 ("Link" = String, description = "Of a bounded read: the next one, with the relation `next`."),
             ),
         ),
@@ -84,14 +89,15 @@ pub(super) async fn read(
         true => gateway.existing_topic(&visitor, &topic).await?,
         false => gateway.topic(&visitor, &topic).await?,
     };
-    let opened = open(&gateway, &visitor, &topic, ask.from, has_end).await;
-    let Opened { source, cursor, gaps, permit } = opened.inspect_err(|_| gateway.topics.forget(&topic))?;
+    let opened = open(&gateway, &visitor, &topic, ask.from, has_end).await.inspect_err(|failure| match failure {
+        Failure::TooManyReplays(_) => gateway.metrics.limit_hit("replays_per_client"),
+        _ => gateway.topics.forget(&topic),
+    });
+    let (cursor, opened) = opened?;
     let patience = Patience { stall: gateway.settings.max_write_stall, metrics: gateway.metrics.clone() };
-    let end = end(gateway, visitor, has_end).boxed();
-    let mut tail = Tail::new(source, topic, PackageLines::new(ask.wishes, cursor.clone()), ask.form, end);
-    tail.pieces.extend(gaps);
+    let lines = PackageLines::new(ask.wishes, cursor.clone(), gateway.held.share());
+    let tail = Tail::new(opened, topic, lines, ask.form, end(gateway, visitor, has_end).boxed());
     let Some(bounds) = ask.bounds else {
-        tail.permit = permit;
         let mut first = Text::default();
         // At once, so that who is cut off before the first package has a cursor too.
         if ask.form == Form::Events {
@@ -99,9 +105,9 @@ pub(super) async fn read(
         }
         return Ok(answer(ask.form, &cursor, body::going_on(tail, first, patience)));
     };
-    let read = tail.read(bounds).await;
-    let mut answer = answer(ask.form, &read.cursor, body::whole(read.text, permit, patience));
-    if let Ok(link) = HeaderValue::try_from(next_link(&pairs, &read.cursor)) {
+    let Read { text, cursor, permit } = tail.read(bounds).await;
+    let mut answer = answer(ask.form, &cursor, body::whole(text, permit, patience));
+    if let Ok(link) = HeaderValue::try_from(next_link(&pairs, &cursor)) {
         answer.headers_mut().insert(header::LINK, link);
     }
     Ok(answer)
@@ -127,62 +133,61 @@ fn next_link(pairs: &Pairs, cursor: &Cursor) -> String {
     format!("<?cursor={cursor}{and}{rest}>; rel=\"next\"")
 }
 
-/// Where a read begins.
-struct Opened {
-    source: Source,
-    /// From here on what comes is handed out.
-    cursor: Cursor,
-    /// What is to be told first.
-    gaps: Vec<Piece>,
-    /// For a read of its own.
-    permit: Option<Permit>,
-}
-
+/// Opens a read, with the cursor at which it begins.
 async fn open(
     gateway: &Gateway,
     visitor: &Visitor,
     topic: &Topic,
     from: From,
     has_end: bool,
-) -> Result<Opened, Failure> {
+) -> Result<(Cursor, Opened), Failure> {
     let broker = &gateway.broker;
     let positions = broker.positions(&topic.name).await?;
-    let mut gaps = Vec::new();
+    let mut cut_back = Vec::new();
     let (cursor, start) = match from {
         From::Earliest => (Cursor::at(positions.iter().map(|position| position.earliest)), Start::Earliest),
         From::End => (at_end(&positions), Start::End),
         From::Offset(offset) => from_cursor(Cursor::at(positions.iter().map(|position| position.end.min(offset)))),
         From::Time(time_ms) => from_cursor(Cursor::at(broker.offsets_at(&topic.name, time_ms).await?)),
         From::Cursor(mut cursor) => {
-            let cut_back = cursor.fit(&positions);
-            gaps.extend(cut_back.into_iter().map(|partition| {
-                let next_offset = cursor.place(partition).next;
-                Piece::Gap { partition, next_offset, lost: 0 }
-            }));
-            from_cursor(cursor)
+            cut_back = cursor.fit(&positions);
+            let start = cursor.moved(&cut_back).start();
+            (cursor, start)
         }
     };
-    let opened = |source, cursor, permit| Ok(Opened { source, cursor, gaps, permit });
-    let ends = Ends::new(&positions, |partition| cursor.place(partition).next);
+    // Until the reader was told, it asks again where it stood.
+    let there = cursor.moved(&cut_back);
+    let replayer = gateway.replayer(visitor);
+    let ends = Ends::new(&positions, |partition| there.place(partition).next);
     if has_end && ends.are_reached() {
-        return opened(Source::AtEnd, cursor, None);
+        return Ok((cursor, Opened { source: Source::AtEnd, cut_back, permit: None }));
     }
-    if !has_end && cursor.is_at_end_of(&positions) {
-        // What is stored after it was joined comes by the feed; what was before, and comes too, the cursor tells.
-        let following = gateway.feeds.follow_unawaited(&topic.name).await?;
-        let positions = broker.positions(&topic.name).await?;
-        if start == Start::End {
-            return opened(Source::Live(following), at_end(&positions), None);
-        }
-        if cursor.is_at_end_of(&positions) {
-            return opened(Source::Live(following), cursor, None);
-        }
+    if !has_end && let Some((following, positions)) = follow_from(gateway, topic, &there, &start, &positions).await? {
+        let cursor = if start == Start::End { at_end(&positions) } else { cursor };
+        return Ok((cursor, Opened { source: Source::Live(following, replayer), cut_back, permit: None }));
     }
-    let permit = gateway.replays.take(visitor.client());
-    let permit = permit.ok_or(Failure::TooManyReplays(gateway.settings.max_replays_per_client))?;
-    let deliveries = broker.read(&topic.name, start).await?;
+    let (deliveries, permit) = replayer.open(&topic.name, start).await?;
     let source = if has_end { Source::Until { deliveries, ends } } else { Source::From(deliveries) };
-    opened(source, cursor, Some(permit))
+    Ok((cursor, Opened { source, cut_back, permit: Some(permit) }))
+}
+
+/// The topic's feed, and the ends when it was joined, if nothing stands between it and the cursor: else older records have to be
+/// read first.
+async fn follow_from(
+    gateway: &Gateway,
+    topic: &Topic,
+    cursor: &Cursor,
+    start: &Start,
+    positions: &[PartitionPositions],
+) -> Result<Option<(Following, Vec<PartitionPositions>)>, Failure> {
+    if !cursor.is_at_end_of(positions) {
+        return Ok(None);
+    }
+    // What is stored after it was joined comes by the feed; what was before, and comes too, the cursor tells.
+    let following = gateway.feeds.follow_unawaited(&topic.name).await?;
+    let positions = gateway.broker.positions(&topic.name).await?;
+    let is_at_end = *start == Start::End || cursor.is_at_end_of(&positions);
+    Ok(is_at_end.then_some((following, positions)))
 }
 
 fn from_cursor(cursor: Cursor) -> (Cursor, Start) {

@@ -81,7 +81,7 @@ pub struct Limits {
     pub wildcard_subscriptions: u32,
     /// Reads of one user over HTTP, at a time, of packages that were in a topic before (`GET /topics/…/packages`), until they have
     /// come to its end; of a token without user its own, without tokens by address. Default 8; of all clients the broker has 16.
-    /// Past it: HTTP 429 with `Retry-After`.
+    /// Past it: a read waits for its turn, up to 10 s, then HTTP 429 with `Retry-After`.
     pub replays_per_client: u32,
     /// Packages of a topic that `SubscribeToPackages` brings in a second. Default 0: any number. Past it: they are left out,
     /// so that subscribers see a sample; Quix, since July 2023: 10.
