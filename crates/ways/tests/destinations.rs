@@ -13,7 +13,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use kafka_bridge::broker::{Broker, NextOffset};
 use kafka_bridge::memory::MemoryBroker;
 use kafka_bridge::misbehaving::MisbehavingBroker;
-use local::{Reply, Server, Writes, broker, records, until};
+use local::{Receiver, Reply, Writes, broker, records, until};
 use quix_model::{EventData, Outgoing};
 use sha2::Sha256;
 use tokio::sync::watch;
@@ -73,7 +73,7 @@ async fn write_many(broker: &Arc<MemoryBroker>, streams: usize, each: std::ops::
 }
 
 /// Values by stream as they came.
-fn came(server: &Server, taken: impl Fn(usize) -> bool) -> BTreeMap<String, Vec<String>> {
+fn came(server: &Receiver, taken: impl Fn(usize) -> bool) -> BTreeMap<String, Vec<String>> {
     let mut came: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for (number, body) in server.bodies().into_iter().enumerate().filter(|(number, _)| taken(*number)) {
         let message: serde_json::Value =
@@ -98,7 +98,7 @@ async fn a_receiver_that_was_away_gets_everything_in_order_and_a_restart_loses_n
     let broker = broker(&["t"]).await;
     let (away, refused) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
     let (is_away, counted) = (away.clone(), refused.clone());
-    let receiver = Server::start(move |request, _| {
+    let receiver = Receiver::start(move |request, _| {
         if is_away.load(Ordering::SeqCst) {
             counted.fetch_add(1, Ordering::SeqCst);
             return Reply::status(500);
@@ -135,7 +135,7 @@ async fn a_receiver_that_was_away_gets_everything_in_order_and_a_restart_loses_n
 async fn a_new_destination_begins_at_the_end_and_remembers_that() {
     let broker = broker(&["t"]).await;
     write_many(&broker, 2, 0..3).await;
-    let receiver = Server::start(|_, _| Reply::status(200)).await;
+    let receiver = Receiver::start(|_, _| Reply::status(200)).await;
     let config = "\nfrom = 'end'";
     let start = |broker: &Arc<MemoryBroker>| {
         let text = format!(
@@ -173,7 +173,7 @@ async fn a_new_destination_begins_at_the_end_and_remembers_that() {
 #[tokio::test]
 async fn what_is_never_taken_goes_to_the_dead_letters_and_the_rest_goes_on() {
     let broker = broker(&["t", "dead"]).await;
-    let receiver = Server::start(|request, _| match &request.body {
+    let receiver = Receiver::start(|request, _| match &request.body {
         body if body.contains("bad") => Reply::status(422),
         body if body.contains("later") => Reply::status(503),
         _ => Reply::status(200),
@@ -209,7 +209,7 @@ async fn what_is_never_taken_goes_to_the_dead_letters_and_the_rest_goes_on() {
 #[tokio::test]
 async fn a_receiver_that_says_gone_is_left_alone_and_nothing_is_passed_over() {
     let broker = broker(&["t"]).await;
-    let receiver = Server::start(|_, before| Reply::status(if before == 0 { 410 } else { 200 })).await;
+    let receiver = Receiver::start(|_, before| Reply::status(if before == 0 { 410 } else { 200 })).await;
     write_many(&broker, 1, 0..3).await;
     let running = Running::start(broker.clone(), &receiver.url("/"), "");
     until("the answer", || !receiver.asked().is_empty()).await;
@@ -224,7 +224,7 @@ async fn a_receiver_that_says_gone_is_left_alone_and_nothing_is_passed_over() {
 #[tokio::test]
 async fn a_receiver_that_said_gone_is_left_alone_when_its_topic_is_made_anew_as_well() {
     let broker = broker(&["t"]).await;
-    let receiver = Server::start(|_, _| Reply::status(410)).await;
+    let receiver = Receiver::start(|_, _| Reply::status(410)).await;
     write_many(&broker, 1, 0..1).await;
     let running = Running::start(broker.clone(), &receiver.url("/"), "");
     until("the answer", || !receiver.asked().is_empty()).await;
@@ -244,7 +244,7 @@ async fn a_receiver_that_said_gone_is_left_alone_when_its_topic_is_made_anew_as_
 #[tokio::test]
 async fn a_receiver_that_does_not_answer_holds_up_no_stop_and_what_others_took_is_committed() {
     let broker = broker(&["t"]).await;
-    let receiver = Server::start(|request, _| match request.body.contains("slow") {
+    let receiver = Receiver::start(|request, _| match request.body.contains("slow") {
         true => Reply::Silence,
         false => Reply::status(200),
     })
@@ -264,7 +264,7 @@ async fn a_receiver_is_asked_again_when_it_says_so_and_one_message_at_a_time() {
     let broker = broker(&["t"]).await;
     let times = Arc::new(std::sync::Mutex::new(Vec::new()));
     let told = times.clone();
-    let receiver = Server::start(move |_, before| {
+    let receiver = Receiver::start(move |_, before| {
         told.lock().unwrap().push(std::time::Instant::now());
         if before == 0 { Reply::status_with(429, "retry-after", "2") } else { Reply::status(200) }
     })
@@ -281,7 +281,7 @@ async fn a_receiver_is_asked_again_when_it_says_so_and_one_message_at_a_time() {
 async fn a_message_that_is_never_taken_holds_up_its_own_stream_only() {
     let broker = broker(&["t"]).await;
     let receiver =
-        Server::start(|request, _| Reply::status(if request.body.contains("bad") { 500 } else { 200 })).await;
+        Receiver::start(|request, _| Reply::status(if request.body.contains("bad") { 500 } else { 200 })).await;
     write(&broker, "a", "bad").await;
     write_many(&broker, 3, 0..2).await;
     let running = Running::start(broker.clone(), &receiver.url("/"), "parallel = 1");
@@ -298,7 +298,7 @@ async fn a_message_that_is_never_taken_holds_up_its_own_stream_only() {
 async fn commits_that_fail_and_reads_that_end_cost_nothing() {
     let memory = broker(&["t"]).await;
     let misbehaving = MisbehavingBroker::new(memory.clone());
-    let receiver = Server::start(|_, _| Reply::status(200)).await;
+    let receiver = Receiver::start(|_, _| Reply::status(200)).await;
     let running = Running::start(misbehaving.clone(), &receiver.url("/"), "");
     write_many(&memory, 2, 0..5).await;
     until("the first", || receiver.asked().len() >= 10).await;
@@ -316,7 +316,7 @@ async fn commits_that_fail_and_reads_that_end_cost_nothing() {
 async fn what_is_sent_is_signed_and_no_secret_is_in_what_can_be_shown() {
     let broker = broker(&["t"]).await;
     write(&broker, "a", "x").await;
-    let receiver = Server::start(|_, _| Reply::status(200)).await;
+    let receiver = Receiver::start(|_, _| Reply::status(200)).await;
     let settings = "body = { text = '{{value}}' }\nheaders = { X-Key = 'top' }\nbasic = { user = 'u', password = 'p' }\n\
                     sign = { scheme = 'standard', secret = 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw' }";
     let running = Running::start(broker.clone(), &receiver.url("/hook"), settings);

@@ -99,9 +99,10 @@ pub(super) async fn write(
     if let Some(batch) = batches.take() {
         work.write(batch).await?;
     }
-    let (consumed, next) = (piece.consumed(), piece.cursor().to_string());
-    let (rows, rejected, place) = work.finish().await?;
-    Ok(Json(Answer { consumed, next, rows, rejected, place }))
+    let (consumed, cursor) = (piece.consumed(), piece.cursor());
+    let (rows, rejected, last) = work.finish().await?;
+    let place = last.and_then(|last| claim.place_after(cursor.rows(), last));
+    Ok(Json(Answer { consumed, next: cursor.to_string(), rows, rejected, place }))
 }
 
 /// Why a request ends early.
@@ -223,12 +224,12 @@ impl Work {
         Ok(())
     }
 
-    async fn finish(mut self) -> Result<(u64, Vec<Rejected>, Option<Place>), WriteFailure> {
+    /// How many rows are stored, which were rejected, and the last record.
+    async fn finish(mut self) -> Result<(u64, Vec<Rejected>, Option<Stored>), WriteFailure> {
         self.settle(0).await?;
         self.is_settled = true;
-        let place = self.last.map(|last| self.claim.place.after(last));
         self.rejected.sort_by_key(|rejected| rejected.row);
-        Ok((self.rows, std::mem::take(&mut self.rejected), place))
+        Ok((self.rows, std::mem::take(&mut self.rejected), self.last))
     }
 }
 
