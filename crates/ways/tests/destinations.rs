@@ -9,10 +9,16 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use futures::FutureExt;
+use futures::future::BoxFuture;
 use hmac::{Hmac, KeyInit, Mac};
-use kafka_bridge::broker::{Broker, NextOffset};
+use kafka_bridge::broker::{
+    Ack, Broker, BrokerError, CreateTopicError, Deliveries, Health, NextOffset, NotWritten, PartitionPositions,
+    ReadError, Start, TopicInfo,
+};
 use kafka_bridge::memory::MemoryBroker;
 use kafka_bridge::misbehaving::MisbehavingBroker;
+use kafka_bridge::record::NewRecord;
 use local::{Receiver, Reply, Writes, broker, records, until};
 use quix_model::{EventData, Outgoing};
 use sha2::Sha256;
@@ -292,6 +298,127 @@ async fn a_message_that_is_never_taken_holds_up_its_own_stream_only() {
     .await;
     running.stop().await;
     assert!(came(&receiver, |_| true)["a"].iter().all(|value| value == "bad"));
+}
+
+#[tokio::test]
+async fn a_message_that_is_not_welcome_lets_the_others_go_on_at_once() {
+    let broker = broker(&["t"]).await;
+    let receiver =
+        Receiver::start(|request, _| Reply::status(if request.body.contains("bad") { 404 } else { 200 })).await;
+    for stream in 0..20 {
+        write(&broker, &format!("bad{stream}"), "bad").await;
+    }
+    write_many(&broker, 3, 0..20).await;
+    let running = Running::start(broker.clone(), &receiver.url("/"), "parallel = 4");
+    until("all of the others", || {
+        let came = came(&receiver, |_| true);
+        (0..3).all(|stream| came.get(&format!("s{stream}")).is_some_and(|values| values.len() == 20))
+    })
+    .await;
+    let tries = receiver.bodies().iter().filter(|body| body.contains("bad")).count();
+    let committed = committed(&*broker).await;
+    running.stop().await;
+    assert!(tries < 40, "{tries} tries: they are left alone for a second, and the receiver is not");
+    assert!(committed < 80, "nothing is passed over");
+}
+
+#[tokio::test]
+async fn what_another_server_commits_meanwhile_is_no_sign_of_another_topic() {
+    let broker = broker(&["t"]).await;
+    let receiver = Receiver::start(|_, _| Reply::status(200)).await;
+    for number in 0..3 {
+        write(&broker, "a", &number.to_string()).await;
+    }
+    let at = broker.positions("t").await.unwrap().into_iter().find(|at| at.end > 0).unwrap();
+    let committed = |offset| vec![NextOffset { partition: at.partition, offset }];
+    broker.commit("streamgate-d", "t", committed(3)).await.unwrap();
+    let meanwhile = Meanwhile { inner: broker.clone(), committed: committed(5), is_done: AtomicBool::new(false) };
+    let running = Running::start(Arc::new(meanwhile), &receiver.url("/"), "");
+    until("what came behind", || came(&receiver, |_| true).get("a").is_some_and(|came| came.contains(&"4".to_owned())))
+        .await;
+    running.stop().await;
+    assert_eq!(came(&receiver, |_| true)["a"], ["3", "4"], "what was committed before does not come again");
+}
+
+/// A broker on which another server sends and commits two more between a look at what is committed and one at the ends.
+#[derive(Debug)]
+struct Meanwhile {
+    inner: Arc<MemoryBroker>,
+    committed: Vec<NextOffset>,
+    is_done: AtomicBool,
+}
+
+impl Meanwhile {
+    async fn goes_on(&self) {
+        if !self.is_done.swap(true, Ordering::SeqCst) {
+            for value in ["3", "4"] {
+                write(&self.inner, "a", value).await;
+            }
+            self.inner.commit("streamgate-d", "t", self.committed.clone()).await.unwrap();
+        }
+    }
+}
+
+impl Broker for Meanwhile {
+    fn positions(&self, topic: &str) -> BoxFuture<'_, Result<Vec<PartitionPositions>, ReadError>> {
+        let topic = topic.to_owned();
+        async move {
+            let positions = self.inner.positions(&topic).await;
+            self.goes_on().await;
+            positions
+        }
+        .boxed()
+    }
+
+    fn committed(&self, group: &str, topic: &str) -> BoxFuture<'_, Result<Vec<NextOffset>, BrokerError>> {
+        let (group, topic) = (group.to_owned(), topic.to_owned());
+        async move {
+            let committed = self.inner.committed(&group, &topic).await;
+            self.goes_on().await;
+            committed
+        }
+        .boxed()
+    }
+
+    fn describe(&self) -> String {
+        self.inner.describe()
+    }
+
+    fn append(&self, topic: &str, record: NewRecord<'_>) -> Result<Ack, NotWritten> {
+        self.inner.append(topic, record)
+    }
+
+    fn topics(&self) -> BoxFuture<'_, Result<Vec<TopicInfo>, BrokerError>> {
+        self.inner.topics()
+    }
+
+    fn topic(&self, name: &str) -> BoxFuture<'_, Result<Option<TopicInfo>, BrokerError>> {
+        self.inner.topic(name)
+    }
+
+    fn create_topic(&self, name: &str, partitions: Option<i32>) -> BoxFuture<'_, Result<TopicInfo, CreateTopicError>> {
+        self.inner.create_topic(name, partitions)
+    }
+
+    fn offsets_at(&self, topic: &str, timestamp_ms: i64) -> BoxFuture<'_, Result<Vec<i64>, ReadError>> {
+        self.inner.offsets_at(topic, timestamp_ms)
+    }
+
+    fn read(&self, topic: &str, start: Start) -> BoxFuture<'_, Result<Deliveries, ReadError>> {
+        self.inner.read(topic, start)
+    }
+
+    fn commit(&self, group: &str, topic: &str, next: Vec<NextOffset>) -> BoxFuture<'_, Result<(), ReadError>> {
+        self.inner.commit(group, topic, next)
+    }
+
+    fn health(&self) -> Health {
+        self.inner.health()
+    }
+
+    fn flush(&self) -> BoxFuture<'_, bool> {
+        self.inner.flush()
+    }
 }
 
 #[tokio::test]

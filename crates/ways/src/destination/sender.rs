@@ -52,8 +52,10 @@ pub enum SenderError {
 pub(super) enum Verdict {
     /// It was taken.
     Delivered,
-    /// It may be taken later.
+    /// The receiver takes nothing now.
     Refused { why: String, retry_after: Option<Duration> },
+    /// It may be taken when something is mended, at the receiver or in the settings; others may be taken now.
+    Unwelcome { why: String },
     /// It will never be taken.
     Unacceptable { why: String },
     /// The receiver wants nothing more.
@@ -129,8 +131,8 @@ fn sensitive(mut value: HeaderValue) -> HeaderValue {
     value
 }
 
-/// A receiver that says what is wrong with the request will say so again. Everything else may be mended, at the receiver or
-/// in the settings.
+/// A receiver that says what is wrong with the request will say so again. Where it refuses one otherwise, that says nothing of
+/// others, unless it asks for time.
 fn verdict(answer: Result<Receipt, FetchError>) -> Verdict {
     let Receipt { status, retry_after } = match answer {
         Ok(receipt) => receipt,
@@ -141,6 +143,8 @@ fn verdict(answer: Result<Receipt, FetchError>) -> Verdict {
         200..=299 => Verdict::Delivered,
         410 => Verdict::Gone,
         400 | 413 | 415 | 422 => Verdict::Unacceptable { why },
+        408 | 429 => Verdict::Refused { why, retry_after },
+        400..=499 if retry_after.is_none() => Verdict::Unwelcome { why },
         _ => Verdict::Refused { why, retry_after },
     }
 }
