@@ -460,5 +460,20 @@ async fn what_is_sent_is_signed_and_no_secret_is_in_what_can_be_shown() {
     assert_eq!(request.headers["webhook-signature"], format!("v1,{expected}"));
 }
 
+#[tokio::test]
+async fn pushover_gets_who_sends_to_whom_in_its_form_alone() {
+    let broker = broker(&["t"]).await;
+    write(&broker, "a", "5 > 4").await;
+    let receiver = Receiver::start(|_, _| Reply::status(200)).await;
+    let settings = "preset = 'pushover'\nform = { title = '{{id}}' }\nbasic = { user = 'u&1', password = 'p' }";
+    let running = Running::start(broker.clone(), &receiver.url("/1/messages.json"), settings);
+    until("it", || !receiver.asked().is_empty()).await;
+    running.stop().await;
+    let request = &receiver.asked()[0];
+    assert_eq!(request.body, "message=5+%3E+4&title=e&token=p&user=u%261");
+    assert_eq!(request.headers["content-type"], "application/x-www-form-urlencoded");
+    assert!(!request.headers.contains_key("authorization"));
+}
+
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);
 const FINISH_WITHIN: std::time::Duration = std::time::Duration::from_secs(2);

@@ -6,9 +6,9 @@ use bytes::Bytes;
 use reqwest::Url;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 
-use super::config::DestinationConfig;
+use super::config::{Basic, DestinationConfig, Preset};
 use super::lanes::Job;
-use super::preset::{Body, twilio_url};
+use super::preset::{Body, PUSHOVER_URL, twilio_url};
 use super::sign::Signer;
 use crate::fetch::{FetchError, Fetcher, Permits, Receipt};
 use crate::secret::{Revealed, SecretError};
@@ -20,6 +20,8 @@ pub struct Sender {
     url: Url,
     headers: HeaderMap,
     body: Body,
+    /// Behind each body: fields of a form that are secret.
+    fields: Option<Revealed>,
     signer: Option<Signer>,
     permits: Permits,
     fetcher: Fetcher,
@@ -67,6 +69,7 @@ impl Sender {
     pub fn new(config: &DestinationConfig, fetcher: Fetcher) -> Result<Self, SenderError> {
         let url = match (&config.url, &config.basic) {
             (Some(url), _) => revealed("url", url)?.as_str().to_owned(),
+            (None, _) if config.preset == Preset::Pushover => PUSHOVER_URL.to_owned(),
             (None, Some(basic)) => twilio_url(revealed("basic.user", &basic.user)?.as_str()),
             (None, None) => return Err(SenderError::Url),
         };
@@ -76,6 +79,7 @@ impl Sender {
             url: url.parse().map_err(|_| SenderError::Url)?,
             headers: headers(config, body.content_type())?,
             body,
+            fields: config.basic.as_ref().filter(|_| config.preset == Preset::Pushover).map(fields).transpose()?,
             signer: sign.map(|secret| Signer::new(&secret).ok_or(SenderError::Sign)).transpose()?,
             permits: Permits { http: config.allow_http, private: config.allow_private },
             fetcher,
@@ -86,7 +90,8 @@ impl Sender {
         let Ok(message) = Json::parse(job.message.as_bytes()) else {
             return Verdict::Unacceptable { why: "it is nested too deep".to_owned() };
         };
-        let (body, id) = (self.body.render(message), job.id(topic));
+        let (mut body, id) = (self.body.render(message), job.id(topic));
+        body.push_str(self.fields.as_ref().map_or("", Revealed::as_str));
         let mut headers = self.headers.clone();
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
         let signature = self.signer.as_ref().map(|signer| signer.signature(&id, now, &body));
@@ -108,7 +113,7 @@ fn revealed(setting: &str, secret: &Secret) -> Result<Revealed, SenderError> {
 
 fn headers(config: &DestinationConfig, content_type: &'static str) -> Result<HeaderMap, SenderError> {
     let mut headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static(content_type))]);
-    if let Some(basic) = &config.basic {
+    if let Some(basic) = config.basic.as_ref().filter(|_| config.preset != Preset::Pushover) {
         let (user, password) = (revealed("basic.user", &basic.user)?, revealed("basic.password", &basic.password)?);
         let pair = base64::Engine::encode(
             &base64::engine::general_purpose::STANDARD,
@@ -124,6 +129,14 @@ fn headers(config: &DestinationConfig, content_type: &'static str) -> Result<Hea
         headers.insert(HeaderName::try_from(name).map_err(|_| wrong())?, sensitive(value));
     }
     Ok(headers)
+}
+
+/// Of Pushover.
+fn fields(basic: &Basic) -> Result<Revealed, SenderError> {
+    let (user, token) = (revealed("basic.user", &basic.user)?, revealed("basic.password", &basic.password)?);
+    let mut form = form_urlencoded::Serializer::new(String::from("&"));
+    form.append_pair("token", token.as_str()).append_pair("user", user.as_str());
+    Ok(Revealed::from(form.finish()))
 }
 
 fn sensitive(mut value: HeaderValue) -> HeaderValue {
