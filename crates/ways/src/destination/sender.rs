@@ -134,7 +134,7 @@ fn headers(config: &DestinationConfig, content_type: &'static str) -> Result<Hea
 /// Of Pushover.
 fn fields(basic: &Basic) -> Result<Revealed, SenderError> {
     let (user, token) = (revealed("basic.user", &basic.user)?, revealed("basic.password", &basic.password)?);
-    let mut form = form_urlencoded::Serializer::new(String::from("&"));
+    let mut form = form_urlencoded::Serializer::for_suffix(String::from("&"), 1);
     form.append_pair("token", token.as_str()).append_pair("user", user.as_str());
     Ok(Revealed::from(form.finish()))
 }
