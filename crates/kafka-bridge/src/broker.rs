@@ -41,6 +41,12 @@ pub trait Broker: fmt::Debug + Send + Sync + 'static {
     /// acknowledged afterwards will be handed out: joining skips nothing.
     fn read(&self, topic: &str, start: Start) -> BoxFuture<'_, Result<Deliveries, ReadError>>;
 
+    /// The same for work of the server's own, of which there is as much as its operator wants: where the number of reads from
+    /// old positions is bounded it is not counted, so neither takes a place from the other.
+    fn read_for_server(&self, topic: &str, start: Start) -> BoxFuture<'_, Result<Deliveries, ReadError>> {
+        self.read(topic, start)
+    }
+
     /// What `group` has committed of a topic, by partition; nothing of partitions where it has not, nothing of topics that are
     /// not there. A group here is a name that positions are kept under, the consumer group of Kafka clients; nobody joins it.
     fn committed(&self, group: &str, topic: &str) -> BoxFuture<'_, Result<Vec<NextOffset>, BrokerError>>;

@@ -177,6 +177,11 @@ impl Gateway {
         &self.broker
     }
 
+    /// [`Settings::max_name_bytes`].
+    pub fn max_name_bytes(&self) -> usize {
+        self.settings.max_name_bytes
+    }
+
     /// In which form records of a topic are written.
     pub fn form_of(&self, topic: &Topic) -> WriteForm {
         self.settings.writes.of(&topic.name).form

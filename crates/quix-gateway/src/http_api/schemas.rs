@@ -179,8 +179,9 @@ pub(super) struct ReadingProblems;
 /// Of the route that makes a topic.
 pub(super) struct MakingProblems;
 
-/// Of routes that write.
-pub(super) struct WritingProblems;
+/// What the OpenAPI document says of errors of routes that write.
+#[derive(Debug)]
+pub struct WritingProblems;
 
 impl IntoResponses for ListingProblems {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
