@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use e2e::program::{failed, run};
+use e2e::program::run;
 use e2e::receiver::{Receiver, Reply, Request};
 use e2e::server::TestServer;
 use kafka_bridge::broker::Broker;
