@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 use kafka_bridge::broker::ReadError;
 use kafka_bridge::feed::{FeedEvent, Feeds, Following};
 use kafka_bridge::record::Record;
-use signalr_server::{ConnectionHandle, ConnectionId};
+use signalr_server::{ConnectionHandle, ConnectionId, Frame};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::fan_out::{Round, STOPPED, cut_off};
@@ -36,9 +36,9 @@ pub(crate) use self::book::Ending;
 pub(crate) use self::callbacks::{Delivery, Takers};
 pub(crate) use self::desk::Desk;
 pub(crate) use self::frames::Callback;
-use self::frames::{Chunk, Parcel};
+use self::frames::Parcel;
 pub(crate) use self::groups::Group;
-pub(crate) use self::intake::Intake;
+pub(crate) use self::intake::{Intake, Part, PutTogether};
 pub(crate) use self::wanted::{Wanted, Wishes};
 
 /// Asked of a topic's task. A task that is going leaves commands unanswered; ask the next one.
@@ -127,7 +127,13 @@ impl Task {
             let expiry = self.desk.intake.next_expiry();
             tokio::select! {
                 command = self.commands.recv() => match command {
-                    Some(command) => self.obey(command),
+                    Some(command) => {
+                        self.obey(command);
+                        // Equal subscriptions are shared from here on, and a socket is let go of with its handle.
+                        if self.commands.is_empty() {
+                            self.desk.settle();
+                        }
+                    }
                     None => break,
                 },
                 taken = self.following.recv_many(&mut waiting, EVENTS_PER_TURN) => {
@@ -168,19 +174,10 @@ impl Task {
                 let _ = done.send(Ok(subscribed));
             }
             Command::Unsubscribe { connection, ending, done } => {
-                let _ = done.send(self.end(connection, &ending));
+                let _ = done.send(self.desk.book.end(connection, &ending));
             }
-            Command::Leave { connection } => drop(self.end(connection, &Ending::All)),
+            Command::Leave { connection } => drop(self.desk.book.end(connection, &Ending::All)),
         }
-    }
-
-    fn end(&mut self, connection: ConnectionId, ending: &Ending) -> usize {
-        let ended = self.desk.book.end(connection, ending);
-        // A handle keeps a socket, so who has left is let go of at once; other changes wait for the next record.
-        if self.desk.book.get(connection).is_none() {
-            self.desk.settle();
-        }
-        ended
     }
 
     /// Delivers what has arrived, all of it gathered; what broke the sequence ends the connections that must not miss it.
@@ -216,9 +213,10 @@ impl Task {
         let counts = self.desk.counts.clone();
         self.desk.gather(record, |audiences, chunk| {
             for parcel in &chunk.parcels {
-                for member in audiences.members(parcel.audience) {
-                    push(member, &chunk, parcel, &mut round, &counts);
-                }
+                let frame = &chunk.frames[parcel.frame];
+                let taken =
+                    audiences.members(parcel.audience).iter().filter(|member| round.push(member, frame)).count();
+                count(&counts, taken, parcel, frame);
             }
         });
         if self.desk.is_full() { self.send(round).await } else { round }
@@ -228,10 +226,12 @@ impl Task {
     async fn send(&mut self, mut round: Round) -> Round {
         if let Some(chunk) = self.desk.take() {
             for parcel in &chunk.parcels {
+                let (frame, mut taken) = (&chunk.frames[parcel.frame], 0);
                 for member in self.desk.members(parcel.audience) {
                     round.pause().await;
-                    push(member, &chunk, parcel, &mut round, &self.desk.counts);
+                    taken += usize::from(round.push(member, frame));
                 }
+                count(&self.desk.counts, taken, parcel, frame);
             }
         }
         for member in round.ended() {
@@ -279,13 +279,10 @@ async fn expired(at: Option<Instant>) {
     }
 }
 
-/// Hands a member its part of a chunk.
-fn push(member: &ConnectionHandle, chunk: &Chunk, parcel: &Parcel, round: &mut Round, counts: &AudienceMetrics) {
-    let frame = &chunk.frames[parcel.frame];
-    if round.push(member, frame) {
-        counts.delivered.inc_by(parcel.callbacks as u64);
-        counts.delivered_bytes.inc_by(frame.wire_len() as u64);
-    }
+/// Notes that so many members have taken their part of a chunk.
+fn count(counts: &AudienceMetrics, members: usize, parcel: &Parcel, frame: &Frame) {
+    counts.delivered.inc_by((members * parcel.callbacks) as u64);
+    counts.delivered_bytes.inc_by((members * frame.wire_len()) as u64);
 }
 
 /// Commands that may wait for a task that is writing.

@@ -15,6 +15,7 @@ pub mod metrics;
 mod names;
 pub mod portal;
 mod reader_hub;
+mod replays;
 mod subscription;
 mod subscriptions;
 #[cfg(feature = "testing")]
@@ -33,7 +34,7 @@ pub use active_streams::StreamSettings;
 pub use errors::{Failure, Problem, WriteFailure};
 pub use gateway::{Gateway, Settings};
 pub use guard::{Guard, Lapsed, NotAdmitted};
-pub use http_api::{Body, read_body, router};
+pub use http_api::{Body, WritingProblems, read_body, router, router_with};
 pub use quix_model::{Splitting, WriteForm, WriteSettings};
 pub use topics::Topic;
 pub use visitor::{Visitor, workspace_of_host};

@@ -22,7 +22,6 @@ mod reader_filters;
 mod reader_kafka;
 mod reader_segments;
 mod reader_topics;
-mod receiver;
 mod samples;
 mod start;
 mod streams;

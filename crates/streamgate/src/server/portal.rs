@@ -151,13 +151,6 @@ fn is_of_foreign_page<B>(request: &Request<B>) -> bool {
         || !matches!(site, None | Some(b"same-origin" | b"none"))
 }
 
-/// Whether the answer stays on this machine: a proxy here may stand for somebody elsewhere.
-fn is_of_this_machine<B>(request: &Request<B>, client: IpAddr) -> bool {
-    let is_forwarded =
-        [header::FORWARDED.as_str(), "x-forwarded-for"].iter().any(|name| request.headers().contains_key(*name));
-    client.to_canonical().is_loopback() && !is_forwarded
-}
-
 /// A file of the portal's that cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[error("{} of `{setting}` {problem}", path.display())]

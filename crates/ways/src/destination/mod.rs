@@ -5,9 +5,12 @@
 //! each message is delivered at least once, whatever is killed.
 
 mod circuit;
+mod commits;
 mod config;
 mod filter;
 mod intake;
+mod job;
+mod judge;
 mod lanes;
 mod metrics;
 mod pace;

@@ -1,6 +1,6 @@
 //! `Work`: one reading of a destination's topic: what is read, under way, to be committed. One loop, a closed list of causes.
 
-use std::time::{Duration, Instant};
+use std::time::{Instant, SystemTime};
 
 use futures::future::{BoxFuture, FutureExt};
 use futures::stream::{FuturesUnordered, StreamExt};
@@ -9,8 +9,12 @@ use quix_model::Outgoing;
 use serde_json::value::RawValue;
 use tokio::sync::watch;
 
+use super::circuit;
+use super::commits::Commits;
 use super::intake::Intake;
-use super::lanes::{Job, Lanes};
+use super::job::{GivenUp, Job};
+use super::judge::{Fate, Moment};
+use super::lanes::Lanes;
 use super::progress::Progress;
 use super::receiver::Receiver;
 use super::run::Context;
@@ -25,10 +29,11 @@ pub(super) struct Work<'r> {
     lanes: Lanes,
     progress: Progress,
     receiver: &'r mut Receiver,
-    committed_at: Instant,
-    renewed_at: Instant,
+    commits: Commits,
     /// Whether records are read now.
     reads: bool,
+    /// Whether they are not because of messages that were not welcome alone.
+    is_stuck: bool,
 }
 
 /// Why a reading is over.
@@ -54,7 +59,15 @@ enum Came {
 impl<'r> Work<'r> {
     /// All of `progress` has just been committed.
     pub(super) fn new(intake: Intake, progress: Progress, receiver: &'r mut Receiver, now: Instant) -> Self {
-        Self { intake, lanes: Lanes::default(), progress, receiver, committed_at: now, renewed_at: now, reads: true }
+        Self {
+            intake,
+            lanes: Lanes::default(),
+            progress,
+            receiver,
+            commits: Commits::new(now),
+            reads: true,
+            is_stuck: false,
+        }
     }
 
     pub(super) async fn run(
@@ -99,40 +112,54 @@ impl<'r> Work<'r> {
         now: Instant,
     ) {
         self.intake.expire(&mut self.progress, now, self.reads);
+        self.wake_if_stuck(under_way.len());
         while under_way.len() < context.config.parallel
             && self.receiver.lets_through(now, under_way.len())
-            && let Some(job) = self.lanes.take()
+            && let Some(job) = self.lanes.take(now)
         {
-            self.receiver.pace.count(now);
-            context.metrics.attempts.inc();
-            under_way.push(send(context, job).boxed());
+            under_way.push(self.begin(context, job, now));
         }
         context.metrics.waiting.set(self.lanes.waiting() as i64);
-        // While there is something to send: what keeps the rest back may be segments, and only reading ends that.
-        let is_far_ahead = self.progress.is_far_ahead() && self.lanes.waiting() + under_way.len() > 0;
-        self.reads = self.lanes.have_room() && !is_far_ahead;
-        if now >= self.renewed_at + RENEW_EVERY {
-            self.renewed_at = now;
-            self.progress.renew();
-        }
-        if commit.is_none() && self.commit_due(under_way.len()).is_some_and(|due| due <= now) {
-            self.committed_at = now;
-            *commit = Some(committing(context, self.progress.to_commit()).boxed());
+        self.reads = self.may_read(under_way.len());
+        if commit.is_none()
+            && let Some(next) = self.commits.take(&mut self.progress, under_way.len(), now)
+        {
+            *commit = Some(committing(context, next).boxed());
         }
     }
 
-    /// When there is something to commit.
-    fn commit_due(&self, under_way: usize) -> Option<Instant> {
-        let pause = if under_way == 0 { COMMIT_PAUSE } else { COMMIT_EVERY };
-        (!self.progress.to_commit().is_empty()).then(|| self.committed_at + pause)
+    /// What is far ahead waits while there is something to send: what keeps the rest back may be segments, and only reading
+    /// ends that.
+    fn may_read(&self, under_way: usize) -> bool {
+        self.lanes.have_room() && (!self.progress.is_far_ahead() || self.lanes.waiting() + under_way == 0)
+    }
+
+    /// What rests and alone keeps reading closed is tried at once.
+    fn wake_if_stuck(&mut self, under_way: usize) {
+        if self.may_read(under_way) {
+            self.is_stuck = false;
+        } else if !self.is_stuck && under_way == 0 && self.lanes.all_rest() {
+            self.is_stuck = true;
+            self.lanes.wake();
+        }
+    }
+
+    /// Sends a message, or writes it to the dead letters if that is what is left of it.
+    fn begin<'c>(&mut self, context: &'c Context, job: Job, now: Instant) -> BoxFuture<'c, (Job, Came)> {
+        if job.given_up.is_some() {
+            return bury(context, job).boxed();
+        }
+        self.receiver.pace.count(now);
+        context.metrics.attempts.inc();
+        send(context, job).boxed()
     }
 
     /// When something may be begun that might not be at `now`, the time by which [`pump`](Self::pump) has judged.
     fn wake(&self, under_way: usize, commits: bool, now: Instant) -> Option<Instant> {
         let sending = self.receiver.next(now, under_way).filter(|_| self.lanes.waiting() > 0);
-        let committing = if commits { None } else { self.commit_due(under_way) };
+        let committing = (!commits).then(|| self.commits.next(&self.progress, under_way));
         let expiry = self.intake.next_expiry(now).filter(|_| self.reads);
-        [sending, committing, expiry, Some(self.renewed_at + RENEW_EVERY)].into_iter().flatten().min()
+        [sending, self.lanes.next(now), committing, expiry].into_iter().flatten().min()
     }
 
     /// Why the reading is over, if it is.
@@ -184,7 +211,7 @@ impl<'r> Work<'r> {
                         destination,
                         "a message cannot be written to its dead letter topic: {error}; tried again"
                     );
-                    self.again(job, Instant::now(), None);
+                    self.bury_later(job);
                 } else {
                     tracing::error!(destination, message = job.id(&context.topic.name), "a message is lost: {error}");
                     context.metrics.skipped.inc();
@@ -202,50 +229,46 @@ impl<'r> Work<'r> {
         begun: Instant,
         verdict: Verdict,
     ) -> Option<BoxFuture<'c, (Job, Came)>> {
-        let (destination, now) = (&context.config.name, Instant::now());
-        let (why, retry_after) = match verdict {
-            Verdict::Delivered => {
+        let destination = &context.config.name;
+        let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let (now, now_ms) = (Instant::now(), since_1970.as_millis() as i64);
+        let moment = Moment { begun, now, now_ms, chance: chance(), is_stuck: self.is_stuck };
+        match self.receiver.judge(&mut job, verdict, moment, context.config.retry_for.0) {
+            Fate::Done => {
                 context.metrics.delivered.inc();
-                self.receiver.circuit.succeeded(begun);
                 self.done(&job);
-                return None;
             }
-            Verdict::Gone => {
+            Fate::Paused => {
                 tracing::error!(
                     destination,
                     "it answers with HTTP status 410: nothing more is sent until the server is started again"
                 );
-                self.receiver.paused = true;
                 context.metrics.paused.set(1);
                 self.lanes.again(job);
-                return None;
             }
-            Verdict::Unacceptable { why } => {
-                self.receiver.circuit.succeeded(begun); // it is there, and answers
-                return self.give_up(context, job, &why);
+            Fate::Again { why } => {
+                not_taken(context, &job, &why);
+                self.lanes.again(job);
             }
-            Verdict::Refused { why, retry_after } => (why, retry_after),
-        };
-        let since = *job.refused.get_or_insert(begun);
-        if now.duration_since(since) >= context.config.retry_for.0 {
-            self.receiver.circuit.failed(begun, retry_after, now, chance());
-            return self.give_up(context, job, &why);
+            Fate::Rest { why, until } => {
+                not_taken(context, &job, &why);
+                self.lanes.rest(job, until);
+            }
+            Fate::GivenUp { why, behind } => {
+                behind.into_iter().for_each(|behind| self.lanes.pass_on(&job.stream_id, behind));
+                return self.give_up(context, job, why);
+            }
         }
-        tracing::warn!(
-            destination,
-            message = job.id(&context.topic.name),
-            "a message was not taken: {why}; tried again"
-        );
-        self.again(job, begun, retry_after);
         None
     }
 
-    fn give_up<'c>(&mut self, context: &'c Context, job: Job, why: &str) -> Option<BoxFuture<'c, (Job, Came)>> {
+    fn give_up<'c>(&mut self, context: &'c Context, job: Job, why: String) -> Option<BoxFuture<'c, (Job, Came)>> {
         let (destination, message) = (&context.config.name, job.id(&context.topic.name));
         match &context.config.dead_letter {
             Some(topic) => {
                 tracing::error!(destination, message, dead_letter = topic, "a message is given up: {why}");
-                Some(bury(context, job, topic, why.to_owned()).boxed())
+                let given_up = Some(GivenUp { why, failures: 0 });
+                Some(bury(context, Job { given_up, ..job }).boxed())
             }
             None => {
                 tracing::error!(destination, message, "a message is given up and skipped: {why}");
@@ -256,9 +279,12 @@ impl<'r> Work<'r> {
         }
     }
 
-    fn again(&mut self, job: Job, begun: Instant, retry_after: Option<Duration>) {
-        self.receiver.circuit.failed(begun, retry_after, Instant::now(), chance());
-        self.lanes.again(job);
+    fn bury_later(&mut self, mut job: Job) {
+        let failures = job.given_up.as_mut().map_or(1, |given_up| {
+            given_up.failures = given_up.failures.saturating_add(1);
+            given_up.failures
+        });
+        self.lanes.rest(job, Instant::now() + circuit::pause(failures, chance()));
     }
 
     fn done(&mut self, job: &Job) {
@@ -270,7 +296,7 @@ impl<'r> Work<'r> {
         match result {
             Ok(()) => self.progress.committed(next),
             Err(error) => {
-                self.committed_at = Instant::now() + COMMIT_AGAIN;
+                self.commits.failed(Instant::now());
                 tracing::warn!(
                     destination = context.config.name,
                     "what is delivered cannot be committed: {error}; tried again"
@@ -320,19 +346,25 @@ async fn send(context: &Context, job: Job) -> (Job, Came) {
     (job, Came::Sent { begun, verdict })
 }
 
+fn not_taken(context: &Context, job: &Job, why: &str) {
+    let (destination, message) = (&context.config.name, job.id(&context.topic.name));
+    tracing::warn!(destination, message, "a message was not taken: {why}; tried again");
+}
+
 /// Writes what a message is and why it was given up, as JSON, under its stream.
-async fn bury(context: &Context, job: Job, dead_letter: &str, why: String) -> (Job, Came) {
+async fn bury(context: &Context, job: Job) -> (Job, Came) {
     let letter = serde_json::to_string(&Letter {
         destination: &context.config.name,
         topic: &context.topic.name,
         partition: job.partition,
         offset: job.offset,
-        reason: &why,
+        reason: job.given_up.as_ref().map_or("", |given_up| &given_up.why),
         message: serde_json::from_str(&job.message).ok(),
     });
     let letter = letter.unwrap_or_default(); // plain structs serialise
     let stream_id = if job.stream_id.is_empty() { &context.config.name } else { &*job.stream_id };
-    let written = context.append.append(dead_letter, stream_id, Outgoing::Json(&letter)).await;
+    let topic = context.config.dead_letter.as_deref().unwrap_or_default(); // without one nothing is buried
+    let written = context.append.append(topic, stream_id, Outgoing::Json(&letter)).await;
     (job, Came::Buried(written))
 }
 
@@ -364,11 +396,3 @@ async fn sleep_until(at: Option<Instant>) {
         None => std::future::pending().await,
     }
 }
-
-/// While messages are under way, and at least between two commits.
-const COMMIT_EVERY: Duration = Duration::from_secs(1);
-const COMMIT_PAUSE: Duration = Duration::from_millis(100);
-/// Positions that have not moved. Source: Kafka's `offsets.retention.minutes`, 7 days by default, a day in old versions.
-const RENEW_EVERY: Duration = Duration::from_secs(3600);
-/// After one that failed.
-const COMMIT_AGAIN: Duration = Duration::from_secs(5);

@@ -4,10 +4,11 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::HeaderName;
 use serde::{Deserialize, Deserializer, Serialize, de};
+use zeroize::Zeroizing;
 
 use super::encoding::Encoding;
 use super::mac::Hash;
-use super::scheme::{Layout, Scheme, Template};
+use super::scheme::{Layout, Part, Scheme, Template};
 use crate::pointer::Pointer;
 use crate::secret::Revealed;
 
@@ -25,6 +26,8 @@ pub enum Preset {
     Slack,
     /// Shopify.
     Shopify,
+    /// Twilio, which signs its forms together with the address they go to.
+    Twilio,
     /// Any that keeps to Standard Webhooks 1.0.0.
     Standard,
     /// Any that sends `Authorization: Bearer SECRET`.
@@ -46,12 +49,13 @@ pub enum Place {
 
 impl Preset {
     /// All, as they are called in settings.
-    pub const ALL: [(&str, Self); 9] = [
+    pub const ALL: [(&str, Self); 10] = [
         ("segment", Self::Segment),
         ("github", Self::Github),
         ("stripe", Self::Stripe),
         ("slack", Self::Slack),
         ("shopify", Self::Shopify),
+        ("twilio", Self::Twilio),
         ("standard", Self::Standard),
         ("bearer", Self::Bearer),
         ("basic", Self::Basic),
@@ -97,18 +101,28 @@ impl Preset {
                 id: header("webhook-id"),
                 ..plain("webhook-signature", Hash::Sha256, Encoding::Base64, "")
             }),
+            Self::Twilio => Some(Scheme {
+                signed: Template(vec![Part::Form]),
+                ..plain("x-twilio-signature", Hash::Sha1, Encoding::Base64, "")
+            }),
             Self::Bearer | Self::Basic | Self::None => None,
         }
     }
 
+    /// How it signs what goes to that address.
+    pub(super) fn scheme_for(self, url: &str) -> Option<Scheme> {
+        let scheme = self.scheme()?;
+        Some(if self == Self::Twilio { scheme.behind(url) } else { scheme })
+    }
+
     /// The bytes of a secret as its sender hands it out.
-    pub(super) fn key(self, secret: &Revealed) -> Result<Vec<u8>, &'static str> {
+    pub(super) fn key(self, secret: &Revealed) -> Result<Zeroizing<Vec<u8>>, &'static str> {
         let text = secret.as_str();
         if self != Self::Standard {
-            return Ok(text.as_bytes().to_vec());
+            return Ok(text.as_bytes().to_vec().into());
         }
         let decoded = STANDARD.decode(text.strip_prefix("whsec_").unwrap_or(text)).ok();
-        let decoded = decoded.filter(|key| !key.is_empty());
+        let decoded = decoded.filter(|key| !key.is_empty()).map(Zeroizing::new);
         decoded.ok_or("is not \"whsec_\" and base64, as secrets of Standard Webhooks are")
     }
 
@@ -120,6 +134,7 @@ impl Preset {
             Self::Stripe => Place::at("/id"),
             Self::Slack => Place::at("/event_id"),
             Self::Shopify => Place::header("x-shopify-webhook-id"),
+            Self::Twilio => Place::header("i-twilio-idempotency-token"),
             Self::Standard => Place::header("webhook-id"),
             Self::Bearer | Self::Basic | Self::None => return None,
         })
@@ -131,7 +146,7 @@ impl Preset {
             Self::Segment | Self::Stripe | Self::Slack | Self::Standard => Place::at("/type"),
             Self::Github => Place::header("x-github-event"),
             Self::Shopify => Place::header("x-shopify-topic"),
-            Self::Bearer | Self::Basic | Self::None => return None,
+            Self::Twilio | Self::Bearer | Self::Basic | Self::None => return None,
         })
     }
 }

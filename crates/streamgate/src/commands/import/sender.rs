@@ -79,8 +79,21 @@ impl<'a> Sender<'a> {
         self.place.clone()
     }
 
-    /// Takes the import, from whoever had it.
-    pub(super) async fn claim(&mut self) -> Result<(), CommandError> {
+    /// Takes the import before its first piece, from whoever had it. A server that is not ready is waited for; one that
+    /// does not answer may be the wrong one.
+    ///
+    /// # Errors
+    /// As [`Self::send`].
+    pub(super) async fn begin(&mut self, bar: &Bar) -> Result<(), CommandError> {
+        let mut patience = Patience::new();
+        while let Err(error) = self.claim().await {
+            patience.wait(error, is_not_ready, bar).await?;
+        }
+        bar.say("");
+        Ok(())
+    }
+
+    async fn claim(&mut self) -> Result<(), CommandError> {
         let client = &self.target.client;
         let request = client.http.put(self.url.clone()).json(&Ask { mapping: &self.mapping, place: &self.place });
         let response = match client.send(request).await {
@@ -98,26 +111,20 @@ impl<'a> Sender<'a> {
     /// # Errors
     /// What another try would not change, or what has lasted for [`PATIENCE`].
     pub(super) async fn send(&mut self, piece: Piece<'_>, bar: &Bar) -> Result<Answer, CommandError> {
-        let begun = Instant::now();
-        let mut pause = FIRST_PAUSE;
+        let mut patience = Patience::new();
         loop {
-            let error = match self.try_send(piece).await {
+            match self.try_send(piece).await {
                 Ok(answer) => {
-                    bar.say("");
                     if answer.place.is_some() {
                         self.place.clone_from(&answer.place);
                     }
                     return Ok(answer);
                 }
-                Err(error) => error,
-            };
-            self.claim = None;
-            if !may_pass(&error) || begun.elapsed() > PATIENCE {
-                return Err(error);
+                Err(error) => {
+                    self.claim = None;
+                    patience.wait(error, may_pass, bar).await?;
+                }
             }
-            bar.say(&format!("{error}; trying again"));
-            tokio::time::sleep(pause).await;
-            pause = (2 * pause).min(LONGEST_PAUSE);
         }
     }
 
@@ -144,13 +151,74 @@ impl<'a> Sender<'a> {
     }
 }
 
+/// With a server that is away or not ready: tries are farther and farther apart, and come to an end.
+struct Patience {
+    begun: Instant,
+    pause: Duration,
+}
+
+impl Patience {
+    fn new() -> Self {
+        Self { begun: Instant::now(), pause: FIRST_PAUSE }
+    }
+
+    /// Waits until the next try.
+    ///
+    /// # Errors
+    /// The same, if it will not pass or has lasted for [`PATIENCE`].
+    async fn wait(
+        &mut self,
+        error: CommandError,
+        may_pass: fn(&CommandError) -> bool,
+        bar: &Bar,
+    ) -> Result<(), CommandError> {
+        let said = format!("{error}; trying again");
+        let pause = self.pause(error, may_pass, Instant::now())?;
+        bar.say(&said);
+        tokio::time::sleep(pause).await;
+        Ok(())
+    }
+
+    fn pause(
+        &mut self,
+        error: CommandError,
+        may_pass: fn(&CommandError) -> bool,
+        now: Instant,
+    ) -> Result<Duration, CommandError> {
+        if !may_pass(&error) {
+            return Err(error);
+        }
+        if now > self.begun + PATIENCE {
+            return Err(if is_taken(&error) { taken() } else { error });
+        }
+        let pause = self.pause;
+        self.pause = (2 * pause).min(LONGEST_PAUSE);
+        Ok(pause)
+    }
+}
+
 /// Whether the same may be taken later. Whether it was taken already, a new claim finds out.
 fn may_pass(error: &CommandError) -> bool {
     match error {
         CommandError::Unreachable { .. } | CommandError::TimedOut { .. } | CommandError::Broken { .. } => true,
-        CommandError::Refused(problem) => matches!(problem.status, 408 | 409 | 429 | 500..=599),
-        _ => false,
+        _ => is_not_ready(error),
     }
+}
+
+fn is_not_ready(error: &CommandError) -> bool {
+    matches!(error, CommandError::Refused(problem) if matches!(problem.status, 408 | 429 | 500..=599))
+        || is_taken(error)
+}
+
+/// A later claim has come: of a request of ours that came late, or of another process, or the server has forgotten ours.
+fn is_taken(error: &CommandError) -> bool {
+    matches!(error, CommandError::Refused(problem) if problem.status == 409)
+}
+
+fn taken() -> CommandError {
+    let why =
+        "another process claims the same import again and again, by a copy of its checkpoint; let one of them end";
+    CommandError::Import(why.to_owned())
 }
 
 /// How long a server may be away.
@@ -158,3 +226,26 @@ const PATIENCE: Duration = Duration::from_secs(120);
 
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::commands::error::Problem;
+
+    #[test]
+    fn a_claim_that_is_taken_is_made_again_and_only_at_the_end_somebody_else_is_said_to_be_there() {
+        let refused = |status| CommandError::Refused(Box::new(Problem { status, ..Problem::default() }));
+        let mut patience = Patience::new();
+        let mut pauses = |status: u16, after: Duration| {
+            let now = patience.begun + after;
+            patience.pause(refused(status), is_not_ready, now).map_err(|error| error.to_string())
+        };
+        for status in [409, 503] {
+            assert!(pauses(status, Duration::ZERO).is_ok());
+            assert!(pauses(status, PATIENCE).unwrap() <= LONGEST_PAUSE);
+            let said = pauses(status, PATIENCE + FIRST_PAUSE).unwrap_err();
+            assert_eq!(said.starts_with("another process claims the same import again and again"), status == 409);
+        }
+        assert!(pauses(410, Duration::ZERO).is_err());
+    }
+}
