@@ -19,6 +19,7 @@ use kafka_bridge::broker::{
 use kafka_bridge::memory::MemoryBroker;
 use kafka_bridge::misbehaving::MisbehavingBroker;
 use kafka_bridge::record::NewRecord;
+use kafka_bridge::topic_settings::{NewTopic, TopicSettings};
 use local::{Receiver, Reply, Writes, broker, records, until};
 use quix_model::{EventData, Outgoing};
 use sha2::Sha256;
@@ -572,8 +573,12 @@ impl Broker for Meanwhile {
         self.inner.topic(name)
     }
 
-    fn create_topic(&self, name: &str, partitions: Option<i32>) -> BoxFuture<'_, Result<TopicInfo, CreateTopicError>> {
-        self.inner.create_topic(name, partitions)
+    fn make_topic(&self, name: &str, wanted: NewTopic) -> BoxFuture<'_, Result<TopicInfo, CreateTopicError>> {
+        self.inner.make_topic(name, wanted)
+    }
+
+    fn topic_settings(&self, name: &str) -> BoxFuture<'_, Result<Option<TopicSettings>, BrokerError>> {
+        self.inner.topic_settings(name)
     }
 
     fn offsets_at(&self, topic: &str, timestamp_ms: i64) -> BoxFuture<'_, Result<Vec<i64>, ReadError>> {
