@@ -6,6 +6,7 @@ pub mod commands;
 pub mod config;
 mod descriptors;
 pub mod logging;
+pub mod recipes;
 pub mod samples;
 pub mod serve;
 pub mod server;
