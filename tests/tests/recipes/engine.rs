@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Stdio;
 
 use e2e::program::{Program, printed};
-use e2e::wait::{until, within};
+use e2e::wait::within;
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
 
@@ -39,17 +39,6 @@ impl Engine {
         self.folder.path()
     }
 
-    /// Waits until its log contains this.
-    pub async fn logs(&mut self, text: &str) {
-        let log = self.folder.path().join(LOG);
-        until(&format!("{text:?} in the engine's log"), async || {
-            let said = fs::read_to_string(&log).unwrap();
-            assert!(self.child.try_wait().unwrap().is_none(), "the engine has ended: {said}");
-            said.contains(text)
-        })
-        .await;
-    }
-
     /// Kills it, and waits until it is gone.
     pub async fn kill(&mut self) {
         self.child.kill().await.unwrap();
@@ -62,14 +51,22 @@ impl Engine {
         assert!(within("its end", self.child.wait()).await.unwrap().success());
     }
 
-    /// Starts it once more, in the same folder, with a new log.
+    /// Starts it once more, in the same folder.
     pub async fn start_again(&mut self) {
         self.child = spawn(&self.command, self.folder.path()).await;
     }
 }
 
+impl Drop for Engine {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("the engine's log: {}", fs::read_to_string(self.folder.path().join(LOG)).unwrap_or_default());
+        }
+    }
+}
+
 async fn spawn(command: &str, folder: &Path) -> Child {
-    let log = File::create(folder.join(LOG)).unwrap();
+    let log = File::options().create(true).append(true).open(folder.join(LOG)).unwrap();
     let binaries = telegraf::folder().await;
     let path = format!("{}:{}", binaries.display(), std::env::var("PATH").unwrap());
     let mut shell = Command::new("sh");

@@ -6,14 +6,14 @@ use std::process::Stdio;
 use e2e::ports::lasting_ports;
 use e2e::wait::{until, within};
 use tempfile::TempDir;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::net::TcpStream;
-use tokio::process::{Child, Command};
+use tokio::process::{Child, ChildStdout, Command};
 
 /// Killed when dropped.
 pub struct Mosquitto {
     port: u16,
-    _folder: TempDir,
+    folder: TempDir,
     _child: Child,
 }
 
@@ -32,10 +32,11 @@ impl Mosquitto {
         }
         fs::write(&settings, lines).unwrap();
         let mut broker = Command::new("/usr/sbin/mosquitto");
-        broker.arg("-c").arg(&settings).stdin(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
+        broker.arg("-v").arg("-c").arg(&settings).stdin(Stdio::null()).kill_on_drop(true);
+        broker.stderr(fs::File::create(folder.path().join(LOG)).unwrap());
         let child = broker.spawn().expect("mosquitto is there: scripts/prepare recipes");
         until("mosquitto listens", async || TcpStream::connect(("127.0.0.1", port)).await.is_ok()).await;
-        Self { port, _folder: folder, _child: child }
+        Self { port, folder, _child: child }
     }
 
     /// Its port.
@@ -43,21 +44,28 @@ impl Mosquitto {
         self.port.to_string()
     }
 
+    /// Waits until a client has subscribed.
+    pub async fn has_subscriber(&self, client_id: &str) {
+        let line = format!("Sending SUBACK to {client_id}");
+        let log = self.folder.path().join(LOG);
+        until(&line, async || fs::read_to_string(&log).unwrap().contains(&line)).await;
+    }
+
     /// Publishes each line with QoS 1.
     pub async fn publish(&self, topic: &str, lines: &[String]) {
         run(self.client("mosquitto_pub").args(["-q", "1", "-t", topic, "-l"]), &lines.join("\n")).await;
     }
 
-    /// Makes the broker keep what comes for these topics from now on, for [`Mosquitto::received`].
-    pub async fn keep(&self, filter: &str) {
-        run(self.client("mosquitto_sub").args(["-c", "-i", "watcher", "-q", "1", "-t", filter, "-E"]), "").await;
-    }
-
-    /// The next messages of those kept, each as its topic, a space and its payload.
-    pub async fn received(&self, filter: &str, count: usize) -> Vec<String> {
+    /// Follows these topics, from now on.
+    pub async fn watch(&self, filter: &str) -> Watcher {
+        let session = ["-c", "-i", "watcher", "-q", "1", "-t", filter];
+        // Ends once it is subscribed; from then on the broker keeps what comes for the session.
+        run(self.client("mosquitto_sub").args(session).arg("-E"), "").await;
         let mut client = self.client("mosquitto_sub");
-        client.args(["-c", "-i", "watcher", "-q", "1", "-t", filter, "-F", "%t %p", "-C", &count.to_string()]);
-        run(&mut client, "").await.lines().map(str::to_owned).collect()
+        client.args(session).args(["-F", "%t %p"]).stdin(Stdio::null()).stdout(Stdio::piped()).kill_on_drop(true);
+        let mut child = client.spawn().unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        Watcher { lines, _child: child }
     }
 
     fn client(&self, program: &str) -> Command {
@@ -67,10 +75,25 @@ impl Mosquitto {
     }
 }
 
+/// Killed when dropped.
+pub struct Watcher {
+    lines: Lines<BufReader<ChildStdout>>,
+    _child: Child,
+}
+
+impl Watcher {
+    /// The next message: its topic, a space and its payload.
+    pub async fn next(&mut self) -> String {
+        within("an MQTT message", self.lines.next_line()).await.unwrap().expect("it goes on")
+    }
+}
+
 /// Who may use it.
 pub const USER: &str = "recipe";
 /// With what.
 pub const PASSWORD: &str = "a pass;word#1";
+
+const LOG: &str = "log";
 
 /// Runs a program with this input, and gives what it printed.
 async fn run(command: &mut Command, input: &str) -> String {
