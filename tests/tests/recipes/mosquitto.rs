@@ -91,7 +91,7 @@ impl Watcher {
 /// Who may use it.
 pub const USER: &str = "recipe";
 /// With what.
-pub const PASSWORD: &str = "a pass;word#1";
+pub const PASSWORD: &str = r#"a "pass";word\$1"#;
 
 const LOG: &str = "log";
 

@@ -83,7 +83,7 @@ impl Drop for Postgres {
 }
 
 /// Of the user `postgres`.
-pub const PASSWORD: &str = "a pass;word#1";
+pub const PASSWORD: &str = r#"a "pass";word$1"#;
 
 fn spawn(folder: &Path, port: u16) -> Child {
     let mut server = server_program("postgres");

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 /// A program with a Kafka listener.
 pub async fn program() -> Program {
-    Program::serve(&["--memory", "--kafka-listen", "127.0.0.1:0"]).await
+    Program::serve(&["--kafka-listen", "127.0.0.1:0"]).await
 }
 
 /// Appends values, one after the other.
