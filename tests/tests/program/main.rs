@@ -22,6 +22,7 @@ mod reader_filters;
 mod reader_kafka;
 mod reader_segments;
 mod reader_topics;
+mod recipes;
 mod samples;
 mod start;
 mod streams;
