@@ -1,5 +1,5 @@
 # One-line tasks. `make run` and `make test` need a Debian with Rust, Node.js and a JDK; the rest they see to themselves.
-.PHONY: run test test-long lint fuzz bench bench-broker build clean
+.PHONY: run test test-long seven-ways lint fuzz bench bench-broker build clean
 
 run: web-demo/node_modules
 	@scripts/prepare run
@@ -23,6 +23,13 @@ test-long: test
 	@scripts/prepare recipes
 	cargo test -p e2e --test recipes -- --ignored
 	PROPTEST_CASES=20000 cargo test --workspace --lib --tests --exclude e2e
+
+# The seven ways of Quix's page "How to connect to Quix", a line each.
+seven-ways: web-demo/node_modules tests/signalr-js/node_modules tests/signalr-matrix/node_modules
+	@scripts/prepare test
+	@scripts/prepare recipes
+	cargo build --workspace --bins
+	@scripts/seven-ways
 
 lint: web-demo/node_modules
 	@scripts/prepare run
