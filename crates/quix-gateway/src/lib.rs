@@ -6,6 +6,7 @@
 
 mod active_streams;
 mod audience;
+mod by_topic;
 mod errors;
 mod fan_out;
 mod gateway;
@@ -13,6 +14,7 @@ mod guard;
 mod http_api;
 pub mod metrics;
 mod names;
+mod read_rules;
 mod reader_hub;
 mod subscription;
 mod subscriptions;
@@ -33,7 +35,8 @@ pub use errors::{Failure, Problem, WriteFailure};
 pub use gateway::{Gateway, Settings};
 pub use guard::{Guard, Lapsed, NotAdmitted};
 pub use http_api::{Body, read_body, router};
-pub use quix_model::{Splitting, WriteForm, WriteSettings};
+pub use quix_model::{RowRule, Splitting, WriteForm, WriteSettings};
+pub use read_rules::ReadRules;
 pub use topics::Topic;
 pub use visitor::{Visitor, workspace_of_host};
 pub use write_rules::WriteRules;

@@ -23,6 +23,7 @@ mod reader_kafka;
 mod reader_segments;
 mod reader_topics;
 mod receiver;
+mod rows;
 mod samples;
 mod start;
 mod streams;

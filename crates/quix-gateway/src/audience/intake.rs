@@ -6,10 +6,13 @@ use bytes::Bytes;
 use kafka_bridge::record::{Header, Record};
 use quix_model::{Dropped, MergeLimits, Merger, Package, ReadLimits, Reading};
 
+use crate::read_rules::Rows;
+
 /// Holds the segments of a topic that are incomplete; no other record waits for them.
 #[derive(Debug)]
 pub(crate) struct Intake {
     merger: Merger<First>,
+    rows: Rows,
 }
 
 /// What a merged record has of its first segment.
@@ -30,18 +33,17 @@ impl First {
     }
 }
 
-impl Default for Intake {
-    fn default() -> Self {
-        Self { merger: Merger::new(MergeLimits::default()) }
-    }
-}
-
 impl Intake {
+    /// Of a topic whose records are read so.
+    pub(crate) fn new(rows: Rows) -> Self {
+        Self { merger: Merger::new(MergeLimits::default()), rows }
+    }
+
     /// Lends the package that a record is, or completes, to `with`, and tells `odd` why something is nobody's.
     pub(crate) fn take(&mut self, record: &Record, odd: impl Fn(&'static str), with: impl FnOnce(&Package<'_>)) {
         let key = record.key.as_deref();
         match Package::read(key, headers(&record.headers), record.value.as_deref()) {
-            Reading::Package(package) => with(&package),
+            Reading::Package(package) => with(&self.rows.of(package, record)),
             Reading::Skip(reason) => odd(reason.label()),
             Reading::Segment(segment) => {
                 let (partition, offset, now) = (record.partition, record.offset, Instant::now());
@@ -51,7 +53,7 @@ impl Intake {
                 let First { key, headers: own } = &merged.first;
                 let (key, own) = (key.as_deref(), headers(own));
                 match Package::read_whole(ReadLimits::default(), key, own, Some(&merged.value)) {
-                    Ok(package) => with(&package),
+                    Ok(package) => with(&self.rows.of(package, record)),
                     Err(reason) => odd(reason.label()),
                 }
             }

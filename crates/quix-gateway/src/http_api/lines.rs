@@ -9,6 +9,7 @@ use serde_json::json;
 
 use super::cursor::{Cursor, Place};
 use crate::audience::{Callback, Delivery, Group, Intake, Takers, Wanted, Wishes};
+use crate::read_rules::Rows;
 use crate::subscription::Kind;
 use crate::topics::Topic;
 
@@ -88,8 +89,8 @@ const UNCOUNTED: fn(&'static str) = |_| {};
 
 impl PackageLines {
     /// From a cursor on: what comes of records before it was handed out already.
-    pub(super) fn new(wishes: Wishes, cursor: Cursor) -> Self {
-        Self { wishes, cursor, intake: Intake::default() }
+    pub(super) fn new(wishes: Wishes, cursor: Cursor, rows: Rows) -> Self {
+        Self { wishes, cursor, intake: Intake::new(rows) }
     }
 
     /// Hands out what the wishes get of these records, a JSON text each, and stops when told to: [`cursor`](Self::cursor) is

@@ -72,8 +72,9 @@ pub(super) async fn read(
     };
     let (source, cursor) =
         open(&gateway, &topic, ask.from, has_end).await.inspect_err(|_| gateway.topics.forget(&topic))?;
-    let end = end(gateway, visitor, has_end).boxed();
-    let tail = Tail { source, topic, lines: PackageLines::new(ask.wishes, cursor), form: ask.form, end };
+    let end = end(gateway.clone(), visitor, has_end).boxed();
+    let lines = PackageLines::new(ask.wishes, cursor, gateway.settings.reads.of(&topic.name));
+    let tail = Tail { source, topic, lines, form: ask.form, end };
     Ok(match ask.bounds {
         Some(bounds) => {
             let read = tail.read(bounds).await;

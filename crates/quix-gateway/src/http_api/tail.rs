@@ -221,7 +221,7 @@ mod tests {
             tokio::task::yield_now().await; // the other, begun at the same time, has its records too
             let topic = Arc::new(Topic { name: "t".into(), id: "ws-t".into() });
             let end = std::future::ready("why".to_owned()).boxed();
-            let lines = PackageLines::new(Default::default(), Cursor::default());
+            let lines = PackageLines::new(Default::default(), Cursor::default(), Default::default());
             let mut tail = Tail { source: Source::From(deliveries), topic, lines, form: Form::Lines, end };
             assert_eq!(tail.next_bytes().await.unwrap(), Form::Lines.error("why"));
             assert!(tail.next_bytes().await.is_none());

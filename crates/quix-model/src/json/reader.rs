@@ -100,6 +100,11 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// Passes over any value.
+    pub(crate) fn skip(&mut self) -> Result<(), Broken> {
+        self.value().map(drop)
+    }
+
     /// Any value as written; strict JSON.
     pub(crate) fn raw(&mut self) -> Result<&'a str, Broken> {
         let mut values = serde_json::Deserializer::from_str(self.0).into_iter::<&'a RawValue>();

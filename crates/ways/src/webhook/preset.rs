@@ -3,12 +3,12 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::HeaderName;
+use quix_model::Pointer;
 use serde::{Deserialize, Deserializer, Serialize, de};
 
 use super::encoding::Encoding;
 use super::mac::Hash;
 use super::scheme::{Layout, Scheme, Template};
-use crate::pointer::Pointer;
 use crate::secret::Revealed;
 
 /// Whose deliveries come.
