@@ -43,12 +43,9 @@ fn records_in_no_quix_form_are_rows_where_their_topic_says_so() {
         let Reading::Package(package) = Package::read(key, [], Some(value.as_bytes())) else { panic!() };
         package.with_rows(&rule, Some(5), "topic")
     };
-    for (key, stream_id) in [
-        (None, "topic"),
-        (Some(&b""[..]), "topic"),
-        (Some(b"\xff"), "topic"),
-        (Some("č".as_bytes()), "č"),
-    ] {
+    for (key, stream_id) in
+        [(None, "topic"), (Some(&b""[..]), "topic"), (Some(b"\xff"), "topic"), (Some("č".as_bytes()), "č")]
+    {
         let package = read(key, r#"{"speed":7}"#);
         assert_eq!((package.stream_id(), package.model()), (stream_id, Some(Model::Timeseries)));
         let decoded = package.decoded().unwrap();

@@ -655,10 +655,7 @@ fn what_is_wrong_about_topics_is_said() {
             "[topics.f1]\ntags = [\"/device\"]",
             "`topics.f1.tags` (streamgate.toml:2) has no use without as = \"parameters\"",
         ),
-        (
-            "[topics.f1]\nform = { x = 1 }",
-            "`topics.f1.form` (streamgate.toml:2) is one setting and has none below it",
-        ),
+        ("[topics.f1]\nform = { x = 1 }", "`topics.f1.form` (streamgate.toml:2) is one setting and has none below it"),
     ] {
         assert_eq!(Setup { file, ..Setup::default() }.refusal(), sentence);
     }

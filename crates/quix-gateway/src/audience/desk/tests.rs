@@ -6,7 +6,9 @@ use kafka_bridge::record::Record;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::registry::Registry;
 use proptest::prelude::*;
-use quix_model::{Data, EventDataReceived, Outgoing, Package, ParameterDataReceived, ReadLimits, RowRule, WriteSettings};
+use quix_model::{
+    Data, EventDataReceived, Outgoing, Package, ParameterDataReceived, ReadLimits, RowRule, WriteSettings,
+};
 use serde_json::json;
 use signalr_server::{ConnectionId, Encoding, Frame, FrameBuilder};
 
