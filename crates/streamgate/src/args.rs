@@ -1,5 +1,7 @@
 //! The command line: commands, flags, and their help. Flags that set configuration become [`Setting`]s.
 
+mod doctor;
+
 use std::{path::PathBuf, str::FromStr, time::Duration};
 
 use ::ways::webhook::Preset;
@@ -7,6 +9,7 @@ use clap::{Parser, Subcommand};
 use reqwest::Url;
 use toml::Value;
 
+pub use self::doctor::{DoctorArgs, DoctorCommand};
 use crate::config::{self, ConfigError, DEFAULT_FILE, FileChoice, Loaded, Origin, Setting, Sources};
 use crate::samples::{Direction, Lang};
 
@@ -44,6 +47,8 @@ pub enum Command {
     Webhook(WebhookArgs),
     /// Check or repair a data folder
     Log(LogArgs),
+    /// Look for what is wrong, and say what to do
+    Doctor(DoctorArgs),
     /// Show or check the configuration
     Config(ConfigArgs),
     /// Print the version

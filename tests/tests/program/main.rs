@@ -5,6 +5,7 @@ mod bearer;
 mod commands;
 mod data;
 mod destinations;
+mod doctor;
 mod drain;
 mod http;
 mod http2;

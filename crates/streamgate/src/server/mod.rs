@@ -49,6 +49,7 @@ use kafka_door::KafkaDoor;
 use outgoing::Outgoing;
 pub use outgoing::{check_outgoing, writes};
 use public::Door;
+pub(crate) use settings::kafka as kafka_settings;
 use webhooks::Inbound;
 pub use webhooks::check_webhooks;
 

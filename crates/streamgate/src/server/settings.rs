@@ -94,7 +94,7 @@ pub(super) fn message_max_bytes(config: &Config) -> usize {
     config.limits.message_size.max(config.limits.body_size) + 64 * 1024
 }
 
-pub(super) fn kafka(config: &Config) -> Result<KafkaSettings, SettingsError> {
+pub(crate) fn kafka(config: &Config) -> Result<KafkaSettings, SettingsError> {
     let (kafka, limits) = (&config.kafka, &config.limits);
     Ok(KafkaSettings {
         brokers: kafka.brokers.join(","),
