@@ -22,12 +22,12 @@ async fn a_data_folder_opens_or_is_in_use_by_a_server_whose_listener_is_reached(
 
     let program = Program::serve(&["--data", data, "--kafka-listen", "127.0.0.1:0"]).await;
     printed(&["topic", "create", "f1", "--url", &program.url], "").await;
-    let (management, kafka) = (program.management(), program.kafka());
+    let (address, management, kafka) = (program.address().to_owned(), program.management(), program.kafka());
     let beside = [
         "--data",
         data,
         "--listen",
-        program.address(),
+        &address,
         "--admin-listen",
         management.trim_start_matches("http://"),
         "--kafka-listen",

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rdkafka::admin::{AdminClient, AdminOptions, ConfigResource, OwnedResourceSpecifier, ResourceSpecifier};
 use rdkafka::client::ClientContext;
@@ -76,9 +76,16 @@ impl Cluster {
             settings.lookup().create_with_context(told.clone()).map_err(SettingsError::of_client)?;
         let admin: AdminClient<Told> =
             settings.common().create_with_context(told.clone()).map_err(SettingsError::of_client)?;
+        let heard = told.clone();
         let asked = tokio::task::spawn_blocking(move || {
             let metadata = client.fetch_metadata(None, timeout);
-            while client.poll(Duration::ZERO).is_some() {}
+            if metadata.is_err() {
+                // The reason why waits to be asked for.
+                let deadline = Instant::now() + LAST_WORDS;
+                while heard.last().is_none() && Instant::now() < deadline {
+                    client.poll(LAST_WORDS / 10);
+                }
+            }
             metadata.map(|metadata| {
                 let mut cluster = Self::of(&metadata);
                 cluster.look_for_later(&client, &metadata, later_ms, timeout);
@@ -173,6 +180,10 @@ fn settings_of(config: ConfigResource) -> BTreeMap<String, String> {
 struct Told(Arc<Mutex<Option<String>>>);
 
 impl Told {
+    fn hear(&self, reason: &str) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason.to_owned());
+    }
+
     fn last(&self) -> Option<String> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -181,20 +192,25 @@ impl Told {
 impl ClientContext for Told {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         super::health::log(level, facility, message);
+        if facility == "FAIL" {
+            // `[thrd:HOST:PORT/bootstrap]: HOST:PORT/bootstrap: reason (after …)`
+            self.hear(message.split_once("]: ").map_or(message, |(_, rest)| rest));
+        }
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
         tracing::debug!(%error, reason, "Kafka client error");
-        // "1/1 brokers are down" comes behind the reason why.
-        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if last.is_none() || !reason.ends_with("brokers are down") {
-            *last = Some(reason.to_owned());
+        // "1/1 brokers are down" comes behind the reason why, which says more.
+        if !reason.ends_with("brokers are down") {
+            self.hear(reason);
         }
     }
 }
 
 impl ConsumerContext for Told {}
 
+/// How long a client that got no answer may take to say why.
+const LAST_WORDS: Duration = Duration::from_millis(500);
 /// Beyond them records of a later time are not looked for.
 const MOST_PARTITIONS: usize = 10_000;
 const TOPICS_PER_QUESTION: usize = 500;

@@ -7,6 +7,7 @@ use tokio::net::TcpListener;
 
 use super::line::{Line, Subject};
 use super::reach;
+use crate::commands::client::Client;
 use crate::config::Config;
 
 /// What is known of it.
@@ -60,10 +61,9 @@ fn line(address: SocketAddr, management: SocketAddr, found: Found) -> Line {
 
 /// Of a management listener of ours; `None` if there is none.
 async fn readiness(management: SocketAddr) -> Option<Option<String>> {
-    let url = format!("http://{}/health/ready", reach::from_here(management));
-    // A system without certificates speaks plain HTTP all the same.
-    let client = reqwest::Client::builder().no_proxy().tls_certs_only([]).timeout(TIMEOUT).build().ok()?;
-    let text = client.get(url).send().await.ok()?.text().await.ok()?;
+    let url = format!("http://{}/health/ready", reach::from_here(management)).parse().ok()?;
+    let client = Client::new(&url, None).ok()?;
+    let text = client.http.get(url).timeout(TIMEOUT).send().await.ok()?.text().await.ok()?;
     if text == "ready\n" {
         return Some(None);
     }
