@@ -108,6 +108,10 @@ fn what_is_filled_in_is_bounded() {
     let every_row_its_own_column = format!("[{}]", rows.join(","));
     assert_eq!(read(&RowRule::default(), &every_row_its_own_column), Err(ReadProblem::InflatedTooLarge));
     let members: Vec<_> = (0..4000).map(|number| format!("\"{number}\":1")).collect();
+    let all = format!("{{{}}}", members.join(","));
+    for empty_around in [format!("[{}{all}]", "{},".repeat(4000)), format!("[{all}{}]", ",{}".repeat(4000))] {
+        assert_eq!(read(&RowRule::default(), &empty_around), Err(ReadProblem::InflatedTooLarge));
+    }
     let long_names = format!("{{\"{}\":{{{}}}}}", "n".repeat(1000), members.join(","));
     assert_eq!(read(&RowRule::default(), &long_names), Err(ReadProblem::InflatedTooLarge));
 }
