@@ -124,7 +124,7 @@ async fn the_lines_for_quix_streams_are_taken_by_a_shell() {
         printed(&["doctor", "quix", "--listen", "127.0.0.1:8181", "--kafka-listen", "127.0.0.1:9393"], "").await;
     assert!(printed.contains("Application(broker_address=\"127.0.0.1:9393\")"), "{printed}");
     let mut shell = tokio::process::Command::new("sh");
-    let script = format!("Quix__Broker__Address=x\n{printed}\nenv | grep ^Quix__ | sort");
+    let script = format!("export Quix__Broker__Address=x\n{printed}\nenv | grep ^Quix__ | sort");
     let output = shell.arg("-c").arg(script).env_clear().env("PATH", "/usr/bin:/bin").output().await.unwrap();
     let set = String::from_utf8(output.stdout).unwrap();
     assert_eq!(set, "Quix__Portal__Api=http://127.0.0.1:8181\nQuix__Sdk__Token=any\n");
