@@ -22,8 +22,6 @@ pub struct Package<'a> {
     limits: ReadLimits,
     value: &'a [u8],
     headers: QuixHeaders<'a>,
-    /// What it holds if it is in no Quix form, by a rule for its topic and the time at which it was stored.
-    rows: Option<(&'a RowRule, i64)>,
     /// Read again without trust in the ends of an envelope, should its body prove to be none.
     reread: OnceLock<Box<Package<'a>>>,
 }
@@ -32,6 +30,8 @@ pub struct Package<'a> {
 enum Form<'a> {
     Quix(Envelope<'a>),
     Plain(Option<ReadProblem>),
+    /// By this rule of its topic, stored at this time in nanoseconds since 1970 UTC.
+    Rows(&'a RowRule, i64),
 }
 
 /// What subscribers of packages get of one.
@@ -129,7 +129,7 @@ impl<'a> Package<'a> {
             None => form(&headers, value),
         };
         let stream_id = key.map(String::from_utf8_lossy).unwrap_or_default();
-        Self { stream_id, form, limits, value, headers, rows: None, reread: OnceLock::new() }
+        Self { stream_id, form, limits, value, headers, reread: OnceLock::new() }
     }
 
     /// The same with other limits.
@@ -143,9 +143,15 @@ impl<'a> Package<'a> {
     /// `stored_ms`: when the record was stored, in milliseconds since 1970 UTC: the time of rows that have none. `nameless`:
     /// the stream of those whose key is none, empty or not UTF-8.
     pub fn with_rows(mut self, rule: &'a RowRule, stored_ms: Option<i64>, nameless: &'a str) -> Self {
-        self.rows = Some((rule, stored_ms.unwrap_or_default().saturating_mul(1_000_000)));
-        if matches!(self.form, Form::Plain(None)) && matches!(self.stream_id, Cow::Owned(_) | Cow::Borrowed("")) {
-            self.stream_id = Cow::Borrowed(nameless);
+        // What only looks like Quix at its ends is not.
+        if matches!(&self.form, Form::Quix(envelope) if envelope.scanned) {
+            self.form = form(&self.headers, self.value);
+        }
+        if matches!(self.form, Form::Plain(None)) {
+            self.form = Form::Rows(rule, stored_ms.unwrap_or_default().saturating_mul(1_000_000));
+            if matches!(self.stream_id, Cow::Owned(_) | Cow::Borrowed("")) {
+                self.stream_id = Cow::Borrowed(nameless);
+            }
         }
         self
     }
@@ -160,7 +166,7 @@ impl<'a> Package<'a> {
     pub fn model(&self) -> Option<Model> {
         match &self.form {
             Form::Quix(Envelope { subject: Subject::Known(_, model), .. }) => Some(*model),
-            Form::Plain(None) if self.rows.is_some() => Some(Model::Timeseries),
+            Form::Rows(..) => Some(Model::Timeseries),
             _ => None,
         }
     }
@@ -170,6 +176,7 @@ impl<'a> Package<'a> {
         let envelope = match &self.form {
             Form::Quix(envelope) => envelope,
             Form::Plain(problem) => return plain::content(self.value, *problem),
+            Form::Rows(..) => return plain::content(self.value, None),
         };
         match envelope.content(self.limits.max_inflated_bytes) {
             Ok(content) => content,
@@ -187,17 +194,17 @@ impl<'a> Package<'a> {
     /// The same, or the problem why there is none; no problem where nothing is wrong with a record in no Quix form.
     pub fn decoded(&self) -> Result<Decoded<'_>, Option<ReadProblem>> {
         let max_bytes = self.limits.max_inflated_bytes;
-        match (&self.form, self.rows) {
-            (Form::Quix(envelope), _) => match envelope.decoded(max_bytes) {
+        match &self.form {
+            Form::Quix(envelope) => match envelope.decoded(max_bytes) {
                 Ok(decoded) => Ok(decoded),
                 Err(_) if envelope.scanned => self.reread().decoded(),
                 Err(problem) => Err(Some(problem)),
             },
-            (Form::Plain(None), Some((rule, stored))) => {
-                let timeseries = rule.read(self.value, stored, &mut Budget::new(max_bytes))?;
+            Form::Rows(rule, stored) => {
+                let timeseries = rule.read(self.value, *stored, &mut Budget::new(max_bytes))?;
                 Ok(Decoded { data: Data::Timeseries(timeseries), problem: None })
             }
-            (Form::Plain(problem), _) => Err(*problem),
+            Form::Plain(problem) => Err(*problem),
         }
     }
 
