@@ -4,7 +4,6 @@
 
 const SAMPLE_BYTES = 1 << 20;
 const PIECE_BYTES = 1 << 20; // at least four of the longest rows
-const PATIENCE_MS = 120_000;
 const SHOWN_REJECTS = 200;
 const ROLES = [["time", "the time"], ["tag", "a tag"], ["number", "numbers"], ["string", "texts"], ["skip", "left out"]];
 
@@ -87,7 +86,7 @@ async function preview(choices) {
     trouble(`${answer.rejected.length} of the first rows will not be written; line ${first.line}: ${first.reason}.`);
   }
   byId("start").disabled = Boolean(answer.problem);
-  state("waiting", answer.problem ? "something to choose" : "ready");
+  state("idle", answer.problem ? "something to choose" : "ready");
 }
 
 function columnRow(column) {
@@ -202,21 +201,26 @@ class Import {
   #claim = null;
   #next = null;
 
-  // Sends a piece until it is acknowledged.
+  // Sends a piece until it is acknowledged, however long the server is away: whoever looks at the page can cancel.
   async send(piece, last) {
-    const deadline = performance.now() + PATIENCE_MS;
     for (let pause = 100; ; pause = Math.min(2 * pause, 5000)) {
       try {
         const answer = await this.#try(piece, last);
         this.#next = answer.next;
         this.#place = answer.place ?? this.#place;
         state("connecting", "importing");
+        trouble("");
         return answer;
       } catch (error) {
         this.#claim = null;
-        if (cancelled.signal.aborted || !error.mayPass || performance.now() > deadline) throw error;
+        if (cancelled.signal.aborted || !error.mayPass) throw error;
         state("waiting", "trying again");
-        await new Promise((resolve) => setTimeout(resolve, pause));
+        trouble(`${error.message} It is tried again; nothing is lost or doubled by that.`);
+        await new Promise((resolve) => {
+          setTimeout(resolve, pause);
+          cancelled.signal.addEventListener("abort", resolve, { once: true });
+        });
+        cancelled.signal.throwIfAborted();
       }
     }
   }

@@ -79,6 +79,13 @@ async function cancelOne(page, { topic, big }) {
   await page.fill("#topic", topic);
   await page.click("#start");
   await within(page.waitForFunction(() => document.getElementById("rows").textContent !== "0" && document.getElementById("bar").value < 1), "some rows");
+  await page.context().setOffline(true);
+  await within(page.waitForFunction(() => document.getElementById("state").textContent === "trying again"), "a lost connection to be seen");
+  assert.match(await page.textContent("#trouble"), /^The server does not answer .* It is tried again/);
+  const before = await page.textContent("#rows");
+  await page.context().setOffline(false);
+  await within(page.waitForFunction((before) => document.getElementById("rows").textContent !== before, before), "more rows by itself");
+  assert.equal(await page.isHidden("#trouble"), true);
   await page.click("#cancel");
   await within(page.waitForFunction(() => document.getElementById("state").textContent === "cancelled"), "the cancel");
   assert.match(await page.textContent("#trouble"), /^Cancelled\. [\d,]+ rows are written/);

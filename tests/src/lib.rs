@@ -11,6 +11,7 @@ pub mod node;
 pub mod ports;
 pub mod program;
 pub mod python;
+pub mod receiver;
 pub mod report;
 pub mod seed;
 pub mod server;

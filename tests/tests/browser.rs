@@ -17,6 +17,12 @@ async fn drawing_on_one_page_shows_on_the_other_over_kafka() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_event_source_cut_off_again_and_again_sees_each_event_once() {
+    let server = Stage::Memory.server().await;
+    node::run("tails.mjs", &server.url(), &["--topic", "tail"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_file_dropped_on_the_import_page_is_in_the_topic_and_a_cancel_stops_it() {
     let server = Stage::Memory.server().await;
     let folder = tempfile::TempDir::new().unwrap();

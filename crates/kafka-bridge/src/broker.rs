@@ -1,7 +1,6 @@
 //! `Broker`: the narrow seam behind which topics live, and its vocabulary of positions and errors.
 
 use std::fmt;
-use std::sync::Arc;
 
 use futures::future::BoxFuture;
 use tokio::sync::{mpsc, oneshot};
@@ -41,6 +40,12 @@ pub trait Broker: fmt::Debug + Send + Sync + 'static {
     /// Reads all partitions of a topic from `start` on. When this completes with [`Start::End`], every record
     /// acknowledged afterwards will be handed out: joining skips nothing.
     fn read(&self, topic: &str, start: Start) -> BoxFuture<'_, Result<Deliveries, ReadError>>;
+
+    /// The same for work of the server's own, of which there is as much as its operator wants: where the number of reads from
+    /// old positions is bounded it is not counted, so neither takes a place from the other.
+    fn read_for_server(&self, topic: &str, start: Start) -> BoxFuture<'_, Result<Deliveries, ReadError>> {
+        self.read(topic, start)
+    }
 
     /// What `group` has committed of a topic, by partition; nothing of partitions where it has not, nothing of topics that are
     /// not there. A group here is a name that positions are kept under, the consumer group of Kafka clients; nobody joins it.
@@ -100,8 +105,6 @@ pub enum Start {
     At(Vec<NextOffset>),
     /// At this offset in every partition; below the first one kept, or beyond the end, a [`Delivery::Gap`] says so.
     Offset(i64),
-    /// The same with an offset for each partition, from partition 0 on; those beyond them are read from offset 0.
-    Offsets(Arc<[i64]>),
 }
 
 impl Start {
@@ -116,7 +119,6 @@ impl Start {
                 let named = next.iter().find(|next| next.partition == kept.partition);
                 named.map_or(kept.earliest, |next| next.offset.max(0))
             }
-            Self::Offsets(offsets) => offsets.get(kept.partition as usize).map_or(0, |offset| (*offset).max(0)),
         }
     }
 }

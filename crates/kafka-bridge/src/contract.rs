@@ -152,14 +152,15 @@ async fn offsets_of_each_partition(s: Subject) {
         stored[at.partition as usize].push(n.to_string());
     }
     let [first, second] = &stored;
+    let next = |partition, offset| NextOffset { partition, offset };
     let mut rest: Vec<_> = first[2..].iter().chain(&second[1..]).cloned().collect();
-    let mut read = texts(&s.read(&topic, Start::Offsets([2, 1].into())).await.take(rest.len()).await);
+    let mut read = texts(&s.read(&topic, Start::At(vec![next(0, 2), next(1, 1)])).await.take(rest.len()).await);
     rest.sort();
     read.sort();
     assert_eq!(read, rest);
 
     let mut rest: Vec<_> = first[2..].iter().chain(second).cloned().collect();
-    let mut read = texts(&s.read(&topic, Start::Offsets([2].into())).await.take(rest.len()).await);
+    let mut read = texts(&s.read(&topic, Start::At(vec![next(0, 2)])).await.take(rest.len()).await);
     rest.sort();
     read.sort();
     assert_eq!(read, rest, "a partition that is not named is read whole");

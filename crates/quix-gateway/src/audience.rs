@@ -38,7 +38,7 @@ pub(crate) use self::desk::{Desk, Reading};
 pub(crate) use self::frames::Callback;
 use self::frames::Parcel;
 pub(crate) use self::groups::Group;
-pub(crate) use self::intake::Intake;
+pub(crate) use self::intake::{Intake, Part, PutTogether};
 pub(crate) use self::wanted::{Wanted, Wishes};
 
 /// Asked of a topic's task. A task that is going leaves commands unanswered; ask the next one.
@@ -122,7 +122,13 @@ impl Task {
             let expiry = self.desk.intake.next_expiry();
             tokio::select! {
                 command = self.commands.recv() => match command {
-                    Some(command) => self.obey(command),
+                    Some(command) => {
+                        self.obey(command);
+                        // Equal subscriptions are shared from here on, and a socket is let go of with its handle.
+                        if self.commands.is_empty() {
+                            self.desk.settle();
+                        }
+                    }
                     None => break,
                 },
                 taken = self.following.recv_many(&mut waiting, EVENTS_PER_TURN) => {
@@ -163,19 +169,10 @@ impl Task {
                 let _ = done.send(Ok(subscribed));
             }
             Command::Unsubscribe { connection, ending, done } => {
-                let _ = done.send(self.end(connection, &ending));
+                let _ = done.send(self.desk.book.end(connection, &ending));
             }
-            Command::Leave { connection } => drop(self.end(connection, &Ending::All)),
+            Command::Leave { connection } => drop(self.desk.book.end(connection, &Ending::All)),
         }
-    }
-
-    fn end(&mut self, connection: ConnectionId, ending: &Ending) -> usize {
-        let ended = self.desk.book.end(connection, ending);
-        // A handle keeps a socket, so who has left is let go of at once; other changes wait for the next record.
-        if self.desk.book.get(connection).is_none() {
-            self.desk.settle();
-        }
-        ended
     }
 
     /// Delivers what has arrived, all of it gathered; what broke the sequence ends the connections that must not miss it.

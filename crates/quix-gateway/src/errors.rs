@@ -45,6 +45,11 @@ pub enum Failure {
         "This connection has {0} subscriptions to topic '*', as many as it may (limit `wildcard_subscriptions`); unsubscribe from some, or name topics."
     )]
     TooManyWildcards(usize),
+    /// More reads of older records than one client may have.
+    #[error(
+        "This client reads {0} topics from older positions already, as many as it may (limit `replays_per_client`); end one, or try again later."
+    )]
+    TooManyReplays(usize),
     /// Nothing can be called so.
     #[error("The {what} is longer than {limit} bytes (limit `names`), so there is none of that name.")]
     NameTooLong {
@@ -105,7 +110,10 @@ impl Failure {
             Self::InvalidName { .. } | Self::Create(CreateTopicError::Invalid { .. }) => "invalid_name",
             Self::Create(CreateTopicError::Exists(_)) => "exists",
             Self::NameTooLong { .. } => "name_too_long",
-            Self::TooManyTopics { .. } | Self::TooManySubscriptions(_) | Self::TooManyWildcards(_) => "limit",
+            Self::TooManyTopics { .. }
+            | Self::TooManySubscriptions(_)
+            | Self::TooManyWildcards(_)
+            | Self::TooManyReplays(_) => "limit",
             Self::Read(_) | Self::Broker(_) | Self::Create(CreateTopicError::Broker(_)) => "unavailable",
         }
     }
@@ -118,7 +126,9 @@ impl Failure {
             }
             Self::Create(CreateTopicError::Exists(_)) => StatusCode::CONFLICT,
             Self::Forbidden { .. } | Self::TooManyTopics { .. } => StatusCode::FORBIDDEN,
-            Self::TooManySubscriptions(_) | Self::TooManyWildcards(_) => StatusCode::TOO_MANY_REQUESTS,
+            Self::TooManySubscriptions(_) | Self::TooManyWildcards(_) | Self::TooManyReplays(_) => {
+                StatusCode::TOO_MANY_REQUESTS
+            }
             Self::Read(_) | Self::Broker(_) | Self::Create(CreateTopicError::Broker(_)) => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
@@ -243,7 +253,7 @@ impl IntoResponse for Problem {
         let mut response = (self.status, Json(document)).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        if self.status == StatusCode::SERVICE_UNAVAILABLE {
+        if matches!(self.status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS) {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
         }
         response

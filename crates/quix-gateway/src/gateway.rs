@@ -13,9 +13,10 @@ use tokio::sync::watch;
 use crate::active_streams::{ActiveStreams, StreamSettings};
 use crate::errors::{Failure, WriteFailure};
 use crate::guard::Guard;
-use crate::http_api::Bodies;
+use crate::http_api::{Bodies, Held, MAX_HELD_BYTES};
 use crate::metrics::Metrics;
 use crate::read_rules::ReadRules;
+use crate::replays::{Replayer, Replays};
 use crate::subscriptions::Subscriptions;
 use crate::topics::{Topic, TopicDirectory, TopicPolicy};
 use crate::visitor::Visitor;
@@ -34,6 +35,8 @@ pub struct Gateway {
     pub(crate) settings: Settings,
     pub(crate) metrics: Metrics,
     pub(crate) bodies: Arc<Bodies>,
+    pub(crate) replays: Arc<Replays>,
+    pub(crate) held: Arc<Held>,
     pub(crate) series: Series,
     /// Of whom nothing is known.
     pub(crate) stranger: Visitor,
@@ -70,7 +73,13 @@ pub struct Settings {
     pub max_total_body_bytes: usize,
     /// Longest that nothing may come of an HTTP request body. Default 10 s.
     pub body_timeout: Duration,
-    /// Longest that the broker may take to find or make a topic; then it counts as unreachable. Default 10 s.
+    /// Longest that an HTTP reader of packages may take nothing of what is there for it; then it is read for no more. Default 10 s.
+    pub max_write_stall: Duration,
+    /// Reads of one client over HTTP, at a time, of packages that were there before: a client is a user, the bearer of a token
+    /// without one, or where there are no tokens an address ([`Visitor::at`]). Default 8, half of what `kafka-bridge` has.
+    pub max_replays_per_client: usize,
+    /// Longest that the broker may take to find or make a topic; then it counts as unreachable. Default 10 s. As long a read waits
+    /// if its client has [`max_replays_per_client`](Self::max_replays_per_client).
     pub lookup_timeout: Duration,
     /// Active streams and topic metrics.
     pub streams: StreamSettings,
@@ -93,6 +102,8 @@ impl Default for Settings {
             max_body_bytes: 4 * 1024 * 1024,
             max_total_body_bytes: 256 * 1024 * 1024,
             body_timeout: Duration::from_secs(10),
+            max_write_stall: Duration::from_secs(10),
+            max_replays_per_client: 8,
             lookup_timeout: Duration::from_secs(10),
             streams: StreamSettings::default(),
             guard: None,
@@ -116,12 +127,19 @@ impl Gateway {
             broker,
             feeds,
             bodies: Bodies::new(settings.max_total_body_bytes),
+            replays: Replays::new(settings.max_replays_per_client, settings.lookup_timeout),
+            held: Held::new(MAX_HELD_BYTES),
             series: Series::default(),
             stranger: if settings.guard.is_some() { Visitor::nobody() } else { Visitor::anybody() },
             settings,
             metrics,
             stopping: watch::Sender::new(false),
         })
+    }
+
+    /// Opens this visitor's reads of older records.
+    pub(crate) fn replayer(&self, visitor: &Visitor) -> Replayer {
+        Replayer { broker: self.broker.clone(), replays: self.replays.clone(), client: visitor.client() }
     }
 
     /// The hub that clients call: the methods of the Writer and of the Reader, which do not collide.
@@ -161,6 +179,11 @@ impl Gateway {
     /// The broker behind.
     pub fn broker(&self) -> &Arc<dyn Broker> {
         &self.broker
+    }
+
+    /// [`Settings::max_name_bytes`].
+    pub fn max_name_bytes(&self) -> usize {
+        self.settings.max_name_bytes
     }
 
     /// In which form records of a topic are written.

@@ -16,6 +16,7 @@ pub mod metrics;
 mod names;
 mod read_rules;
 mod reader_hub;
+mod replays;
 mod subscription;
 mod subscriptions;
 #[cfg(feature = "testing")]
@@ -34,7 +35,7 @@ pub use active_streams::StreamSettings;
 pub use errors::{Failure, Problem, WriteFailure};
 pub use gateway::{Gateway, Settings};
 pub use guard::{Guard, Lapsed, NotAdmitted};
-pub use http_api::{Body, read_body, router};
+pub use http_api::{Body, WritingProblems, read_body, router, router_with};
 pub use quix_model::{RowRule, Splitting, WriteForm, WriteSettings};
 pub use read_rules::ReadRules;
 pub use topics::Topic;

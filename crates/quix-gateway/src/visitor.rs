@@ -2,15 +2,19 @@
 
 use std::any::Any;
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use access::{Grant, Right};
+
+use crate::replays::Client;
 
 /// Who asks. The server puts one into the extensions of each request that is more than anybody's; of a connection, that
 /// of its first request counts. Cheap to clone.
 #[derive(Clone, Default)]
 pub struct Visitor {
     workspace: Option<Arc<str>>,
+    address: Option<IpAddr>,
     rights: Rights,
     kept: Option<Arc<dyn Any + Send + Sync>>,
 }
@@ -28,12 +32,12 @@ enum Rights {
 impl Visitor {
     /// Anybody, where nobody is asked for a token: may do everything, in the configured workspace.
     pub const fn anybody() -> Self {
-        Self { workspace: None, rights: Rights::Everything, kept: None }
+        Self { workspace: None, address: None, rights: Rights::Everything, kept: None }
     }
 
     /// Somebody who may do nothing.
     pub const fn nobody() -> Self {
-        Self { workspace: None, rights: Rights::Nothing, kept: None }
+        Self { workspace: None, address: None, rights: Rights::Nothing, kept: None }
     }
 
     /// The bearer of a token that grants this.
@@ -44,6 +48,12 @@ impl Visitor {
     /// The same in another workspace than the configured one.
     pub fn in_workspace(mut self, workspace: &str) -> Self {
         self.workspace = Some(workspace.into());
+        self
+    }
+
+    /// The same at this address, by which they are told apart from others where nobody has a token.
+    pub fn at(mut self, address: IpAddr) -> Self {
+        self.address = Some(address);
         self
     }
 
@@ -88,6 +98,15 @@ impl Visitor {
     /// The workspace of their topic ids, if it is not the configured one.
     pub(crate) fn workspace(&self) -> Option<&str> {
         self.workspace.as_deref()
+    }
+
+    /// Whose reads are counted together.
+    pub(crate) fn client(&self) -> Client {
+        match (self.grant(), self.address) {
+            (Some(grant), _) => grant.subject.clone().map_or(Client::Token(grant.digest), Client::User),
+            (None, Some(address)) => Client::Address(address),
+            (None, None) => Client::Unknown,
+        }
     }
 
     pub(crate) fn may(&self, right: Right, topic: &str) -> bool {

@@ -173,6 +173,11 @@ fn what_waits_too_long_is_dropped_by_time_and_by_offsets() {
         dropped.iter().map(|dropped| (dropped.first, dropped.reason)).collect::<Vec<_>>(),
         [('b', DropReason::Expired)]
     );
+    // Records that are no segments count too.
+    assert_eq!(merger.incomplete_from(1), Some(9999));
+    assert_eq!((merger.pass(1, 10_499), merger.pass(2, 99_999)), (vec![], vec![]));
+    assert_eq!(merger.pass(1, 10_500).iter().map(|dropped| dropped.first).collect::<Vec<_>>(), ['c']);
+    assert_eq!((merger.incomplete_from(1), merger.incomplete_from(0)), (None, Some(501)));
 }
 
 #[test]

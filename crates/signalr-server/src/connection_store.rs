@@ -29,11 +29,20 @@ pub(crate) struct ConnectionStore {
     deleted: Mutex<VecDeque<(Instant, ConnectionToken)>>,
 }
 
+/// What a token stands for.
 #[derive(Debug)]
-struct Negotiated {
+enum Negotiated {
+    Unused(Box<Unused>),
+    Used(Used),
+}
+
+/// It waits for its first request.
+#[derive(Debug)]
+struct Unused {
     waiting: Waiting,
-    state: State,
-    /// Of its address, while it waits.
+    /// Some clients send their handshake before that request; it is kept.
+    early: Option<Early>,
+    /// Of its address.
     _seat: Option<Seat>,
 }
 
@@ -44,13 +53,6 @@ pub(crate) struct Waiting {
     /// The connection may survive its websocket.
     pub(crate) is_stateful: bool,
     pub(crate) since: Instant,
-}
-
-#[derive(Debug)]
-enum State {
-    /// For its first request. Some clients send their handshake before it, which is kept.
-    Waiting(Option<Early>),
-    Used(Used),
 }
 
 /// What came before the request that opens the connection, and whose it is.
@@ -136,7 +138,8 @@ impl ConnectionStore {
         }
         unused.push_back((now, token));
         self.waiting.fetch_add(1, Ordering::Relaxed);
-        self.tokens.insert(token, Negotiated { waiting: negotiated, state: State::Waiting(None), _seat: seat });
+        let unused = Unused { waiting: negotiated, early: None, _seat: seat };
+        self.tokens.insert(token, Negotiated::Unused(Box::new(unused)));
         Ok(())
     }
 
@@ -151,19 +154,18 @@ impl ConnectionStore {
         let Entry::Occupied(mut entry) = self.tokens.entry(token) else {
             return Claim::Unknown;
         };
-        let early = match &mut entry.get_mut().state {
-            State::Used(used) => return Claim::InUse(used.clone()),
-            State::Waiting(early) => early.take(),
+        let (waiting, early) = match entry.get_mut() {
+            Negotiated::Used(used) => return Claim::InUse(used.clone()),
+            Negotiated::Unused(unused) => (unused.waiting, unused.early.take()),
         };
         self.waiting.fetch_sub(1, Ordering::Relaxed);
-        if now.saturating_duration_since(entry.get().waiting.since) >= timeout {
+        if now.saturating_duration_since(waiting.since) >= timeout {
             entry.remove();
             early.inspect(|early| early.input.end());
             return Claim::Unknown;
         }
-        let waiting = entry.get().waiting;
         let used = begin(waiting, early.unwrap_or_default());
-        *entry.get_mut() = Negotiated { waiting, state: State::Used(used.clone()), _seat: None };
+        entry.insert(Negotiated::Used(used.clone()));
         Claim::Granted(used)
     }
 
@@ -176,13 +178,12 @@ impl ConnectionStore {
         timeout: Duration,
     ) -> Option<Found> {
         let mut entry = self.tokens.get_mut(&token)?;
-        let is_late = now.saturating_duration_since(entry.waiting.since) >= timeout;
-        match &mut entry.state {
-            State::Used(used) => Some(Found::Used(used.clone())),
-            State::Waiting(_) if is_late => None,
-            State::Waiting(early) => {
+        match entry.value_mut() {
+            Negotiated::Used(used) => Some(Found::Used(used.clone())),
+            Negotiated::Unused(unused) if now.saturating_duration_since(unused.waiting.since) >= timeout => None,
+            Negotiated::Unused(unused) => {
                 let new = || Early { user: user.cloned(), ..Early::default() };
-                Some(Found::Waiting(early.get_or_insert_with(new).clone()))
+                Some(Found::Waiting(unused.early.get_or_insert_with(new).clone()))
             }
         }
     }
@@ -238,15 +239,15 @@ impl ConnectionStore {
 
 impl Negotiated {
     fn is_waiting(&self) -> bool {
-        matches!(self.state, State::Waiting(_))
+        matches!(self, Self::Unused(_))
     }
 
     /// Whoever brings some is told that nobody takes it.
     fn end_input(&self) {
-        match &self.state {
-            State::Waiting(early) => drop(early.as_ref().inspect(|early| early.input.end())),
-            State::Used(Used::Http(connection)) => connection.input.end(),
-            State::Used(Used::WebSocket | Used::Stateful(_)) => {}
+        match self {
+            Self::Unused(unused) => drop(unused.early.as_ref().inspect(|early| early.input.end())),
+            Self::Used(Used::Http(connection)) => connection.input.end(),
+            Self::Used(Used::WebSocket | Used::Stateful(_)) => {}
         }
     }
 }

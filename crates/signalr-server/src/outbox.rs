@@ -8,12 +8,12 @@
 //! The lock is a leaf: nothing else is locked under it, and no waker is called or dropped under it.
 
 mod burst;
+mod queue;
 mod replay;
 mod room;
 mod take;
 mod total;
 
-use std::collections::VecDeque;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
@@ -28,7 +28,7 @@ use crate::metrics::Metrics;
 use crate::transport::Transport;
 
 pub use self::burst::Burst;
-use self::burst::Bursts;
+use self::queue::Queue;
 use self::replay::Replay;
 pub(crate) use self::total::Total;
 
@@ -81,14 +81,12 @@ pub(crate) struct Outbox {
 
 #[derive(Debug)]
 struct State {
-    queue: VecDeque<Waiting>,
-    queued_bytes: usize,
-    bursts: Bursts,
-    /// They do not count among those of all any more.
-    is_written_off: bool,
-    /// A part of the first frame is out already: its rest must follow before anything else.
-    front_started: bool,
     phase: Phase,
+    last_push: Instant,
+    /// `None` while nothing waits.
+    queue: Option<Box<Queue>>,
+    /// What waits does not count among what waits for all any more.
+    is_written_off: bool,
     /// Of the connection's task. A push takes it only when the queue was empty: one wake per episode.
     waker: Option<Waker>,
     /// Of the body that takes what waits, where that is not the task.
@@ -101,15 +99,6 @@ struct State {
     awaits_room: bool,
     /// Of those outside of the connection's task that wait likewise.
     senders: Vec<Waker>,
-    last_push: Instant,
-    /// When bytes were written last, or began to wait.
-    last_progress: Instant,
-}
-
-#[derive(Debug)]
-struct Waiting {
-    bytes: Bytes,
-    since: Instant,
 }
 
 #[derive(Debug)]
@@ -131,20 +120,16 @@ impl Outbox {
         now: Instant,
     ) -> Self {
         let state = State {
-            queue: VecDeque::new(),
-            queued_bytes: 0,
-            bursts: Bursts::default(),
-            is_written_off: false,
-            front_started: false,
             phase: Phase::Open,
+            last_push: now,
+            queue: None,
+            is_written_off: false,
             waker: None,
             taker: None,
             replay: None,
             detached: false,
             awaits_room: false,
             senders: Vec::new(),
-            last_push: now,
-            last_progress: now,
         };
         Self { socket, drain, bounds, metrics, state: Mutex::new(state) }
     }
@@ -205,7 +190,7 @@ impl Outbox {
             state.last_push = now;
         }
         let mut written = 0;
-        if let (true, Some(socket)) = (state.queue.is_empty(), &self.socket) {
+        if let (None, Some(socket)) = (&state.queue, &self.socket) {
             match socket.try_write(frame) {
                 Ok(count) if count == frame.len() => return Pushed::Sent,
                 Ok(count) => written = count,
@@ -213,11 +198,11 @@ impl Outbox {
                 Err(_) => return self.condemn_locked(state, CloseReason::TransportEnded),
             }
         }
-        state.front_started |= written > 0;
+        let (is_started, was_empty) = (written > 0, state.queue.is_none());
         if !self.admits(&mut state, frame.len() - written, burst, now) {
-            if written > 0 {
+            if is_started {
                 // Without its rest the goodbye would cut into this frame.
-                self.enqueue(&mut state, rest(written), now);
+                self.enqueue(&mut state, rest(written), is_started, now);
             }
             self.metrics.limit_hit("output_queue");
             return self.condemn_locked(state, CloseReason::TooSlow);
@@ -231,15 +216,16 @@ impl Outbox {
             }
         }
         if state.detached {
+            state.end_empty_queue();
             return Pushed::Queued;
         }
         let (mut waker, mut taker) = (None, None);
-        if state.queue.is_empty() {
+        if was_empty {
             // The task writes it, or sees to it that it does not wait for too long.
             waker = if self.drain == Drain::Polls { None } else { state.waker.take() };
             taker = state.taker.take();
         }
-        self.enqueue(&mut state, rest, now);
+        self.enqueue(&mut state, rest, is_started, now);
         drop(state);
         for waker in [taker, waker].into_iter().flatten() {
             waker.wake();
@@ -271,17 +257,17 @@ impl Outbox {
     /// The websocket has broken off: what waits is only kept.
     pub(crate) fn detach(&self) {
         let mut state = self.lock();
-        self.forget(&mut state, 0);
-        (state.detached, state.front_started) = (true, false);
+        self.forget_all(&mut state);
+        state.detached = true;
     }
 
     /// Another websocket is there: everything that was not acknowledged goes out first.
     pub(crate) fn reattach(&self, now: Instant) {
         let mut state = self.lock();
-        self.forget(&mut state, 0);
-        (state.detached, state.front_started) = (false, false);
+        self.forget_all(&mut state);
+        state.detached = false;
         let frames: Vec<_> = state.replay.iter().flat_map(|replay| replay.frames()).collect();
-        frames.into_iter().for_each(|frame| self.enqueue(&mut state, frame, now));
+        frames.into_iter().for_each(|frame| self.enqueue(&mut state, frame, false, now));
     }
 
     /// Ends the connection from outside of its task: nothing more is taken, and the task says goodbye.
@@ -321,12 +307,11 @@ impl Outbox {
             return;
         }
         if !keep {
-            let started = usize::from(state.front_started);
-            self.forget(&mut state, started);
+            self.forget_unbegun(&mut state);
         }
         state.phase = Phase::Closing;
         if !last.is_empty() {
-            self.enqueue(&mut state, last, now);
+            self.enqueue(&mut state, last, false, now);
         }
         let (taker, senders) = (state.taker.take(), std::mem::take(&mut state.senders));
         drop(state);
@@ -338,7 +323,7 @@ impl Outbox {
         let mut state = self.lock();
         state.phase = Phase::Ended;
         state.replay = None;
-        self.forget(&mut state, 0);
+        self.forget_all(&mut state);
         let (waker, taker, senders) = (state.waker.take(), state.taker.take(), std::mem::take(&mut state.senders));
         drop(state);
         drop(waker);
@@ -356,8 +341,8 @@ impl Outbox {
             return None;
         }
         let state = self.lock();
-        let front = state.queue.front()?;
-        Some((front.since + self.bounds.age).min(state.last_progress + self.bounds.stall))
+        let queue = state.queue.as_ref()?;
+        Some((queue.since()? + self.bounds.age).min(queue.last_progress() + self.bounds.stall))
     }
 
     /// Wakes the connection's task for something that is not in here.
@@ -369,41 +354,60 @@ impl Outbox {
         }
     }
 
-    /// Whether so many bytes more may wait.
+    /// Whether so many bytes more may wait; if so, the queue is there for them.
     fn admits(&self, state: &mut State, more: usize, burst: Option<Burst>, now: Instant) -> bool {
-        let bounds = &self.bounds;
-        let is_old =
-            |front: &Waiting| self.drain != Drain::Polls && now.saturating_duration_since(front.since) > bounds.age;
-        state.queue.len() < bounds.frames
-            && !state.queue.front().is_some_and(is_old)
-            && state.bursts.admit(burst, more, state.queued_bytes, bounds.bytes)
+        let (bounds, is_polled) = (&self.bounds, self.drain == Drain::Polls);
+        let is_old = |since| !is_polled && now.saturating_duration_since(since) > bounds.age;
+        let queue = state.queue.get_or_insert_with(|| Box::new(Queue::new(now)));
+        let is_admitted =
+            queue.len() < bounds.frames && !queue.since().is_some_and(is_old) && queue.admit(burst, more, bounds.bytes);
+        if !is_admitted {
+            state.end_empty_queue();
+        }
+        is_admitted
     }
 
-    fn enqueue(&self, state: &mut State, bytes: Bytes, now: Instant) {
-        if state.queue.is_empty() {
-            state.last_progress = now;
-        }
-        state.queued_bytes += bytes.len();
+    fn enqueue(&self, state: &mut State, bytes: Bytes, is_started: bool, now: Instant) {
         if !state.is_written_off {
             self.metrics.output_queued(bytes.len());
         }
-        state.queue.push_back(Waiting { bytes, since: now });
+        state.queue.get_or_insert_with(|| Box::new(Queue::new(now))).push(bytes, is_started, now);
     }
 
-    fn forget(&self, state: &mut State, keep: usize) {
-        let dropped: usize = state.queue.drain(keep.min(state.queue.len())..).map(|frame| frame.bytes.len()).sum();
-        self.dequeued(state, dropped);
+    fn forget_all(&self, state: &mut State) {
+        if let Some(queue) = state.queue.take() {
+            self.dequeued(state, queue.bytes());
+        }
     }
 
+    fn forget_unbegun(&self, state: &mut State) {
+        let forgotten = state.queue.as_mut().map_or(0, |queue| queue.forget_unbegun());
+        self.dequeued(state, forgotten);
+    }
+
+    /// Takes so many bytes off the account, and the queue away if they were the last.
     fn dequeued(&self, state: &mut State, bytes: usize) {
-        state.queued_bytes -= bytes;
         if !state.is_written_off {
             self.metrics.output_dequeued(bytes);
         }
+        state.end_empty_queue();
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// Bytes that wait.
+    fn waiting(&self) -> usize {
+        self.queue.as_ref().map_or(0, |queue| queue.bytes())
+    }
+
+    fn end_empty_queue(&mut self) {
+        if self.queue.as_ref().is_some_and(|queue| queue.len() == 0) {
+            self.queue = None;
+        }
     }
 }
 

@@ -94,7 +94,11 @@ async fn tail_prints_packages_as_they_are_or_for_people() {
         printed,
         "2026-11-25T03:30:57Z 0:0 cli EventData line one\n2026-11-25T03:30:57Z 0:1 cli EventData line t\\u{1b}wo\n"
     );
-    assert_eq!(server.requests(), ["GET f1-data from=earliest&until_end=true", "GET f1-data from=5&until_end=true"]);
+    for from in ["-10m", "2026-01-31T12:00:00+01:00"] {
+        server.run(&["tail", "f1-data", "--until-end", "--from", from]).await.unwrap();
+    }
+    let asked = ["earliest", "5", "-10m", "2026-01-31T12%3A00%3A00%2B01%3A00"];
+    assert_eq!(server.requests(), asked.map(|from| format!("GET f1-data from={from}&until_end=true")));
 }
 
 #[tokio::test]
@@ -194,8 +198,22 @@ fn addresses_and_topics_are_checked_before_anything_is_sent() {
         (&["tail", "t", "--url", "a b"], "write it like http://127.0.0.1:8080"),
         (&["tail", ".."], "a topic has 1 to 249 letters, digits, '.', '_' or '-'"),
         (&["tail", "a/b"], "a topic has 1 to 249 letters, digits, '.', '_' or '-'"),
-        (&["tail", "t", "--from=-1"], "write earliest, end, or an offset (a whole number from 0 on)"),
-        (&["tail", "t", "--from", "latest"], "write earliest, end, or an offset (a whole number from 0 on)"),
+        (
+            &["tail", "t", "--from=-1"],
+            "write earliest, end, an offset, a time such as 2026-01-31T12:00:00Z, or how long ago, such as -10m",
+        ),
+        (
+            &["tail", "t", "--from", "latest"],
+            "write earliest, end, an offset, a time such as 2026-01-31T12:00:00Z, or how long ago, such as -10m",
+        ),
+        (
+            &["tail", "t", "--from", "-10x"],
+            "write earliest, end, an offset, a time such as 2026-01-31T12:00:00Z, or how long ago, such as -10m",
+        ),
+        (
+            &["tail", "t", "--from", "99999999999999999999"],
+            "write earliest, end, an offset, a time such as 2026-01-31T12:00:00Z, or how long ago, such as -10m",
+        ),
         (&["topic", "create", "t", "--partitions", "0"], "--partitions"),
     ] {
         let error = Args::try_parse_from(["streamgate"].iter().chain(arguments)).unwrap_err().to_string();

@@ -27,6 +27,12 @@ pub trait Append: fmt::Debug + Send + Sync + 'static {
     ) -> BoxFuture<'a, Result<(), AppendError>> {
         async move { self.hand_over(topic, stream_id, outgoing).await?.await }.boxed()
     }
+
+    /// How long a name may be, in bytes: what nobody would take need not be made. Default 1 KiB, the server's own default of
+    /// `limits.name_size`.
+    fn max_name_bytes(&self) -> usize {
+        1024
+    }
 }
 
 /// Done when what was handed over is durable.

@@ -19,7 +19,7 @@
 //!
 //! let rule: Rule = toml::from_str("event = '/type'\nkey = '/user'")?;
 //! let body = Json::parse(br#"{"type": "signup", "user": 12345678901234567890}"#)?;
-//! let made = rule.make(body, &Circumstances { stream_id: "segment", event: None, received: 1_697_025_689_418_406_001 })?;
+//! let made = rule.make(body, &Circumstances { stream_id: "segment", event: None, received: 1_697_025_689_418_406_001, max_name_bytes: 1024 })?;
 //! assert_eq!(made.stream_id, "12345678901234567890");
 //! let Record::Event(event) = made.record else { panic!("an event") };
 //! assert_eq!((event.id.as_str(), event.value.as_deref()), ("signup", Some(body.text())));

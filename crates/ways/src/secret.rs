@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use zeroize::Zeroizing;
 
 /// As it stands in the settings: `file:PATH` is what that file holds, without the end of its last line; `${NAME}`, also
 /// within a longer text, is what the environment variable holds; anything else is itself. `Debug` and `Display` give `***`;
@@ -12,9 +13,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
 
-/// The text itself. `Debug` gives `***`.
+/// The text itself, wiped when dropped. `Debug` gives `***`.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Revealed(String);
+pub struct Revealed(Zeroizing<String>);
 
 /// Why a secret cannot be had. Never shows one.
 #[derive(Debug, thiserror::Error)]
@@ -62,8 +63,9 @@ impl Secret {
         if let Some(path) = self.0.strip_prefix(FILE) {
             let path = PathBuf::from(path);
             let text = read(&path).map_err(|source| SecretError::File { path: path.clone(), source })?;
+            let text = Zeroizing::new(text);
             let text = text.strip_suffix('\n').map(|text| text.strip_suffix('\r').unwrap_or(text)).unwrap_or(&text);
-            return if text.is_empty() { Err(SecretError::Empty(path)) } else { Ok(Revealed(text.to_owned())) };
+            return if text.is_empty() { Err(SecretError::Empty(path)) } else { Ok(Revealed::from(text)) };
         }
         let text = pieces(&self.0).into_iter().map(|piece| match piece {
             Piece::Plain(text) => Ok(text.to_owned()),
@@ -71,7 +73,7 @@ impl Secret {
                 variable(name).filter(|text| !text.is_empty()).ok_or_else(|| SecretError::Variable(name.to_owned()))
             }
         });
-        text.collect::<Result<_, _>>().map(Revealed)
+        text.collect::<Result<String, _>>().map(Revealed::from)
     }
 }
 
@@ -90,7 +92,13 @@ impl From<&str> for Secret {
 
 impl From<&str> for Revealed {
     fn from(text: &str) -> Self {
-        Self(text.to_owned())
+        Self::from(text.to_owned())
+    }
+}
+
+impl From<String> for Revealed {
+    fn from(text: String) -> Self {
+        Self(Zeroizing::new(text))
     }
 }
 

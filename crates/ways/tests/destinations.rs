@@ -9,11 +9,17 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use futures::FutureExt;
+use futures::future::BoxFuture;
 use hmac::{Hmac, KeyInit, Mac};
-use kafka_bridge::broker::{Broker, NextOffset};
+use kafka_bridge::broker::{
+    Ack, Broker, BrokerError, CreateTopicError, Deliveries, Health, NextOffset, NotWritten, PartitionPositions,
+    ReadError, Start, TopicInfo,
+};
 use kafka_bridge::memory::MemoryBroker;
 use kafka_bridge::misbehaving::MisbehavingBroker;
-use local::{Reply, Server, Writes, broker, records, until};
+use kafka_bridge::record::NewRecord;
+use local::{Receiver, Reply, Writes, broker, records, until};
 use quix_model::{EventData, Outgoing};
 use sha2::Sha256;
 use tokio::sync::watch;
@@ -73,7 +79,7 @@ async fn write_many(broker: &Arc<MemoryBroker>, streams: usize, each: std::ops::
 }
 
 /// Values by stream as they came.
-fn came(server: &Server, taken: impl Fn(usize) -> bool) -> BTreeMap<String, Vec<String>> {
+fn came(server: &Receiver, taken: impl Fn(usize) -> bool) -> BTreeMap<String, Vec<String>> {
     let mut came: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for (number, body) in server.bodies().into_iter().enumerate().filter(|(number, _)| taken(*number)) {
         let message: serde_json::Value =
@@ -98,7 +104,7 @@ async fn a_receiver_that_was_away_gets_everything_in_order_and_a_restart_loses_n
     let broker = broker(&["t"]).await;
     let (away, refused) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
     let (is_away, counted) = (away.clone(), refused.clone());
-    let receiver = Server::start(move |request, _| {
+    let receiver = Receiver::start(move |request, _| {
         if is_away.load(Ordering::SeqCst) {
             counted.fetch_add(1, Ordering::SeqCst);
             return Reply::status(500);
@@ -135,7 +141,7 @@ async fn a_receiver_that_was_away_gets_everything_in_order_and_a_restart_loses_n
 async fn a_new_destination_begins_at_the_end_and_remembers_that() {
     let broker = broker(&["t"]).await;
     write_many(&broker, 2, 0..3).await;
-    let receiver = Server::start(|_, _| Reply::status(200)).await;
+    let receiver = Receiver::start(|_, _| Reply::status(200)).await;
     let config = "\nfrom = 'end'";
     let start = |broker: &Arc<MemoryBroker>| {
         let text = format!(
@@ -173,7 +179,7 @@ async fn a_new_destination_begins_at_the_end_and_remembers_that() {
 #[tokio::test]
 async fn what_is_never_taken_goes_to_the_dead_letters_and_the_rest_goes_on() {
     let broker = broker(&["t", "dead"]).await;
-    let receiver = Server::start(|request, _| match &request.body {
+    let receiver = Receiver::start(|request, _| match &request.body {
         body if body.contains("bad") => Reply::status(422),
         body if body.contains("later") => Reply::status(503),
         _ => Reply::status(200),
@@ -209,7 +215,7 @@ async fn what_is_never_taken_goes_to_the_dead_letters_and_the_rest_goes_on() {
 #[tokio::test]
 async fn a_receiver_that_says_gone_is_left_alone_and_nothing_is_passed_over() {
     let broker = broker(&["t"]).await;
-    let receiver = Server::start(|_, before| Reply::status(if before == 0 { 410 } else { 200 })).await;
+    let receiver = Receiver::start(|_, before| Reply::status(if before == 0 { 410 } else { 200 })).await;
     write_many(&broker, 1, 0..3).await;
     let running = Running::start(broker.clone(), &receiver.url("/"), "");
     until("the answer", || !receiver.asked().is_empty()).await;
@@ -224,7 +230,7 @@ async fn a_receiver_that_says_gone_is_left_alone_and_nothing_is_passed_over() {
 #[tokio::test]
 async fn a_receiver_that_said_gone_is_left_alone_when_its_topic_is_made_anew_as_well() {
     let broker = broker(&["t"]).await;
-    let receiver = Server::start(|_, _| Reply::status(410)).await;
+    let receiver = Receiver::start(|_, _| Reply::status(410)).await;
     write_many(&broker, 1, 0..1).await;
     let running = Running::start(broker.clone(), &receiver.url("/"), "");
     until("the answer", || !receiver.asked().is_empty()).await;
@@ -244,7 +250,7 @@ async fn a_receiver_that_said_gone_is_left_alone_when_its_topic_is_made_anew_as_
 #[tokio::test]
 async fn a_receiver_that_does_not_answer_holds_up_no_stop_and_what_others_took_is_committed() {
     let broker = broker(&["t"]).await;
-    let receiver = Server::start(|request, _| match request.body.contains("slow") {
+    let receiver = Receiver::start(|request, _| match request.body.contains("slow") {
         true => Reply::Silence,
         false => Reply::status(200),
     })
@@ -264,7 +270,7 @@ async fn a_receiver_is_asked_again_when_it_says_so_and_one_message_at_a_time() {
     let broker = broker(&["t"]).await;
     let times = Arc::new(std::sync::Mutex::new(Vec::new()));
     let told = times.clone();
-    let receiver = Server::start(move |_, before| {
+    let receiver = Receiver::start(move |_, before| {
         told.lock().unwrap().push(std::time::Instant::now());
         if before == 0 { Reply::status_with(429, "retry-after", "2") } else { Reply::status(200) }
     })
@@ -281,7 +287,7 @@ async fn a_receiver_is_asked_again_when_it_says_so_and_one_message_at_a_time() {
 async fn a_message_that_is_never_taken_holds_up_its_own_stream_only() {
     let broker = broker(&["t"]).await;
     let receiver =
-        Server::start(|request, _| Reply::status(if request.body.contains("bad") { 500 } else { 200 })).await;
+        Receiver::start(|request, _| Reply::status(if request.body.contains("bad") { 500 } else { 200 })).await;
     write(&broker, "a", "bad").await;
     write_many(&broker, 3, 0..2).await;
     let running = Running::start(broker.clone(), &receiver.url("/"), "parallel = 1");
@@ -295,10 +301,131 @@ async fn a_message_that_is_never_taken_holds_up_its_own_stream_only() {
 }
 
 #[tokio::test]
+async fn a_message_that_is_not_welcome_lets_the_others_go_on_at_once() {
+    let broker = broker(&["t"]).await;
+    let receiver =
+        Receiver::start(|request, _| Reply::status(if request.body.contains("bad") { 404 } else { 200 })).await;
+    for stream in 0..20 {
+        write(&broker, &format!("bad{stream}"), "bad").await;
+    }
+    write_many(&broker, 3, 0..20).await;
+    let running = Running::start(broker.clone(), &receiver.url("/"), "parallel = 4");
+    until("all of the others", || {
+        let came = came(&receiver, |_| true);
+        (0..3).all(|stream| came.get(&format!("s{stream}")).is_some_and(|values| values.len() == 20))
+    })
+    .await;
+    let tries = receiver.bodies().iter().filter(|body| body.contains("bad")).count();
+    let committed = committed(&*broker).await;
+    running.stop().await;
+    assert!(tries < 40, "{tries} tries: they are left alone for a second, and the receiver is not");
+    assert!(committed < 80, "nothing is passed over");
+}
+
+#[tokio::test]
+async fn what_another_server_commits_meanwhile_is_no_sign_of_another_topic() {
+    let broker = broker(&["t"]).await;
+    let receiver = Receiver::start(|_, _| Reply::status(200)).await;
+    for number in 0..3 {
+        write(&broker, "a", &number.to_string()).await;
+    }
+    let at = broker.positions("t").await.unwrap().into_iter().find(|at| at.end > 0).unwrap();
+    let committed = |offset| vec![NextOffset { partition: at.partition, offset }];
+    broker.commit("streamgate-d", "t", committed(3)).await.unwrap();
+    let meanwhile = Meanwhile { inner: broker.clone(), committed: committed(5), is_done: AtomicBool::new(false) };
+    let running = Running::start(Arc::new(meanwhile), &receiver.url("/"), "");
+    until("what came behind", || came(&receiver, |_| true).get("a").is_some_and(|came| came.contains(&"4".to_owned())))
+        .await;
+    running.stop().await;
+    assert_eq!(came(&receiver, |_| true)["a"], ["3", "4"], "what was committed before does not come again");
+}
+
+/// A broker on which another server sends and commits two more between a look at what is committed and one at the ends.
+#[derive(Debug)]
+struct Meanwhile {
+    inner: Arc<MemoryBroker>,
+    committed: Vec<NextOffset>,
+    is_done: AtomicBool,
+}
+
+impl Meanwhile {
+    async fn goes_on(&self) {
+        if !self.is_done.swap(true, Ordering::SeqCst) {
+            for value in ["3", "4"] {
+                write(&self.inner, "a", value).await;
+            }
+            self.inner.commit("streamgate-d", "t", self.committed.clone()).await.unwrap();
+        }
+    }
+}
+
+impl Broker for Meanwhile {
+    fn positions(&self, topic: &str) -> BoxFuture<'_, Result<Vec<PartitionPositions>, ReadError>> {
+        let topic = topic.to_owned();
+        async move {
+            let positions = self.inner.positions(&topic).await;
+            self.goes_on().await;
+            positions
+        }
+        .boxed()
+    }
+
+    fn committed(&self, group: &str, topic: &str) -> BoxFuture<'_, Result<Vec<NextOffset>, BrokerError>> {
+        let (group, topic) = (group.to_owned(), topic.to_owned());
+        async move {
+            let committed = self.inner.committed(&group, &topic).await;
+            self.goes_on().await;
+            committed
+        }
+        .boxed()
+    }
+
+    fn describe(&self) -> String {
+        self.inner.describe()
+    }
+
+    fn append(&self, topic: &str, record: NewRecord<'_>) -> Result<Ack, NotWritten> {
+        self.inner.append(topic, record)
+    }
+
+    fn topics(&self) -> BoxFuture<'_, Result<Vec<TopicInfo>, BrokerError>> {
+        self.inner.topics()
+    }
+
+    fn topic(&self, name: &str) -> BoxFuture<'_, Result<Option<TopicInfo>, BrokerError>> {
+        self.inner.topic(name)
+    }
+
+    fn create_topic(&self, name: &str, partitions: Option<i32>) -> BoxFuture<'_, Result<TopicInfo, CreateTopicError>> {
+        self.inner.create_topic(name, partitions)
+    }
+
+    fn offsets_at(&self, topic: &str, timestamp_ms: i64) -> BoxFuture<'_, Result<Vec<i64>, ReadError>> {
+        self.inner.offsets_at(topic, timestamp_ms)
+    }
+
+    fn read(&self, topic: &str, start: Start) -> BoxFuture<'_, Result<Deliveries, ReadError>> {
+        self.inner.read(topic, start)
+    }
+
+    fn commit(&self, group: &str, topic: &str, next: Vec<NextOffset>) -> BoxFuture<'_, Result<(), ReadError>> {
+        self.inner.commit(group, topic, next)
+    }
+
+    fn health(&self) -> Health {
+        self.inner.health()
+    }
+
+    fn flush(&self) -> BoxFuture<'_, bool> {
+        self.inner.flush()
+    }
+}
+
+#[tokio::test]
 async fn commits_that_fail_and_reads_that_end_cost_nothing() {
     let memory = broker(&["t"]).await;
     let misbehaving = MisbehavingBroker::new(memory.clone());
-    let receiver = Server::start(|_, _| Reply::status(200)).await;
+    let receiver = Receiver::start(|_, _| Reply::status(200)).await;
     let running = Running::start(misbehaving.clone(), &receiver.url("/"), "");
     write_many(&memory, 2, 0..5).await;
     until("the first", || receiver.asked().len() >= 10).await;
@@ -316,7 +443,7 @@ async fn commits_that_fail_and_reads_that_end_cost_nothing() {
 async fn what_is_sent_is_signed_and_no_secret_is_in_what_can_be_shown() {
     let broker = broker(&["t"]).await;
     write(&broker, "a", "x").await;
-    let receiver = Server::start(|_, _| Reply::status(200)).await;
+    let receiver = Receiver::start(|_, _| Reply::status(200)).await;
     let settings = "body = { text = '{{value}}' }\nheaders = { X-Key = 'top' }\nbasic = { user = 'u', password = 'p' }\n\
                     sign = { scheme = 'standard', secret = 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw' }";
     let running = Running::start(broker.clone(), &receiver.url("/hook"), settings);
@@ -331,6 +458,21 @@ async fn what_is_sent_is_signed_and_no_secret_is_in_what_can_be_shown() {
     mac.update(format!("{id}.{time}.{}", request.body).as_bytes());
     let expected = STANDARD.encode(mac.finalize().into_bytes());
     assert_eq!(request.headers["webhook-signature"], format!("v1,{expected}"));
+}
+
+#[tokio::test]
+async fn pushover_gets_who_sends_to_whom_in_its_form_alone() {
+    let broker = broker(&["t"]).await;
+    write(&broker, "a", "5 > 4").await;
+    let receiver = Receiver::start(|_, _| Reply::status(200)).await;
+    let settings = "preset = 'pushover'\nform = { title = '{{id}}' }\nbasic = { user = 'u&1', password = 'p' }";
+    let running = Running::start(broker.clone(), &receiver.url("/1/messages.json"), settings);
+    until("it", || !receiver.asked().is_empty()).await;
+    running.stop().await;
+    let request = &receiver.asked()[0];
+    assert_eq!(request.body, "message=5+%3E+4&title=e&token=p&user=u%261");
+    assert_eq!(request.headers["content-type"], "application/x-www-form-urlencoded");
+    assert!(!request.headers.contains_key("authorization"));
 }
 
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);

@@ -3,7 +3,7 @@
 
 mod local;
 
-use local::{Reply, Server};
+use local::{Receiver, Reply};
 use reqwest::Url;
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use ways::fetch::{FetchError, Fetcher, Permits};
@@ -18,7 +18,7 @@ async fn get(url: &str, permits: Permits) -> Result<Vec<u8>, FetchError> {
 
 #[tokio::test]
 async fn addresses_of_this_machine_are_asked_only_where_that_is_permitted() {
-    let server = Server::start(|_, _| Reply::json("1")).await;
+    let server = Receiver::start(|_, _| Reply::json("1")).await;
     let by_name = format!("http://localhost:{}/", server.address.port());
     for url in [&server.url("/"), &by_name] {
         assert_eq!(get(url, Permits::default()).await, Err(FetchError::Http));
@@ -31,9 +31,9 @@ async fn addresses_of_this_machine_are_asked_only_where_that_is_permitted() {
 
 #[tokio::test]
 async fn a_redirect_is_judged_anew_and_takes_no_credentials_along() {
-    let other = Server::start(|_, _| Reply::json("reached")).await;
+    let other = Receiver::start(|_, _| Reply::json("reached")).await;
     let target = other.url("/metadata");
-    let server = Server::start(move |request, _| match &*request.line {
+    let server = Receiver::start(move |request, _| match &*request.line {
         "GET /other" => Reply::status_with(302, "location", target.clone()),
         "GET /metadata" => Reply::status_with(307, "location", "http://169.254.169.254/latest"),
         "GET /own" => Reply::status_with(301, "location", "/end"),
@@ -52,10 +52,10 @@ async fn a_redirect_is_judged_anew_and_takes_no_credentials_along() {
 
 #[tokio::test]
 async fn bodies_without_end_and_bombs_are_given_up() {
-    let server = Server::start(|request, _| match &*request.line {
+    let server = Receiver::start(|request, _| match &*request.line {
         "GET /endless" => Reply::Endless,
-        "GET /bomb" => Reply::gzip(&vec![b' '; 8 << 20]),
-        "GET /gzip" => Reply::gzip(b"[1, 2]"),
+        "GET /bomb" => local::gzip(&vec![b' '; 8 << 20]),
+        "GET /gzip" => local::gzip(b"[1, 2]"),
         "GET /other" => Reply::Whole(200, vec![("content-encoding", "br".to_owned())], b"x".to_vec()),
         _ => Reply::Whole(200, vec![("content-encoding", "gzip".to_owned())], b"not gzip".to_vec()),
     })
@@ -71,7 +71,7 @@ async fn bodies_without_end_and_bombs_are_given_up() {
 #[tokio::test(start_paused = true)]
 async fn a_server_that_says_nothing_is_given_up() {
     let fetcher = Fetcher::new().unwrap();
-    let server = Server::start(|_, _| Reply::Silence).await;
+    let server = Receiver::start(|_, _| Reply::Silence).await;
     let url: Url = server.url("/").parse().unwrap();
     let (begun, headers) = (tokio::time::Instant::now(), HeaderMap::new());
     let error = fetcher.post(&url, &headers, "x".into(), OPEN).await.unwrap_err();
@@ -81,7 +81,7 @@ async fn a_server_that_says_nothing_is_given_up() {
 
 #[tokio::test]
 async fn what_is_sent_stays_with_its_host() {
-    let server = Server::start(|request, _| match &*request.line {
+    let server = Receiver::start(|request, _| match &*request.line {
         "POST /moved" => Reply::status_with(308, "location", "/taken"),
         "POST /elsewhere" => Reply::status_with(307, "location", "https://example.com/"),
         "POST /seen" => Reply::status_with(303, "location", "/taken"),

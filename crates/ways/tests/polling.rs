@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use kafka_bridge::broker::{Broker, NotWritten};
 use kafka_bridge::misbehaving::MisbehavingBroker;
-use local::{Reply, Server, Writes, broker, records, until};
+use local::{Receiver, Reply, Writes, broker, records, until};
 use tokio::sync::watch;
 use ways::fetch::Fetcher;
 use ways::fields::{Entry, Fields};
@@ -29,7 +29,7 @@ fn polled(written: usize, unchanged: usize, refused: usize) -> Polled {
 
 #[tokio::test]
 async fn items_become_records_of_their_streams() {
-    let server = Server::start(|_, _| {
+    let server = Receiver::start(|_, _| {
         Reply::json(
             r#"{"results":[{"id":1,"name":{"first":"Ann"},"age":30},{"id":2,"name":{"first":"Bob"}},{"name":{}}]}"#,
         )
@@ -51,7 +51,7 @@ async fn items_become_records_of_their_streams() {
 
 #[tokio::test]
 async fn what_has_not_changed_is_neither_sent_nor_written_again() {
-    let server = Server::start(|request, before| match request.headers.get("if-none-match") {
+    let server = Receiver::start(|request, before| match request.headers.get("if-none-match") {
         Some(tag) if tag == "\"1\"" && before < 3 => Reply::status(304),
         _ if before < 3 => {
             Reply::Whole(200, vec![("etag", "\"1\"".to_owned())], br#"[{"id":1,"n":1},{"id":2,"n":1}]"#.to_vec())
@@ -71,7 +71,7 @@ async fn what_has_not_changed_is_neither_sent_nor_written_again() {
 
 #[tokio::test]
 async fn pages_are_followed_on_their_host_only() {
-    let server = Server::start(|request, _| {
+    let server = Receiver::start(|request, _| {
         Reply::json(match &*request.line {
             "GET /?page=1" => r#"{"items":[1,2],"next":"/?page=2"}"#,
             "GET /?page=2" => r#"{"items":[3],"next":null}"#,
@@ -93,7 +93,7 @@ async fn pages_are_followed_on_their_host_only() {
 
 #[tokio::test]
 async fn what_is_wrong_is_told_and_nothing_is_written() {
-    let server = Server::start(|request, _| match &*request.line {
+    let server = Receiver::start(|request, _| match &*request.line {
         "GET /429" => Reply::status_with(429, "retry-after", "7"),
         "GET /500" => Reply::status(500),
         "GET /html" => Reply::json("<html>"),
@@ -117,7 +117,8 @@ async fn what_is_wrong_is_told_and_nothing_is_written() {
 
 #[tokio::test]
 async fn what_could_not_be_written_is_new_at_the_next_poll() {
-    let server = Server::start(|_, _| Reply::Whole(200, vec![("etag", "\"1\"".to_owned())], b"[1,2,3]".to_vec())).await;
+    let server =
+        Receiver::start(|_, _| Reply::Whole(200, vec![("etag", "\"1\"".to_owned())], b"[1,2,3]".to_vec())).await;
     let misbehaving = MisbehavingBroker::new(broker(&["users"]).await);
     let (mut source, writes) = (source(&server.url("/"), "only_changed = true"), Writes(misbehaving.clone()));
     misbehaving.refuse_appends(Some(NotWritten::Unavailable));
@@ -130,14 +131,14 @@ async fn what_could_not_be_written_is_new_at_the_next_poll() {
 #[tokio::test]
 async fn more_items_than_may_be_under_way_are_all_written() {
     let items = format!("[{}]", (0..2_500).map(|number| number.to_string()).collect::<Vec<_>>().join(","));
-    let server = Server::start(move |_, _| Reply::json(&items)).await;
+    let server = Receiver::start(move |_, _| Reply::json(&items)).await;
     let broker = broker(&["users"]).await;
     assert_eq!(source(&server.url("/"), "").poll(&Writes(broker.clone())).await, Ok(polled(2_500, 0, 0)));
 }
 
 #[tokio::test]
 async fn a_source_that_does_not_answer_holds_up_no_stop() {
-    let server = Server::start(|_, _| Reply::Silence).await;
+    let server = Receiver::start(|_, _| Reply::Silence).await;
     let (stop, stopping) = watch::channel(false);
     let append = Arc::new(Writes(broker(&["users"]).await));
     let running = tokio::spawn(ways::poll::run(source(&server.url("/"), ""), append, PollMetrics::default(), stopping));
@@ -148,7 +149,7 @@ async fn a_source_that_does_not_answer_holds_up_no_stop() {
 
 #[tokio::test]
 async fn a_source_is_polled_again_and_again_until_the_server_stops() {
-    let server = Server::start(|_, before| if before == 1 { Reply::status(500) } else { Reply::json("1") }).await;
+    let server = Receiver::start(|_, before| if before == 1 { Reply::status(500) } else { Reply::json("1") }).await;
     let broker = broker(&["users"]).await;
     let (stop, stopping) = watch::channel(false);
     let (append, metrics) = (Arc::new(Writes(broker.clone())), PollMetrics::default());

@@ -6,28 +6,38 @@ use serde_json::{Value, json};
 
 use crate::files::packages;
 
-struct Import {
+/// An import as a client of its own would do it.
+#[derive(Clone)]
+pub struct Import {
     http: reqwest::Client,
     address: String,
 }
 
 impl Import {
     fn of(program: &Program, topic: &str) -> Self {
-        Self { http: reqwest::Client::new(), address: format!("{}/topics/{topic}/streams/s/imports/one", program.url) }
+        Self::at(&program.url, topic)
     }
 
-    async fn claim(&self, place: Option<&Value>) -> Value {
+    pub fn at(url: &str, topic: &str) -> Self {
+        Self { http: reqwest::Client::new(), address: format!("{url}/topics/{topic}/streams/s/imports/one") }
+    }
+
+    pub async fn claim(&self, place: Option<&Value>) -> Value {
+        let response = self.try_claim(place).await;
+        assert_eq!(response.status(), 200);
+        response.json().await.unwrap()
+    }
+
+    pub async fn try_claim(&self, place: Option<&Value>) -> Response {
         let mapping = json!({
             "delimiter": ",", "as": "json", "rows": 2,
             "columns": [{ "name": "a", "role": "number" }, { "name": "b", "role": "string" }],
         });
         let body = json!({ "mapping": mapping, "place": place });
-        let response = self.http.put(&self.address).json(&body).send().await.unwrap();
-        assert_eq!(response.status(), 200);
-        response.json().await.unwrap()
+        self.http.put(&self.address).json(&body).send().await.unwrap()
     }
 
-    async fn send(&self, claim: &Value, next: Option<&str>, last: bool, piece: &'static str) -> Response {
+    pub async fn send(&self, claim: &Value, next: Option<&str>, last: bool, piece: &'static str) -> Response {
         let claim = claim["claim"].as_str().unwrap();
         let next = next.map(|next| format!("&next={next}")).unwrap_or_default();
         let address = format!("{}?claim={claim}&last={last}{next}", self.address);
@@ -71,6 +81,27 @@ async fn an_older_claim_writes_nothing_and_stored_rows_are_left_out() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn rows_stored_before_those_in_front_of_them_are_not_forgotten() {
+    let program = Program::serve(&[]).await;
+    let import = Import::of(&program, "t");
+    // As if the record of rows 1 and 2 had failed, and the one of rows 3 and 4 had not.
+    let first = import.claim(None).await;
+    let ahead: Value = import.send(&first, Some("2.4"), false, "3,z\n4,\n").await.json().await.unwrap();
+    assert_eq!(ahead["rows"], 2);
+
+    // The pieces are cut between them this time, and whoever sends them is cut off there.
+    let second = import.claim(Some(&first["place"])).await;
+    let answer: Value = import.send(&second, None, false, "a,b\n1,x\n2,y\n").await.json().await.unwrap();
+    let place = Some(&answer["place"]).filter(|place| !place.is_null()).unwrap_or(&second["place"]);
+    let third = import.claim(Some(place)).await;
+    let next = answer["next"].as_str();
+    let rest: Value = import.send(&third, next, true, "3,z\n4,\n5,w\n").await.json().await.unwrap();
+    assert_eq!(rest["rows"], 3);
+    assert!(rest["place"].is_object(), "nothing stored lies behind row 5");
+    assert_eq!(rows(&program, "t").await, ["3", "4", "1", "2", "5"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_no_import_can_be_is_refused_with_a_sentence() {
     let program = Program::serve(&[]).await;
     let import = Import::of(&program, "t");
@@ -88,4 +119,10 @@ async fn what_no_import_can_be_is_refused_with_a_sentence() {
     assert_eq!(detail, "The first row has 1 cells, not the 2 of the mapping.");
     assert!(problem(import.send(&claim, Some("x"), true, "1,2\n").await, 400).await.contains("'x' is not what"));
     assert!(packages(&program.url, "t").await.is_empty());
+}
+
+/// The column `a` of all rows, in the order of the topic.
+async fn rows(program: &Program, topic: &str) -> Vec<String> {
+    let value = |package: &Value| -> Value { serde_json::from_str(package["value"].as_str().unwrap()).unwrap() };
+    packages(&program.url, topic).await.iter().map(|package| value(package)["a"].to_string()).collect()
 }

@@ -30,6 +30,24 @@ async fn after_ctrl_c_the_rest_is_imported_and_nothing_twice() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn in_a_loop_the_file_comes_again_and_again_until_ctrl_c() {
+    let program = Program::serve(&[]).await;
+    let file = Numbered::new(3);
+    let import = file.start("t", &["--url", &program.url, "--loop"]);
+    until("three times", async || numbers(&program.url, "t").await.len() >= 9).await;
+    import.interrupt();
+    let (code, said) = import.wait().await;
+    assert_eq!(code, Some(1), "{said}");
+    let (passes, end) = said.trim_end().rsplit_once('\n').unwrap();
+    assert!(
+        passes.lines().all(|line| line == "3 rows acknowledged") && end.starts_with("error: interrupted"),
+        "{said}"
+    );
+    let numbers = numbers(&program.url, "t").await;
+    assert!(numbers.chunks(3).all(|pass| pass == &[0, 1, 2][..pass.len()]), "{numbers:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn killed_again_and_again_it_imports_every_row_once() {
     let program = Program::serve(&[]).await;
     killed_at_random(&program, "killed", &["--url", &program.url]).await;

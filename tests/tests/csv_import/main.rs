@@ -5,5 +5,6 @@
 mod claims;
 mod cut_off;
 mod files;
+mod refusals;
 mod speed;
 mod whole;

@@ -7,11 +7,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use e2e::client::HubClient;
 use e2e::kafka::Kafka;
 use e2e::program::{Program, printed};
+use e2e::receiver::{Receiver, Reply, Request};
 use e2e::wait::{until, within};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::receiver::{Asked, Receiver};
 use crate::support::{metric, packages};
 
 fn settings(url: &str) -> String {
@@ -34,7 +34,7 @@ async fn brake(program: &Program, numbers: std::ops::Range<i64>) {
 }
 
 /// Numbers by car, those that came again left out.
-fn taken(asked: &[Asked], is_taken: impl Fn(&Asked) -> bool) -> BTreeMap<String, Vec<i64>> {
+fn taken(asked: &[Request], is_taken: impl Fn(&Request) -> bool) -> BTreeMap<String, Vec<i64>> {
     let (mut seen, mut taken) = (BTreeSet::new(), BTreeMap::<String, Vec<i64>>::new());
     for asked in asked.iter().filter(|asked| is_taken(asked)) {
         let body: Value = serde_json::from_str(&asked.body).unwrap();
@@ -50,13 +50,13 @@ fn all(count: i64) -> BTreeMap<String, Vec<i64>> {
 }
 
 /// One that marks what it took.
-async fn receiver(is_away: Arc<AtomicBool>, took: Arc<std::sync::Mutex<Vec<Asked>>>) -> Receiver {
+async fn receiver(is_away: Arc<AtomicBool>, took: Arc<std::sync::Mutex<Vec<Request>>>) -> Receiver {
     Receiver::start(move |asked, _| {
         if is_away.load(Ordering::SeqCst) {
-            return (503, String::new());
+            return Reply::status(503);
         }
         took.lock().unwrap().push(asked.clone());
-        (200, "ok".to_owned())
+        Reply::json("ok")
     })
     .await
 }
@@ -96,8 +96,7 @@ async fn a_receiver_that_was_lost_for_a_while_gets_all_in_order_though_the_serve
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_given_up_is_in_the_dead_letter_topic_with_its_reason() {
-    let receiver =
-        Receiver::start(|asked, _| (if asked.body.contains(":1}") { 400 } else { 200 }, String::new())).await;
+    let receiver = Receiver::start(|asked, _| Reply::status(if asked.body.contains(":1}") { 400 } else { 200 })).await;
     let settings = settings(&receiver.url("/")) + "dead_letter = \"failed\"\n";
     let program = Program::serve_with_settings(&settings, &["--memory"]).await;
     brake(&program, 0..3).await;

@@ -23,7 +23,6 @@ mod reader_filters;
 mod reader_kafka;
 mod reader_segments;
 mod reader_topics;
-mod receiver;
 mod rows;
 mod samples;
 mod start;

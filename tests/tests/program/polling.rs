@@ -3,11 +3,11 @@
 
 use e2e::client::HubClient;
 use e2e::program::{Program, failed, printed};
+use e2e::receiver::{Receiver, Reply};
 use e2e::wait::until;
 use serde_json::{Value, json};
 
 use crate::reader::Reader;
-use crate::receiver::Receiver;
 use crate::support::{metric, packages};
 
 /// As random-data-api.com gives one, shortened.
@@ -23,7 +23,7 @@ fn settings(url: &str) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_page_sees_the_parameters_of_users_that_the_server_polls() {
-    let api = Receiver::start(|_, _| (200, USER.to_owned())).await;
+    let api = Receiver::start(|_, _| Reply::json(USER)).await;
     let settings = settings(&api.url("/api/v2/users")).replace("${USERS_TOKEN}", "file:TOKEN");
     let token = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(token.path(), "Bearer top-secret-of-polling\n").unwrap();
@@ -53,7 +53,8 @@ async fn a_page_sees_the_parameters_of_users_that_the_server_polls() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_list_is_a_record_for_each_user_under_its_id() {
-    let api = Receiver::start(|_, _| (200, format!(r#"{{"results":[{USER},{{"id":2,"first_name":"Bob"}}]}}"#))).await;
+    let api =
+        Receiver::start(|_, _| Reply::json(&format!(r#"{{"results":[{USER},{{"id":2,"first_name":"Bob"}}]}}"#))).await;
     let settings = settings(&api.url("/"));
     let settings = settings.replace("headers", "items = \"/results\"\nkey = \"/id\"\nonly_changed = true\n# headers");
     let program = Program::serve_with_settings(&settings, &["--memory"]).await;
@@ -66,7 +67,7 @@ async fn a_list_is_a_record_for_each_user_under_its_id() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_source_is_tried_out_without_a_server_and_nothing_is_written_in_a_dry_run() {
-    let api = Receiver::start(|_, _| (200, USER.to_owned())).await;
+    let api = Receiver::start(|_, _| Reply::json(USER)).await;
     let folder = tempfile::TempDir::new().unwrap();
     let (data, file) = (folder.path().join("data"), folder.path().join("settings.toml"));
     let settings = settings(&api.url("/")).replace("headers", "# headers");

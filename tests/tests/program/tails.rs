@@ -4,12 +4,16 @@ use std::collections::BTreeMap;
 use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
+use e2e::http2::Http2;
 use e2e::program::Program;
 use e2e::wait::{until, within};
+use http_body_util::BodyExt;
 use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::net::TcpStream;
 use tokio::process::Command;
 
 use crate::http::send;
@@ -30,7 +34,8 @@ async fn curl_cut_off_and_resumed_50_times_under_load_misses_nothing_and_repeats
         }
         last_event_id = curl.kill().await;
     }
-    assert!(!load.is_over.swap(true, Ordering::Relaxed), "written all the time");
+    assert!(!load.task.is_finished(), "written all the time");
+    load.is_over.store(true, Ordering::Relaxed);
     let written = within("the last write", load.task).await.unwrap();
     assert!(written > 100, "{written}");
     let mut curl = Curl::start(&packages, last_event_id.as_deref());
@@ -72,7 +77,30 @@ async fn a_live_answer_ends_with_a_reason_and_page_after_page_goes_on_after_a_re
     assert_eq!(offsets, [3, 4]);
 }
 
-/// Writers that go on until told to stop: rounds of one event for each stream.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_of_http2_that_nobody_reads_gives_its_replay_back_and_is_told() {
+    let settings = "[limits]\nwrite_stall = \"5s\"\nreplays_per_client = 1\n";
+    let program = Program::serve_with_settings(settings, &["--memory"]).await;
+    let packages = format!("{}/topics/t/packages", program.url);
+    let event = json!({ "streamId": "s", "id": "e", "timestamp": 1, "value": "x".repeat(100_000) });
+    let lines = format!("{event}\n").repeat(20);
+    for _ in 0..6 {
+        send(Method::POST, &packages, &[("content-type", "application/x-ndjson")], lines.clone()).await;
+    }
+    let stream = TcpStream::connect(program.address()).await.unwrap();
+    let mut http2 = Http2::over(stream, program.address()).await;
+    let all = "GET /topics/t/packages?from=earliest";
+    let begun = Instant::now();
+    let unread = http2.ask(all, &[("accept", "text/event-stream")], "").await;
+    // One more waits until there is a place: 10 s at most, then it is to ask again.
+    until("its replay", async || http2.told(&format!("{all}&max=1"), "").await.0 == 200).await;
+    assert!(begun.elapsed() >= Duration::from_secs(5), "it had been taken");
+    let said = within("its end", unread.into_body().collect()).await.unwrap().to_bytes();
+    assert!(said.ends_with(b"\n\nevent: problem\ndata: {\"error\":\"The subscriber is too slow.\"}\n\n"));
+    assert!(said.len() > 100_000, "what it could take was there for it: {}", said.len());
+}
+
+/// Writers that go on until told to stop: rounds of one event for each stream, and one that nobody wants.
 struct Load {
     is_over: Arc<AtomicBool>,
     /// Rounds written.
@@ -91,7 +119,8 @@ impl Load {
                 let line = |stream| {
                     format!("{}\n", json!({ "streamId": format!("s{stream}"), "id": "e", "timestamp": round }))
                 };
-                let body: String = (0..STREAMS).map(line).collect();
+                let unwanted = json!({ "streamId": "s0", "id": "f", "timestamp": round });
+                let body: String = (0..STREAMS).map(line).chain([unwanted.to_string()]).collect();
                 let answer =
                     client.post(&url).header("content-type", "application/x-ndjson").body(body).send().await.unwrap();
                 assert_eq!(answer.status(), 200);

@@ -58,7 +58,10 @@ pub struct KafkaBroker {
     producer: Option<Arc<Producer>>,
     topics: Arc<Topics>,
     live: Arc<Live>,
+    /// Of readers.
     replays: Arc<Replays>,
+    /// Of the server's own work.
+    own_replays: Arc<Replays>,
     groups: Arc<Groups>,
     survey: tokio::task::JoinHandle<()>,
 }
@@ -98,16 +101,19 @@ impl KafkaBroker {
         };
         let topics = Arc::new(topics);
         let groups = Groups::new(settings.clone(), context.clone(), lookup.clone());
-        let replays = Replays {
-            config: settings.consumer(true),
-            context,
-            lookup: lookup.clone(),
-            live: live.clone(),
-            metrics,
-            most: settings.replays,
-            refresh: settings.metadata_refresh,
-            running: Arc::new(AtomicUsize::new(0)),
+        let replays = |most| {
+            Arc::new(Replays {
+                config: settings.consumer(true),
+                context: context.clone(),
+                lookup: lookup.clone(),
+                live: live.clone(),
+                metrics: metrics.clone(),
+                most,
+                refresh: settings.metadata_refresh,
+                running: Arc::new(AtomicUsize::new(0)),
+            })
         };
+        let (replays, own_replays) = (replays(settings.replays), replays(usize::MAX));
         start_threads(&live, &health, &lookup, &settings)?;
         let survey = tokio::spawn(topics.clone().survey(questions));
         Ok(Arc::new(Self {
@@ -118,10 +124,28 @@ impl KafkaBroker {
             producer: Some(producer),
             topics,
             live,
-            replays: Arc::new(replays),
+            replays,
+            own_replays,
             groups: Arc::new(groups),
             survey,
         }))
+    }
+
+    fn read_by(
+        &self,
+        replays: &Arc<Replays>,
+        topic: &str,
+        start: Start,
+    ) -> BoxFuture<'static, Result<Deliveries, ReadError>> {
+        let (live, replays, topic) = (self.live.clone(), replays.clone(), topic.to_owned());
+        blocking(move || {
+            check_topic_name(&topic).map_err(|_| ReadError::UnknownTopic(topic.clone()))?;
+            match start {
+                Start::End => live.join(&topic),
+                _ => replays.start(&topic, &start),
+            }
+        })
+        .boxed()
     }
 }
 
@@ -229,15 +253,11 @@ impl Broker for KafkaBroker {
     /// end joins the live ones and gives its client's place back; should its reader then be slow, nobody waits for it: it gets
     /// a client again, as soon as there is a place.
     fn read(&self, topic: &str, start: Start) -> BoxFuture<'_, Result<Deliveries, ReadError>> {
-        let (live, replays, topic) = (self.live.clone(), self.replays.clone(), topic.to_owned());
-        blocking(move || {
-            check_topic_name(&topic).map_err(|_| ReadError::UnknownTopic(topic.clone()))?;
-            match start {
-                Start::End => live.join(&topic),
-                _ => replays.start(&topic, &start),
-            }
-        })
-        .boxed()
+        self.read_by(&self.replays, topic, start)
+    }
+
+    fn read_for_server(&self, topic: &str, start: Start) -> BoxFuture<'_, Result<Deliveries, ReadError>> {
+        self.read_by(&self.own_replays, topic, start)
     }
 
     fn committed(&self, group: &str, topic: &str) -> BoxFuture<'_, Result<Vec<NextOffset>, BrokerError>> {

@@ -90,11 +90,6 @@ impl<M: Clone> Book<M> {
         before - left
     }
 
-    /// A connection's subscriptions; `None` if it has none.
-    pub(crate) fn get(&self, id: ConnectionId) -> Option<&Entry<M>> {
-        self.entries.get(&id)
-    }
-
     /// Tells, in the order of the changes, of each connection whose subscriptions have changed since this was asked last what it has now, if anything.
     pub(crate) fn settle(&mut self, mut tell: impl FnMut(ConnectionId, Option<&mut Entry<M>>)) {
         for id in self.changed.drain(..) {
@@ -170,13 +165,13 @@ mod tests {
         letters.iter().for_each(|letter| assert!(book.add(id(*letter), &(), speed(Scope::Topic))));
         book.add(id('c'), &(), speed(Scope::AllTopics));
         assert_eq!(changed(&mut book), letters.map(id));
-        let taken = book.get(id('a')).unwrap().wishes.clone();
+        let taken = book.entries[&id('a')].wishes.clone();
         book.add(id('a'), &(), speed(Scope::Topic));
         assert!(changed(&mut book).is_empty());
         book.end(id('a'), &Ending::All);
         assert_eq!(taken.len(), 1);
         assert_eq!(changed(&mut book), [id('a')]);
-        assert!(book.get(id('a')).is_none());
+        assert!(!book.entries.contains_key(&id('a')));
         assert_eq!(book.take().len(), 4);
         assert_eq!((book.len(), changed(&mut book).len()), (0, 4));
     }

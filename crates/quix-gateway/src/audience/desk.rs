@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use kafka_bridge::record::Record;
+use quix_model::MergeLimits;
 
 use super::audiences::{Audiences, Member};
 use super::book::Book;
@@ -47,7 +48,7 @@ impl<M: Member> Desk<M> {
             topic,
             book: Book::default(),
             audiences: Audiences::default(),
-            intake: Intake::new(reading.rows),
+            intake: Intake::new(MergeLimits::default(), reading.rows),
             frames: Frames::default(),
             sampler: reading.packages_per_second.map(Sampler::of),
             metrics: metrics.clone(),

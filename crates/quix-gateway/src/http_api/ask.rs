@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use utoipa::IntoParams;
 
 use super::cursor::Cursor;
-use super::lines::Form;
+use super::form::Form;
 use crate::audience::Wishes;
 use crate::errors::Problem;
 use crate::subscription::{Kind, Scope, Select, Subscription};
@@ -36,11 +36,11 @@ pub(super) struct Query {
     /// Everything of a kind; may be given several times. Default `packages`, unless there is a `parameter` or `event`.
     #[param(inline)]
     kind: Option<Vec<KindName>>,
-    /// A bounded read: answer when there are so many messages, 1 to 10000. Default 1000 if there is a `wait`.
+    /// A bounded read: answer when there are so many messages, 1 to 10000, or 2 MiB of them. Default 1000 if there is a `wait`.
     #[param(minimum = 1, maximum = 10000)]
     max: Option<u32>,
     /// A bounded read: answer after this time at the latest with what is there, such as `20s`, up to `60s`; a mere number is
-    /// seconds. Default 0 if there is a `max`: answer with what is there now.
+    /// seconds. Default 0 if there is a `max`: answer with what is there now, or with what of it was read in 30 s.
     wait: Option<String>,
 }
 
@@ -81,7 +81,10 @@ pub(super) enum From {
 pub(super) struct Bounds {
     /// Messages.
     pub(super) max: usize,
-    pub(super) wait: Duration,
+    /// Whether it goes on at the end, for what comes meanwhile.
+    pub(super) waits: bool,
+    /// In which it is answered.
+    pub(super) time: Duration,
 }
 
 /// The parameters of a query in their order.
@@ -96,10 +99,11 @@ impl Ask {
         max_wishes: usize,
     ) -> Result<Self, Problem> {
         let form = form(headers);
-        let cursor = match headers.get("last-event-id") {
-            Some(id) => Some((id.to_str().unwrap_or_default(), "The header 'Last-Event-ID'")),
-            None => one(pairs, "cursor")?.map(|cursor| (cursor, "The parameter 'cursor'")),
-        };
+        let id = headers.get("last-event-id").map(|id| (id.to_str().unwrap_or_default(), "The header 'Last-Event-ID'"));
+        let cursor = one(pairs, "cursor")?.map(|cursor| (cursor, "The parameter 'cursor'"));
+        // An `EventSource` asks the same address again, so that what it read last counts. Where there are no events there is no
+        // id of one, and it is the address that says where to go on: maybe that of a `Link`.
+        let cursor = if form == Form::Events { id.or(cursor) } else { cursor.or(id) };
         let from = match cursor {
             Some((text, what)) => From::Cursor(text.parse().map_err(|_| {
                 wrong(what, "must be the 'id' of an event or a 'Streamgate-Cursor' as this server gave it, such as '0:120,1:77'")
@@ -206,7 +210,9 @@ fn bounds(pairs: &Pairs) -> Result<Option<Bounds>, Problem> {
     });
     let (max, wait) = (max.transpose()?, wait.transpose()?);
     let is_bounded = max.is_some() || wait.is_some();
-    let bounds = Bounds { max: max.unwrap_or(DEFAULT_MESSAGES), wait: wait.unwrap_or_default() };
+    let waits = wait.is_some_and(|wait| !wait.is_zero());
+    let time = wait.filter(|_| waits).unwrap_or(UNWAITED);
+    let bounds = Bounds { max: max.unwrap_or(DEFAULT_MESSAGES), waits, time };
     Ok(is_bounded.then_some(bounds))
 }
 
@@ -252,6 +258,8 @@ const DEFAULT_MESSAGES: usize = 1_000;
 const MAX_MESSAGES: usize = 10_000;
 /// Proxies give up soon after.
 const MAX_WAIT: Duration = Duration::from_secs(60);
+/// For what is there: filters may leave nothing of very much.
+const UNWAITED: Duration = Duration::from_secs(30);
 
 #[cfg(test)]
 mod tests {
@@ -293,6 +301,20 @@ mod tests {
                 problem.detail
             );
         }
+    }
+
+    #[test]
+    fn a_bounded_read_has_a_time_to_be_answered_in() {
+        let bounds = |query: &[(&str, &str)]| {
+            let pairs: Pairs = query.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+            super::bounds(&pairs).unwrap()
+        };
+        let of = |max, waits, millis| Some(Bounds { max, waits, time: Duration::from_millis(millis) });
+        assert_eq!(bounds(&[]), None);
+        assert_eq!(bounds(&[("max", "7")]), of(7, false, 30_000));
+        assert_eq!(bounds(&[("max", "7"), ("wait", "0s")]), of(7, false, 30_000));
+        assert_eq!(bounds(&[("wait", "2")]), of(1000, true, 2000));
+        assert_eq!(bounds(&[("max", "7"), ("wait", "500ms")]), of(7, true, 500));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use kafka_bridge::broker::{Delivery, PartitionPositions};
 pub(super) struct Ends(HashMap<i32, i64>);
 
 impl Ends {
-    /// For a read that begins at offset `next` of each partition. One that begins beyond the end is told so by the broker.
+    /// For a read that begins at offset `next` of each partition.
     pub(super) fn new(positions: &[PartitionPositions], next: impl Fn(i32) -> i64) -> Self {
         let held = positions.iter().filter(|positions| positions.end != next(positions.partition));
         Self(held.map(|positions| (positions.partition, positions.end)).collect())

@@ -2,9 +2,12 @@
 
 mod ask;
 mod bodies;
+mod body;
 mod cursor;
 mod ends;
 mod extract;
+mod form;
+mod held;
 mod json;
 mod lines;
 mod openapi;
@@ -26,12 +29,19 @@ use utoipa_axum::routes;
 
 pub(crate) use self::bodies::Bodies;
 pub use self::extract::Body;
+pub(crate) use self::held::{Held, MAX_HELD_BYTES};
+pub use self::schemas::WritingProblems;
 use crate::errors::Problem;
 use crate::gateway::Gateway;
 
 /// The routes below `/topics`, and below `/swagger` what documents them. Errors are problem documents.
 pub fn router(gateway: Arc<Gateway>) -> Router {
-    let (routes, document) = documented().split_for_parts();
+    router_with(gateway, OpenApiRouter::new())
+}
+
+/// The same and other routes, which stand in the same document.
+pub fn router_with(gateway: Arc<Gateway>, others: OpenApiRouter<Arc<Gateway>>) -> Router {
+    let (routes, document) = documented().merge(others).split_for_parts();
     routes
         .merge(openapi::routes(&document))
         .fallback(async || Problem::nowhere())

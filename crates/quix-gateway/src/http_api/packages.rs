@@ -4,20 +4,23 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use axum::body::{Body, Bytes};
+use axum::body::Body;
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderValue, Uri, header};
+use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
-use futures::{FutureExt, StreamExt, stream};
+use futures::FutureExt;
 use kafka_bridge::broker::{PartitionPositions, Start};
+use kafka_bridge::feed::Following;
 
 use super::ask::{Ask, From, Pairs, Query};
+use super::body::{self, Patience};
 use super::cursor::Cursor;
 use super::ends::Ends;
 use super::extract::{Parameters, TopicText};
-use super::lines::{Form, PackageLines};
+use super::form::{Form, Text};
+use super::lines::PackageLines;
 use super::schemas::{ReadingProblems, TopicPath};
-use super::tail::{Source, Tail};
+use super::tail::{Opened, Read, Source, Tail};
 use crate::errors::{Failure, Problem};
 use crate::gateway::Gateway;
 use crate::topics::Topic;
@@ -30,9 +33,25 @@ use crate::visitor::Visitor;
 ///
 /// Whoever accepts `text/event-stream` gets events. The `id` of each is the cursor behind it: asking with it as
 /// `Last-Event-ID`, as browsers do by themselves, or as `cursor` goes on right there. A cursor has, for each partition, the
-/// next offset: `0:120,1:77`; what else may stand in it is for the server. An event `gap` tells that records were deleted before they
-/// were read, `problem` is the last and says why there are no more, and `end` is the last of a read that came to its end. Every
-/// 15 s without any other sign there is a comment, or in NDJSON an empty line.
+/// next offset: `0:120,1:77`; what else may stand in it is for the server.
+///
+/// Beside messages there come, in NDJSON as `{"gap":{…}}` and `{"error":"…"}`: an event `gap` when reading goes on at `nextOffset`
+/// of a `partition` because `lost` records were deleted before they were read, or with `lost` 0 because the topic was cut back or
+/// made anew (a cursor that is beyond the end goes on at the first record); `problem`, the last, which says why there are no
+/// more; and `end`, only as an event, the last of a read that came to its end. Every 15 s without any other sign there is a
+/// comment, or in NDJSON an empty line. That a topic was made anew is not noticed if it has grown to the cursor again: reading
+/// goes on there, as if it were the same topic.
+///
+/// A message that comes in pieces is handed out once it is whole, behind those that came meanwhile. It is given up when no
+/// piece has come for 60 s, or 500 records of its partition, or when what is incomplete exceeds 16 MiB or 32 messages; or 256 MiB
+/// of all reads together.
+///
+/// A reader that takes nothing for the time of the limit `write_stall` is told so (`problem`) and read for no more; where that
+/// would be within a message, or the read is bounded, the answer breaks off. One that is slow may take its time: a live reader
+/// that falls behind goes on as a read of what was there before.
+///
+/// Those are bounded for each user, or address where there are no tokens, by the limit `replays_per_client`, until they have
+/// come to the end. One more waits for its turn, beside its own `wait`, and is refused with 429 if that does not come within 10 s.
 ///
 /// Going on live is a subscription, which makes a topic where that is allowed; looking at what is there, or a bounded read,
 /// does not.
@@ -40,7 +59,8 @@ use crate::visitor::Visitor;
     get, path = "/topics/{topic}/packages", tag = "Tools",
     params(
         TopicPath, Query,
-        ("Last-Event-ID" = Option<String>, Header, description = "As `cursor`, before which it goes."),
+        ("Last-Event-ID" = Option<String>, Header, description = "As `cursor`. Goes before it if the answer has events, for browsers send it \
+            with the address as it was; else it counts only if there is no `cursor`."),
         ("Accept" = Option<String>, Header, description = "`text/event-stream` for events, anything else for NDJSON."),
     ),
     responses(
@@ -49,7 +69,7 @@ use crate::visitor::Visitor;
             content((String = "application/x-ndjson"), (String = "text/event-stream")),
             headers(
                 ("Streamgate-Cursor" = String, description = "Where the next read begins: behind what is in the answer if the \
-                    read is bounded, else where this one began."),
+                    read is bounded, else where this one began, before any gap is told."),
                 ("Link" = String, description = "Of a bounded read: the next one, with the relation `next`."),
             ),
         ),
@@ -60,41 +80,38 @@ pub(super) async fn read(
     State(gateway): State<Arc<Gateway>>,
     visitor: Visitor,
     TopicText(topic): TopicText,
-    uri: Uri,
     Parameters(pairs): Parameters<Pairs>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let ask = Ask::read(&pairs, &headers, SystemTime::now(), gateway.settings.max_subscriptions)?;
-    let has_end = ask.until_end || ask.bounds.is_some_and(|bounds| bounds.wait.is_zero());
+    let has_end = ask.until_end || ask.bounds.is_some_and(|bounds| !bounds.waits);
     let topic = match has_end || ask.bounds.is_some() {
         true => gateway.existing_topic(&visitor, &topic).await?,
         false => gateway.topic(&visitor, &topic).await?,
     };
-    let (source, cursor) =
-        open(&gateway, &topic, ask.from, has_end).await.inspect_err(|_| gateway.topics.forget(&topic))?;
-    let end = end(gateway.clone(), visitor, has_end).boxed();
-    let lines = PackageLines::new(ask.wishes, cursor, gateway.settings.reads.of(&topic.name));
-    let tail = Tail { source, topic, lines, form: ask.form, end };
-    Ok(match ask.bounds {
-        Some(bounds) => {
-            let read = tail.read(bounds).await;
-            let mut answer = answer(ask.form, &read.cursor, Body::from(read.body));
-            if let Ok(link) = HeaderValue::try_from(next_link(&uri, &read.cursor)) {
-                answer.headers_mut().insert(header::LINK, link);
-            }
-            answer
+    let opened = open(&gateway, &visitor, &topic, ask.from, has_end).await.inspect_err(|failure| match failure {
+        Failure::TooManyReplays(_) => gateway.metrics.limit_hit("replays_per_client"),
+        _ => gateway.topics.forget(&topic),
+    });
+    let (cursor, opened) = opened?;
+    let patience = Patience { stall: gateway.settings.max_write_stall, metrics: gateway.metrics.clone() };
+    let rows = gateway.settings.reads.of(&topic.name);
+    let lines = PackageLines::new(ask.wishes, cursor.clone(), rows, gateway.held.share());
+    let tail = Tail::new(opened, topic, lines, ask.form, end(gateway, visitor, has_end).boxed());
+    let Some(bounds) = ask.bounds else {
+        let mut first = Text::default();
+        // At once, so that who is cut off before the first package has a cursor too.
+        if ask.form == Form::Events {
+            ask.form.heartbeat(&mut first, &cursor);
         }
-        None => going_on(tail),
-    })
-}
-
-/// Reads on and on. Events begin at once, so that who is cut off before the first package has a cursor too.
-fn going_on(tail: Tail) -> Response {
-    let (form, cursor) = (tail.form, tail.lines.cursor.clone());
-    let first = (form == Form::Events).then(|| form.heartbeat(&cursor));
-    let rest = stream::unfold(tail, |mut tail| async move { Some((tail.next_bytes().await?, tail)) });
-    let bytes = stream::iter(first).chain(rest).map(|bytes| Ok::<_, std::convert::Infallible>(Bytes::from(bytes)));
-    answer(form, &cursor, Body::from_stream(bytes))
+        return Ok(answer(ask.form, &cursor, body::going_on(tail, first, patience)));
+    };
+    let Read { text, cursor, permit } = tail.read(bounds).await;
+    let mut answer = answer(ask.form, &cursor, body::whole(text, permit, patience));
+    if let Ok(link) = HeaderValue::try_from(next_link(&pairs, &cursor)) {
+        answer.headers_mut().insert(header::LINK, link);
+    }
+    Ok(answer)
 }
 
 fn answer(form: Form, cursor: &Cursor, body: Body) -> Response {
@@ -110,46 +127,73 @@ fn answer(form: Form, cursor: &Cursor, body: Body) -> Response {
 }
 
 /// The same read from the cursor on, relative to the request. Tokens in the query are left out.
-fn next_link(uri: &Uri, cursor: &Cursor) -> String {
-    let query = uri.query().unwrap_or_default().split('&');
-    let kept = query.filter(|pair| KEPT.contains(&pair.split('=').next().unwrap_or_default()));
-    let rest: String = kept.map(|pair| format!("&{pair}")).collect();
-    format!("<?cursor={cursor}{rest}>; rel=\"next\"")
+fn next_link(pairs: &Pairs, cursor: &Cursor) -> String {
+    let kept = pairs.iter().filter(|(name, _)| KEPT.contains(&name.as_str()));
+    let rest = form_urlencoded::Serializer::new(String::new()).extend_pairs(kept).finish();
+    let and = if rest.is_empty() { "" } else { "&" };
+    format!("<?cursor={cursor}{and}{rest}>; rel=\"next\"")
 }
 
-/// Where to read from, and from which cursor on what comes is handed out.
-async fn open(gateway: &Gateway, topic: &Topic, from: From, has_end: bool) -> Result<(Source, Cursor), Failure> {
+/// Opens a read, with the cursor at which it begins.
+async fn open(
+    gateway: &Gateway,
+    visitor: &Visitor,
+    topic: &Topic,
+    from: From,
+    has_end: bool,
+) -> Result<(Cursor, Opened), Failure> {
     let broker = &gateway.broker;
     let positions = broker.positions(&topic.name).await?;
+    let mut cut_back = Vec::new();
     let (cursor, start) = match from {
         From::Earliest => (Cursor::at(positions.iter().map(|position| position.earliest)), Start::Earliest),
         From::End => (at_end(&positions), Start::End),
-        From::Offset(offset) => (Cursor::at(positions.iter().map(|_| offset)), Start::Offset(offset)),
-        From::Time(time_ms) => {
-            let cursor = Cursor::at(broker.offsets_at(&topic.name, time_ms).await?);
-            (cursor.clone(), cursor.start())
+        From::Offset(offset) => from_cursor(Cursor::at(positions.iter().map(|position| position.end.min(offset)))),
+        From::Time(time_ms) => from_cursor(Cursor::at(broker.offsets_at(&topic.name, time_ms).await?)),
+        From::Cursor(mut cursor) => {
+            cut_back = cursor.fit(&positions);
+            let start = cursor.moved(&cut_back).start();
+            (cursor, start)
         }
-        From::Cursor(cursor) => (cursor.clone(), cursor.start()),
     };
-    if has_end {
-        let ends = Ends::new(&positions, |partition| cursor.place(partition).next);
-        if ends.are_reached() {
-            return Ok((Source::AtEnd, cursor));
-        }
-        return Ok((Source::Until { deliveries: broker.read(&topic.name, start).await?, ends }, cursor));
+    // Until the reader was told, it asks again where it stood.
+    let there = cursor.moved(&cut_back);
+    let replayer = gateway.replayer(visitor);
+    let ends = Ends::new(&positions, |partition| there.place(partition).next);
+    if has_end && ends.are_reached() {
+        return Ok((cursor, Opened { source: Source::AtEnd, cut_back, permit: None }));
     }
-    if cursor.is_at_end_of(&positions) {
-        // What is stored after it was joined comes by the feed; what was before, and comes too, the cursor tells.
-        let following = gateway.feeds.follow_unawaited(&topic.name).await?;
-        let positions = broker.positions(&topic.name).await?;
-        if start == Start::End {
-            return Ok((Source::Live(following), at_end(&positions)));
-        }
-        if cursor.is_at_end_of(&positions) {
-            return Ok((Source::Live(following), cursor));
-        }
+    if !has_end && let Some((following, positions)) = follow_from(gateway, topic, &there, &start, &positions).await? {
+        let cursor = if start == Start::End { at_end(&positions) } else { cursor };
+        return Ok((cursor, Opened { source: Source::Live(following, replayer), cut_back, permit: None }));
     }
-    Ok((Source::From(broker.read(&topic.name, start).await?), cursor))
+    let (deliveries, permit) = replayer.open(&topic.name, start).await?;
+    let source = if has_end { Source::Until { deliveries, ends } } else { Source::From(deliveries) };
+    Ok((cursor, Opened { source, cut_back, permit: Some(permit) }))
+}
+
+/// The topic's feed, and the ends when it was joined, if nothing stands between it and the cursor: else older records have to be
+/// read first.
+async fn follow_from(
+    gateway: &Gateway,
+    topic: &Topic,
+    cursor: &Cursor,
+    start: &Start,
+    positions: &[PartitionPositions],
+) -> Result<Option<(Following, Vec<PartitionPositions>)>, Failure> {
+    if !cursor.is_at_end_of(positions) {
+        return Ok(None);
+    }
+    // What is stored after it was joined comes by the feed; what was before, and comes too, the cursor tells.
+    let following = gateway.feeds.follow_unawaited(&topic.name).await?;
+    let positions = gateway.broker.positions(&topic.name).await?;
+    let is_at_end = *start == Start::End || cursor.is_at_end_of(&positions);
+    Ok(is_at_end.then_some((following, positions)))
+}
+
+fn from_cursor(cursor: Cursor) -> (Cursor, Start) {
+    let start = cursor.start();
+    (cursor, start)
 }
 
 fn at_end(positions: &[PartitionPositions]) -> Cursor {

@@ -179,8 +179,9 @@ pub(super) struct ReadingProblems;
 /// Of the route that makes a topic.
 pub(super) struct MakingProblems;
 
-/// Of routes that write.
-pub(super) struct WritingProblems;
+/// What the OpenAPI document says of errors of routes that write.
+#[derive(Debug)]
+pub struct WritingProblems;
 
 impl IntoResponses for ListingProblems {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
@@ -218,7 +219,7 @@ const OF_ALL: Statuses = &[
     (401, "There is no token, or it is not valid."),
     (403, "This is not allowed: by the token, to pages of this origin, or because no more topics are made."),
     (421, "The server does not answer by this host name."),
-    (429, "There are too many connections or calls; try again later."),
+    (429, "There are too many connections, calls, or reads of what was there before; try again later."),
     (503, "The server is stopping or full, or the broker cannot be reached; nothing was written."),
 ];
 

@@ -9,7 +9,8 @@ use super::segment::{Segment, SegmentId};
 ///
 /// Call [`add`](Self::add) with each segment as it is read; a complete record comes out with the `C` of its first piece,
 /// which holds what the caller wants to know of it: headers, offset. Pieces may come in any order, twice, and mixed with
-/// others. Call [`expire`](Self::expire) at [`next_expiry`](Self::next_expiry), or now and then.
+/// others. Call [`pass`](Self::pass) with the place of every record that is no segment, and [`expire`](Self::expire) at
+/// [`next_expiry`](Self::next_expiry), or now and then.
 ///
 /// Reading that starts in the middle of a record leaves it incomplete, and it is dropped like one whose piece was lost.
 #[derive(Debug)]
@@ -144,6 +145,13 @@ impl<C> Merger<C> {
             None
         };
         Added { merged, dropped }
+    }
+
+    /// Takes note that its partition was read to this offset, and gives up what it has left behind.
+    pub fn pass(&mut self, partition: i32, offset: i64) -> Vec<Dropped<C>> {
+        let mut dropped = Vec::new();
+        self.give_up_passed(partition, offset, &mut dropped);
+        dropped
     }
 
     /// Gives up what has waited too long for its next piece.

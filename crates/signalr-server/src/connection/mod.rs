@@ -12,7 +12,6 @@ mod streams;
 mod uploads;
 
 use std::any::Any;
-use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Instant;
 
@@ -31,7 +30,7 @@ use crate::transport::Transport;
 use crate::user::User;
 
 /// Who a connection belongs to, and what its hub keeps of its first request.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(crate) struct Who {
     pub(crate) user: Option<User>,
     pub(crate) context: Option<Context>,
@@ -39,12 +38,6 @@ pub(crate) struct Who {
 
 /// What [`Hub::context`](crate::Hub::context) made of a request.
 pub(crate) type Context = Box<dyn Any + Send + Sync>;
-
-impl fmt::Debug for Who {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("Who").field("user", &self.user).finish_non_exhaustive()
-    }
-}
 
 /// A connection, for sending to it. Cheap to clone; does not keep the connection alive.
 #[derive(Debug, Clone)]
@@ -55,7 +48,8 @@ struct Inner {
     id: ConnectionId,
     outbox: Outbox,
     encoding: OnceLock<Encoding>,
-    who: Option<Box<Who>>,
+    user: Option<Box<User>>,
+    context: Option<Context>,
     membership: Mutex<Membership>,
 }
 
@@ -72,9 +66,8 @@ struct Membership {
 impl ConnectionHandle {
     pub(crate) fn of(id: ConnectionId, outbox: Outbox, who: Who) -> Self {
         let (encoding, membership) = (OnceLock::new(), Mutex::default());
-        let is_known = who.user.is_some() || who.context.is_some();
-        let who = is_known.then(|| Box::new(who));
-        Self(Arc::new(Inner { id, outbox, encoding, who, membership }))
+        let Who { user, context } = who;
+        Self(Arc::new(Inner { id, outbox, encoding, user: user.map(Box::new), context, membership }))
     }
 
     /// Its public name.
@@ -84,7 +77,7 @@ impl ConnectionHandle {
 
     /// Who it belongs to, if that is known.
     pub fn user(&self) -> Option<&User> {
-        self.0.who.as_ref()?.user.as_ref()
+        self.0.user.as_deref()
     }
 
     /// The id of its user, if there is one.
@@ -94,7 +87,7 @@ impl ConnectionHandle {
 
     /// What [`Hub::context`](crate::Hub::context) has kept of its first request. `None`: nothing, or another type.
     pub fn context<C: 'static>(&self) -> Option<&C> {
-        self.0.who.as_ref()?.context.as_ref()?.downcast_ref()
+        self.0.context.as_ref()?.downcast_ref()
     }
 
     /// What carries it.

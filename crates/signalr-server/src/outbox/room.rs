@@ -44,8 +44,10 @@ impl Outbox {
         if unacknowledged >= self.bounds.unacknowledged / parts {
             return false;
         }
-        state.queue.is_empty()
-            || (state.queued_bytes < bytes / parts && state.queue.len() < self.bounds.frames / 2 / parts)
+        state
+            .queue
+            .as_ref()
+            .is_none_or(|queue| queue.bytes() < bytes / parts && queue.len() < self.bounds.frames / 2 / parts)
     }
 }
 

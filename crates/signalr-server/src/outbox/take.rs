@@ -1,12 +1,11 @@
 //! The outbox's far end: the connection's task writes what waits, or the body of a response takes it.
 
-use std::collections::VecDeque;
 use std::io;
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 
-use super::{Outbox, Phase, State};
+use super::{Outbox, Phase};
 use crate::clock;
 
 impl Outbox {
@@ -27,8 +26,9 @@ impl Outbox {
             };
             // Whoever condemned it during this turn may have found no waker to wake.
             let condemned = matches!(state.phase, Phase::Condemned(_));
-            let empty = state.queue.is_empty();
-            let waiting: Vec<Bytes> = state.queue.iter().take(MAX_SLICES).map(|frame| frame.bytes.clone()).collect();
+            let empty = state.queue.is_none();
+            let waiting: Vec<Bytes> =
+                state.queue.iter().flat_map(|queue| queue.frames()).take(MAX_SLICES).cloned().collect();
             drop(state);
             drop(old);
             if condemned {
@@ -57,7 +57,7 @@ impl Outbox {
     pub(crate) fn poll_taken(&self, cx: &mut Context<'_>) -> Poll<()> {
         let mut state = self.lock();
         let old = state.waker.replace(cx.waker().clone());
-        let (condemned, empty) = (matches!(state.phase, Phase::Condemned(_)), state.queue.is_empty());
+        let (condemned, empty) = (matches!(state.phase, Phase::Condemned(_)), state.queue.is_none());
         drop(state);
         drop(old);
         if condemned {
@@ -69,7 +69,7 @@ impl Outbox {
     /// Takes what waits up to about so many bytes, or waits for some; `None`: nothing follows any more.
     pub(crate) fn poll_take(&self, cx: &mut Context<'_>, most: usize) -> Poll<Option<Vec<Bytes>>> {
         let mut state = self.lock();
-        if state.queue.is_empty() {
+        let Some(queue) = &mut state.queue else {
             if matches!(state.phase, Phase::Closing | Phase::Ended) {
                 return Poll::Ready(None);
             }
@@ -77,24 +77,13 @@ impl Outbox {
             drop(state);
             drop(old);
             return Poll::Pending;
-        }
-        let (mut taken, mut bytes) = (Vec::new(), 0);
-        while let Some(front) = state.queue.front()
-            && (bytes == 0 || bytes + front.bytes.len() <= most)
-        {
-            bytes += front.bytes.len();
-            taken.extend(state.queue.pop_front().map(|front| front.bytes));
-        }
+        };
+        let before = queue.bytes();
+        let taken = queue.take(most, clock::now());
+        let bytes = before - queue.bytes();
         self.dequeued(&mut state, bytes);
-        state.last_progress = clock::now();
-        let has_room_again = self.has_room_again(&mut state);
-        let mut waker = if has_room_again { state.waker.clone() } else { None };
-        if state.queue.is_empty() {
-            state.queue = VecDeque::new();
-            if let Phase::Closing = state.phase {
-                waker = state.waker.clone();
-            }
-        }
+        let is_last = state.queue.is_none() && matches!(state.phase, Phase::Closing);
+        let waker = if self.has_room_again(&mut state) || is_last { state.waker.clone() } else { None };
         let senders = self.senders_with_room(&mut state);
         drop(state);
         waker.into_iter().chain(senders).for_each(Waker::wake);
@@ -104,30 +93,16 @@ impl Outbox {
     /// Counts what went out; whether a producer that waits has room again.
     pub(super) fn written(&self, count: usize) -> bool {
         let mut state = self.lock();
+        if let Some(queue) = &mut state.queue {
+            queue.written(count, clock::now());
+        }
         self.dequeued(&mut state, count);
-        state.last_progress = clock::now();
-        take_written(&mut state, count);
         let has_room_again = self.has_room_again(&mut state);
         let senders = self.senders_with_room(&mut state);
         drop(state);
         senders.into_iter().for_each(Waker::wake);
         has_room_again
     }
-}
-
-fn take_written(state: &mut State, mut count: usize) {
-    while let Some(front) = state.queue.front_mut() {
-        if count < front.bytes.len() {
-            bytes::Buf::advance(&mut front.bytes, count);
-            state.front_started |= count > 0;
-            return;
-        }
-        count -= front.bytes.len();
-        state.queue.pop_front();
-        state.front_started = false;
-    }
-    // A burst may have grown it far beyond what an idle connection should hold.
-    state.queue = VecDeque::new();
 }
 
 /// Most pieces given to one `writev`.

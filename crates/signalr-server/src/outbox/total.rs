@@ -61,7 +61,7 @@ impl Outbox {
     /// Bytes that its end would free.
     fn waiting(&self) -> usize {
         let state = self.lock();
-        if matches!(state.phase, Phase::Open) { state.queued_bytes } else { 0 }
+        if matches!(state.phase, Phase::Open) { state.waiting() } else { 0 }
     }
 
     /// Ends the connection as too slow. What waits for it counts no more from here on, though only its task forgets it.
@@ -69,7 +69,7 @@ impl Outbox {
         let mut state = self.lock();
         if matches!(state.phase, Phase::Open) {
             self.metrics.limit_hit("output_total");
-            self.metrics.output_dequeued(state.queued_bytes);
+            self.metrics.output_dequeued(state.waiting());
             state.is_written_off = true;
             self.condemn_locked(state, CloseReason::TooSlow);
         }

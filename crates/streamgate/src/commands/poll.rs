@@ -20,7 +20,7 @@ pub async fn run(args: &PollArgs) -> Result<(), CommandError> {
     let config = args.flags.load()?.config;
     let mut source = source(&config, &args.name)?;
     if args.dry_run {
-        let polled = source.poll(&Printed).await;
+        let polled = source.poll(&Printed { max_name_bytes: config.limits.name_size }).await;
         return quiet_on_closed_pipe(said(&args.name, polled, "would be written"));
     }
     if config.storage() == Storage::Memory {
@@ -57,7 +57,9 @@ fn said(name: &str, polled: Result<ways::poll::Polled, ways::poll::PollError>, d
 
 /// Prints what it is handed instead of writing it.
 #[derive(Debug)]
-struct Printed;
+struct Printed {
+    max_name_bytes: usize,
+}
 
 impl Append for Printed {
     fn hand_over<'a>(
@@ -68,6 +70,10 @@ impl Append for Printed {
     ) -> BoxFuture<'a, Result<Durable, AppendError>> {
         let printed = print(topic, stream_id, outgoing);
         async move { printed.map(|()| std::future::ready(Ok(())).boxed()) }.boxed()
+    }
+
+    fn max_name_bytes(&self) -> usize {
+        self.max_name_bytes
     }
 }
 

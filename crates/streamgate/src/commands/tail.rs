@@ -30,7 +30,7 @@ pub async fn run(args: &TailArgs) -> Result<(), CommandError> {
 pub async fn run_to(args: &TailArgs, out: &mut impl Write, remarks: &mut impl Write) -> Result<(), CommandError> {
     let Target { client, .. } = &Target::reach(&args.server, Missing::Refuse).await?;
     let mut url = client.url(&["topics", &args.topic, "packages"]);
-    url.query_pairs_mut().append_pair("from", &args.start().to_string());
+    url.query_pairs_mut().append_pair("from", args.start());
     if args.until_end {
         url.query_pairs_mut().append_pair("until_end", "true");
     }

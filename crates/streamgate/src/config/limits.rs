@@ -79,6 +79,10 @@ pub struct Limits {
     /// Subscriptions of one connection to topic `*`, counted among `subscriptions` too: each is one at every topic. Default 64.
     /// Past it: as `subscriptions`.
     pub wildcard_subscriptions: u32,
+    /// Reads of one user over HTTP, at a time, of packages that were in a topic before (`GET /topics/…/packages`), until they have
+    /// come to its end; of a token without user its own, without tokens by address. Default 8; of all clients the broker has 16.
+    /// Past it: a read waits for its turn, up to 10 s, then HTTP 429 with `Retry-After`.
+    pub replays_per_client: u32,
     /// Packages of a topic that `SubscribeToPackages` brings in a second. Default 0: any number. Past it: they are left out,
     /// so that subscribers see a sample; Quix, since July 2023: 10.
     pub packages_per_second: u32,
@@ -106,8 +110,8 @@ pub struct Limits {
     /// themselves. Default 256 MiB. Past it: the connection that brings more ends; of request bodies the oldest unfinished one gets HTTP 503.
     #[serde(with = "units::size")]
     pub input_total: usize,
-    /// Time in which a connection that has output takes none of it. Default 10 s. Past it: a websocket ends; past twice the
-    /// time the system resets any connection.
+    /// Time in which a connection that has output takes none of it. Default 10 s. Past it: a websocket ends, and so does an
+    /// answer with packages; past twice the time the system resets any connection.
     #[serde(with = "units::duration")]
     pub write_stall: Duration,
     /// Messages of all connections handed to the broker and not acknowledged. Default 100 000. Past it: calls are refused
@@ -169,6 +173,7 @@ impl Default for Limits {
             wildcard_subscriptions: 64,
             tracked_streams: 100_000,
             tracked_streams_per_topic: 10_000,
+            replays_per_client: 8,
             packages_per_second: 0,
             output_queue_bytes: 8 * MIB,
             output_queue_frames: 8_192,

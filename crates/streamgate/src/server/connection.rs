@@ -21,7 +21,7 @@ use tokio::sync::{Notify, watch};
 use tokio::time::timeout;
 
 use super::activity::{Activity, Stream};
-use super::addresses::Place;
+use super::addresses::{self, Place};
 use super::host;
 use super::newcomers::Newcomer;
 use super::public::Door;
@@ -46,10 +46,14 @@ impl Visit {
         let workspace = host::of(request).and_then(workspace_of_host);
         let place = self.place.as_ref().filter(|_| request.headers().contains_key(header::UPGRADE));
         let stream = request.extensions_mut().remove::<Stream>().filter(|_| request.method() == Method::CONNECT);
-        if visitor.is_none() && workspace.is_none() && place.is_none() && stream.is_none() {
+        // Reads are counted by it; a connection of the hub need not keep it.
+        let reads = request.method() == Method::GET && request.uri().path().starts_with("/topics/");
+        let address = reads.then(|| addresses::network(self.client.to_canonical()));
+        if visitor.is_none() && workspace.is_none() && address.is_none() && place.is_none() && stream.is_none() {
             return;
         }
         let visitor = visitor.unwrap_or(Visitor::anybody());
+        let visitor = address.into_iter().fold(visitor, Visitor::at);
         let visitor = workspace.into_iter().fold(visitor, |visitor, workspace| visitor.in_workspace(&workspace));
         let visitor = place.into_iter().fold(visitor, |visitor, place| visitor.keeping(place.clone()));
         let visitor = stream.into_iter().fold(visitor, Visitor::keeping);

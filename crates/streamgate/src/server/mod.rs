@@ -126,9 +126,9 @@ impl Server {
         let state = Arc::new(State { hub, broker, registry, credentials: credentials.clone(), started, draining });
 
         let (address, management_address) = (public.local_addr()?, management.as_ref().map(TcpListener::local_addr));
-        let api = quix_gateway::router(gateway.clone());
+        let api = quix_gateway::router_with(gateway.clone(), import::router());
         let routes = demo::router().merge(management::health(state.clone(), false));
-        let routes = routes.merge(import::router(gateway.clone())).fallback_service(api);
+        let routes = routes.fallback_service(api);
         let settings = public::Settings::new(config, certificate, limit_hits);
         let inbound = Inbound::new(&config.webhooks, gateway.clone(), entrance.clone(), &ways_metrics);
         let inbound = inbound.map_err(io::Error::other)?;

@@ -73,6 +73,8 @@ pub(super) fn gateway(config: &Config, guard: Option<Arc<Guard>>) -> quix_gatewa
         max_body_bytes: config.limits.body_size,
         max_total_body_bytes: config.limits.input_total,
         body_timeout: config.limits.body_timeout,
+        max_write_stall: config.limits.write_stall,
+        max_replays_per_client: config.limits.replays_per_client as usize,
         lookup_timeout: config.limits.delivery_timeout.min(LONGEST_LOOKUP),
         guard,
         streams: quix_gateway::StreamSettings {

@@ -27,6 +27,10 @@ impl Append for Writes {
         }
         .boxed()
     }
+
+    fn max_name_bytes(&self) -> usize {
+        self.0.max_name_bytes()
+    }
 }
 
 fn told(failure: WriteFailure) -> AppendError {

@@ -64,6 +64,11 @@ impl Stored {
         self.0.capacity() * size_of::<(u64, u64)>()
     }
 
+    /// The last of them; 0 if there is none.
+    pub fn last(&self) -> u64 {
+        self.0.last().map_or(0, |(_, last)| *last)
+    }
+
     /// Whether a row is among them.
     pub fn holds(&self, row: u64) -> bool {
         let place = self.0.partition_point(|(_, last)| *last < row);
@@ -82,6 +87,7 @@ mod tests {
             stored.add(first, last);
         }
         assert_eq!(stored.0, [(1, 5), (11, 40), (50, 50)]);
+        assert_eq!((stored.last(), Stored::default().last()), (50, 0));
         let held: Vec<_> = (0..60).filter(|row| stored.holds(*row)).collect();
         let expected: Vec<_> = (1..=5).chain(11..=40).chain([50]).collect();
         assert_eq!(held, expected);

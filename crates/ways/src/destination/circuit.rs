@@ -46,12 +46,17 @@ impl Circuit {
         if self.open.is_none_or(|open| begun >= open.since) {
             self.failures = self.failures.saturating_add(1);
         }
-        let doubled = FIRST.saturating_mul(1 << (self.failures - 1).min(20)).min(LONGEST);
-        let until = now + doubled.mul_f64(1.0 + JITTER * chance);
+        let until = now + pause(self.failures, chance);
         let until = self.open.map_or(until, |open| open.until.max(until));
         self.open = Some(Open { since: now, until });
         self.asked = self.asked.max(retry_after.and_then(|wait| now.checked_add(wait)));
     }
+}
+
+/// After so many failures, the first included.
+pub(super) fn pause(failures: u32, chance: f64) -> Duration {
+    let doubled = FIRST.saturating_mul(1 << failures.saturating_sub(1).min(20)).min(LONGEST);
+    doubled.mul_f64(1.0 + JITTER * chance)
 }
 
 const FIRST: Duration = Duration::from_secs(1);

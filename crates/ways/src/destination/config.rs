@@ -22,7 +22,7 @@ pub struct DestinationConfig {
     /// any. Default: all packages.
     #[serde(rename = "where", skip_serializing_if = "Filter::is_everything")]
     pub filter: Filter,
-    /// Where they are sent, https unless `allow_http`. May hold a secret. Preset `twilio-sms` has its own.
+    /// Where they are sent, https unless `allow_http`. May hold a secret. Presets `twilio-sms` and `pushover` have their own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub url: Option<Secret>,
     /// What is sent. Default `json`: the message as subscribers of the hub get it.
@@ -75,6 +75,8 @@ pub enum Preset {
     Teams,
     /// A form with `Body` for Twilio's Messages; `form` needs `To`, and `From` or `MessagingServiceSid`.
     TwilioSms,
+    /// A form with `message` for Pushover; `user` and `token` are the user and password of `basic`.
+    Pushover,
 }
 
 /// Where a destination begins that has never run.
@@ -159,13 +161,32 @@ impl DestinationConfig {
         if self.dead_letter.as_ref().is_some_and(|dead_letter| may_be_one(dead_letter, &self.topic)) {
             return Err("has its own topic as `dead_letter`: it would send what it gives up again and again".to_owned());
         }
-        if self.preset != Preset::TwilioSms {
-            return match (&self.url, &self.body) {
+        match self.preset {
+            Preset::TwilioSms => self.check_twilio(),
+            Preset::Pushover => self.check_pushover(),
+            _ => match (&self.url, &self.body) {
                 (None, _) => Err("has no `url`".to_owned()),
                 (_, Some(_)) if !self.form.is_empty() => Err("has both `body` and `form`: leave one out".to_owned()),
                 _ => Ok(()),
-            };
+            },
         }
+    }
+
+    fn check_pushover(&self) -> Result<(), String> {
+        if self.body.is_some() {
+            return Err("has a `body`, and Pushover takes a form: use `form = { message = \"…\" }`".to_owned());
+        }
+        match self.basic.is_some() && ["user", "token"].iter().all(|name| !self.form.contains_key(*name)) {
+            true => Ok(()),
+            false => {
+                Err("needs `basic` with the key of a user or group as `user` and the application's token as `password`, and \
+                     `form` without them: it is shown"
+                    .to_owned())
+            }
+        }
+    }
+
+    fn check_twilio(&self) -> Result<(), String> {
         let has = |name: &str| self.form.contains_key(name);
         if self.body.is_some() {
             return Err("has a `body`, and Twilio takes a form: use `form = { Body = \"…\" }`".to_owned());
@@ -195,9 +216,10 @@ impl<'de> Deserialize<'de> for Preset {
             "discord" => Self::Discord,
             "teams" => Self::Teams,
             "twilio-sms" => Self::TwilioSms,
+            "pushover" => Self::Pushover,
             other => {
                 return Err(de::Error::custom(format!(
-                    "must be \"json\", \"slack\", \"discord\", \"teams\" or \"twilio-sms\", not {other:?}"
+                    "must be \"json\", \"slack\", \"discord\", \"teams\", \"twilio-sms\" or \"pushover\", not {other:?}"
                 )));
             }
         })

@@ -96,7 +96,9 @@ impl Intake {
             offset,
             number,
             message: message.into(),
+            written_ms: record.timestamp_ms,
             refused: None,
+            refusals: 0,
         };
         messages.into_iter().enumerate().map(job).collect()
     }

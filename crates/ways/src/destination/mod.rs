@@ -5,6 +5,7 @@
 //! each message is delivered at least once, whatever is killed.
 
 mod circuit;
+mod commits;
 mod config;
 mod filter;
 mod intake;

@@ -20,17 +20,21 @@ impl Body {
             return Self::Json(template.clone());
         }
         match config.preset {
-            Preset::TwilioSms => {
-                let mut form = BTreeMap::from([("Body".to_owned(), text(TWILIO_CHARS))]);
-                form.extend(config.form.clone());
-                Self::Form(form)
-            }
+            Preset::TwilioSms => Self::form("Body", text(TWILIO_CHARS), config),
+            Preset::Pushover => Self::form("message", text(PUSHOVER_CHARS), config),
             _ if !config.form.is_empty() => Self::Form(config.form.clone()),
             Preset::Json => Self::Json(Template::message()),
             Preset::Slack => Self::Json(Template::object([("text", text(SLACK_CHARS))])),
             Preset::Discord => Self::Json(Template::object([("content", text(DISCORD_CHARS))])),
             Preset::Teams => Self::Json(card()),
         }
+    }
+
+    /// The fields of the settings beside that of the preset, which may be one of them.
+    fn form(name: &str, text: Template, config: &DestinationConfig) -> Self {
+        let mut form = BTreeMap::from([(name.to_owned(), text)]);
+        form.extend(config.form.clone());
+        Self::Form(form)
     }
 
     pub(super) fn content_type(&self) -> &'static str {
@@ -58,6 +62,9 @@ pub(super) fn twilio_url(account: &str) -> String {
     format!("https://api.twilio.com/2010-04-01/Accounts/{account}/Messages.json")
 }
 
+/// Where Pushover takes messages. Source: Pushover, "Message API".
+pub(super) const PUSHOVER_URL: &str = "https://api.pushover.net/1/messages.json";
+
 /// Source: Microsoft, "Create incoming webhooks with Workflows".
 fn card() -> Template {
     let fixed = |text: &str| Template::new(text.into()).expect("no place in it");
@@ -73,11 +80,12 @@ fn card() -> Template {
     Template::object([("type", fixed("message")), ("attachments", list(attachment))])
 }
 
-/// Longest texts that each takes. Sources: Slack "chat.postMessage", Discord "Execute Webhook", Twilio "Messages" (`Body`);
-/// of Teams 28 KB in all.
+/// Longest texts that each takes. Sources: Slack "chat.postMessage", Discord "Execute Webhook", Twilio "Messages" (`Body`),
+/// Pushover "Message API"; of Teams 28 KB in all.
 const SLACK_CHARS: usize = 40_000;
 const DISCORD_CHARS: usize = 2_000;
 const TWILIO_CHARS: usize = 1_600;
+const PUSHOVER_CHARS: usize = 1_024;
 const TEAMS_CHARS: usize = 6_000;
 
 #[cfg(test)]
@@ -120,6 +128,11 @@ mod tests {
             rendered(twilio, EVENT),
             ("Body=5+%3E+4+%26+%22so%22&From=%2B2&To=%2B1".to_owned(), "application/x-www-form-urlencoded")
         );
+        let pushover = "preset = 'pushover'\nform = { title = '{{id}}' }\nbasic = { user = 'u', password = 'p' }";
+        assert_eq!(
+            rendered(pushover, EVENT),
+            ("message=5+%3E+4+%26+%22so%22&title=e".to_owned(), "application/x-www-form-urlencoded")
+        );
         assert_eq!(twilio_url("AC1/../x"), "https://api.twilio.com/2010-04-01/Accounts/AC1%2F..%2Fx/Messages.json");
     }
 
@@ -132,6 +145,12 @@ mod tests {
             ("url = 'x'\ndead_letter = 't'", "has its own topic as `dead_letter`"),
             ("url = 'x'\ndead_letter = 'workspace-t'", "has its own topic as `dead_letter`"),
             ("preset = 'twilio-sms'\nform = { To = '+1' }", "needs `form` with `To`"),
+            ("preset = 'pushover'", "needs `basic` with the key of a user"),
+            (
+                "preset = 'pushover'\nform = { token = 't' }\nbasic = { user = 'u', password = 'p' }",
+                "needs `basic` with the key of a user",
+            ),
+            ("preset = 'pushover'\nbody = {}\nbasic = { user = 'u', password = 'p' }", "has a `body`, and Pushover"),
             ("url = 'x'\npreset = 'slak'", "has a setting `preset` that must be \"json\""),
             ("url = 'x'\nbody = { a = '{{b}}' }", "has a setting `body` that must name in {{ }}"),
             ("url = 'x'\nrate = '5/week'", "has a setting `rate` that must be"),

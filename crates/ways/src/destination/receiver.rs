@@ -31,3 +31,46 @@ impl Receiver {
         next.filter(|next| !self.paused && *next > now)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    /// Whoever finds nothing to send at one moment and sleeps until `next` by the same moment may send then: no wake-up is
+    /// lost, and none comes at once.
+    #[test]
+    fn what_may_not_be_sent_now_may_be_at_the_time_that_it_names() {
+        let (begun, second) = (Instant::now(), Duration::from_secs(1));
+        let rate = Rate { times: 1, per: 2 * second };
+        for (rate, has_failed, asks, has_sent) in [
+            (None, false, None, false),
+            (None, true, None, false),
+            (None, true, Some(7 * second), false),
+            (Some(rate), false, None, true),
+            (Some(rate), true, None, true),
+            (Some(rate), true, Some(second), true),
+        ] {
+            let mut receiver = Receiver::new(rate);
+            if has_sent {
+                receiver.pace.count(begun);
+            }
+            if has_failed {
+                receiver.circuit.failed(begun, asks, begun, 0.0);
+            }
+            for half_seconds in 0..20 {
+                let now = begun + half_seconds * second / 2;
+                match receiver.next(now, 0) {
+                    Some(next) => {
+                        assert!(next > now && !receiver.lets_through(now, 0));
+                        assert!(receiver.lets_through(next, 0), "{rate:?} {has_failed} {asks:?} at {half_seconds}");
+                    }
+                    None => assert!(receiver.lets_through(now, 0), "{rate:?} {has_failed} {asks:?} at {half_seconds}"),
+                }
+            }
+        }
+        let paused = Receiver { paused: true, ..Receiver::new(None) };
+        assert!(!paused.lets_through(begun, 0) && paused.next(begun, 0).is_none());
+    }
+}

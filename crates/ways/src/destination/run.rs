@@ -110,7 +110,7 @@ async fn open<'r>(
     // From then on nothing is passed over, whatever happens; and no broker forgets a partition because it is quiet.
     broker.commit(group, &topic.name, next.clone()).await?;
     let progress = Progress::at(&next);
-    let deliveries = broker.read(&topic.name, Start::At(next)).await?;
+    let deliveries = broker.read_for_server(&topic.name, Start::At(next)).await?;
     let now = Instant::now();
     let intake = Intake::new(context.config.filter.clone(), topic.clone(), context.metrics.skipped.clone(), now);
     tracing::info!(destination = context.config.name, topic = topic.name, "a destination is being served");

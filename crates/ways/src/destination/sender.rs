@@ -6,9 +6,9 @@ use bytes::Bytes;
 use reqwest::Url;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 
-use super::config::DestinationConfig;
+use super::config::{Basic, DestinationConfig, Preset};
 use super::lanes::Job;
-use super::preset::{Body, twilio_url};
+use super::preset::{Body, PUSHOVER_URL, twilio_url};
 use super::sign::Signer;
 use crate::fetch::{FetchError, Fetcher, Permits, Receipt};
 use crate::secret::{Revealed, SecretError};
@@ -20,6 +20,8 @@ pub struct Sender {
     url: Url,
     headers: HeaderMap,
     body: Body,
+    /// Behind each body: fields of a form that are secret.
+    fields: Option<Revealed>,
     signer: Option<Signer>,
     permits: Permits,
     fetcher: Fetcher,
@@ -52,8 +54,10 @@ pub enum SenderError {
 pub(super) enum Verdict {
     /// It was taken.
     Delivered,
-    /// It may be taken later.
+    /// The receiver takes nothing now.
     Refused { why: String, retry_after: Option<Duration> },
+    /// It may be taken when something is mended, at the receiver or in the settings; others may be taken now.
+    Unwelcome { why: String },
     /// It will never be taken.
     Unacceptable { why: String },
     /// The receiver wants nothing more.
@@ -65,6 +69,7 @@ impl Sender {
     pub fn new(config: &DestinationConfig, fetcher: Fetcher) -> Result<Self, SenderError> {
         let url = match (&config.url, &config.basic) {
             (Some(url), _) => revealed("url", url)?.as_str().to_owned(),
+            (None, _) if config.preset == Preset::Pushover => PUSHOVER_URL.to_owned(),
             (None, Some(basic)) => twilio_url(revealed("basic.user", &basic.user)?.as_str()),
             (None, None) => return Err(SenderError::Url),
         };
@@ -74,6 +79,7 @@ impl Sender {
             url: url.parse().map_err(|_| SenderError::Url)?,
             headers: headers(config, body.content_type())?,
             body,
+            fields: config.basic.as_ref().filter(|_| config.preset == Preset::Pushover).map(fields).transpose()?,
             signer: sign.map(|secret| Signer::new(&secret).ok_or(SenderError::Sign)).transpose()?,
             permits: Permits { http: config.allow_http, private: config.allow_private },
             fetcher,
@@ -84,7 +90,8 @@ impl Sender {
         let Ok(message) = Json::parse(job.message.as_bytes()) else {
             return Verdict::Unacceptable { why: "it is nested too deep".to_owned() };
         };
-        let (body, id) = (self.body.render(message), job.id(topic));
+        let (mut body, id) = (self.body.render(message), job.id(topic));
+        body.push_str(self.fields.as_ref().map_or("", Revealed::as_str));
         let mut headers = self.headers.clone();
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
         let signature = self.signer.as_ref().map(|signer| signer.signature(&id, now, &body));
@@ -106,7 +113,7 @@ fn revealed(setting: &str, secret: &Secret) -> Result<Revealed, SenderError> {
 
 fn headers(config: &DestinationConfig, content_type: &'static str) -> Result<HeaderMap, SenderError> {
     let mut headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static(content_type))]);
-    if let Some(basic) = &config.basic {
+    if let Some(basic) = config.basic.as_ref().filter(|_| config.preset != Preset::Pushover) {
         let (user, password) = (revealed("basic.user", &basic.user)?, revealed("basic.password", &basic.password)?);
         let pair = base64::Engine::encode(
             &base64::engine::general_purpose::STANDARD,
@@ -124,13 +131,21 @@ fn headers(config: &DestinationConfig, content_type: &'static str) -> Result<Hea
     Ok(headers)
 }
 
+/// Of Pushover.
+fn fields(basic: &Basic) -> Result<Revealed, SenderError> {
+    let (user, token) = (revealed("basic.user", &basic.user)?, revealed("basic.password", &basic.password)?);
+    let mut form = form_urlencoded::Serializer::for_suffix(String::from("&"), 1);
+    form.append_pair("token", token.as_str()).append_pair("user", user.as_str());
+    Ok(Revealed::from(form.finish()))
+}
+
 fn sensitive(mut value: HeaderValue) -> HeaderValue {
     value.set_sensitive(true);
     value
 }
 
-/// A receiver that says what is wrong with the request will say so again. Everything else may be mended, at the receiver or
-/// in the settings.
+/// A receiver that says what is wrong with the request will say so again. Where it refuses one otherwise, that says nothing of
+/// others, unless it asks for time.
 fn verdict(answer: Result<Receipt, FetchError>) -> Verdict {
     let Receipt { status, retry_after } = match answer {
         Ok(receipt) => receipt,
@@ -141,6 +156,8 @@ fn verdict(answer: Result<Receipt, FetchError>) -> Verdict {
         200..=299 => Verdict::Delivered,
         410 => Verdict::Gone,
         400 | 413 | 415 | 422 => Verdict::Unacceptable { why },
+        408 | 429 => Verdict::Refused { why, retry_after },
+        400..=499 if retry_after.is_none() => Verdict::Unwelcome { why },
         _ => Verdict::Refused { why, retry_after },
     }
 }

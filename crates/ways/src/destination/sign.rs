@@ -4,6 +4,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
+use zeroize::Zeroizing;
 
 use crate::secret::Revealed;
 
@@ -25,6 +26,7 @@ impl Signer {
             Some(encoded) => STANDARD.decode(encoded).ok()?,
             None => secret.as_str().as_bytes().to_vec(),
         };
+        let key = Zeroizing::new(key);
         Hmac::new_from_slice(Some(&key).filter(|key| !key.is_empty())?).ok().map(|keyed| Self { keyed })
     }
 

@@ -1,6 +1,6 @@
 //! `Work`: one reading of a destination's topic: what is read, under way, to be committed. One loop, a closed list of causes.
 
-use std::time::{Duration, Instant};
+use std::time::{Instant, SystemTime};
 
 use futures::future::{BoxFuture, FutureExt};
 use futures::stream::{FuturesUnordered, StreamExt};
@@ -9,6 +9,8 @@ use quix_model::Outgoing;
 use serde_json::value::RawValue;
 use tokio::sync::watch;
 
+use super::circuit;
+use super::commits::Commits;
 use super::intake::Intake;
 use super::lanes::{Job, Lanes};
 use super::progress::Progress;
@@ -25,8 +27,7 @@ pub(super) struct Work<'r> {
     lanes: Lanes,
     progress: Progress,
     receiver: &'r mut Receiver,
-    committed_at: Instant,
-    renewed_at: Instant,
+    commits: Commits,
     /// Whether records are read now.
     reads: bool,
 }
@@ -54,7 +55,7 @@ enum Came {
 impl<'r> Work<'r> {
     /// All of `progress` has just been committed.
     pub(super) fn new(intake: Intake, progress: Progress, receiver: &'r mut Receiver, now: Instant) -> Self {
-        Self { intake, lanes: Lanes::default(), progress, receiver, committed_at: now, renewed_at: now, reads: true }
+        Self { intake, lanes: Lanes::default(), progress, receiver, commits: Commits::new(now), reads: true }
     }
 
     pub(super) async fn run(
@@ -101,7 +102,7 @@ impl<'r> Work<'r> {
         self.intake.expire(&mut self.progress, now, self.reads);
         while under_way.len() < context.config.parallel
             && self.receiver.lets_through(now, under_way.len())
-            && let Some(job) = self.lanes.take()
+            && let Some(job) = self.lanes.take(now)
         {
             self.receiver.pace.count(now);
             context.metrics.attempts.inc();
@@ -111,28 +112,19 @@ impl<'r> Work<'r> {
         // While there is something to send: what keeps the rest back may be segments, and only reading ends that.
         let is_far_ahead = self.progress.is_far_ahead() && self.lanes.waiting() + under_way.len() > 0;
         self.reads = self.lanes.have_room() && !is_far_ahead;
-        if now >= self.renewed_at + RENEW_EVERY {
-            self.renewed_at = now;
-            self.progress.renew();
+        if commit.is_none()
+            && let Some(next) = self.commits.take(&mut self.progress, under_way.len(), now)
+        {
+            *commit = Some(committing(context, next).boxed());
         }
-        if commit.is_none() && self.commit_due(under_way.len()).is_some_and(|due| due <= now) {
-            self.committed_at = now;
-            *commit = Some(committing(context, self.progress.to_commit()).boxed());
-        }
-    }
-
-    /// When there is something to commit.
-    fn commit_due(&self, under_way: usize) -> Option<Instant> {
-        let pause = if under_way == 0 { COMMIT_PAUSE } else { COMMIT_EVERY };
-        (!self.progress.to_commit().is_empty()).then(|| self.committed_at + pause)
     }
 
     /// When something may be begun that might not be at `now`, the time by which [`pump`](Self::pump) has judged.
     fn wake(&self, under_way: usize, commits: bool, now: Instant) -> Option<Instant> {
         let sending = self.receiver.next(now, under_way).filter(|_| self.lanes.waiting() > 0);
-        let committing = if commits { None } else { self.commit_due(under_way) };
+        let committing = (!commits).then(|| self.commits.next(&self.progress, under_way));
         let expiry = self.intake.next_expiry(now).filter(|_| self.reads);
-        [sending, committing, expiry, Some(self.renewed_at + RENEW_EVERY)].into_iter().flatten().min()
+        [sending, self.lanes.next(now), committing, expiry].into_iter().flatten().min()
     }
 
     /// Why the reading is over, if it is.
@@ -184,7 +176,8 @@ impl<'r> Work<'r> {
                         destination,
                         "a message cannot be written to its dead letter topic: {error}; tried again"
                     );
-                    self.again(job, Instant::now(), None);
+                    let refusals = job.refusals + 1;
+                    self.lanes.rest(Job { refusals, ..job }, Instant::now() + circuit::pause(refusals, chance()));
                 } else {
                     tracing::error!(destination, message = job.id(&context.topic.name), "a message is lost: {error}");
                     context.metrics.skipped.inc();
@@ -203,7 +196,7 @@ impl<'r> Work<'r> {
         verdict: Verdict,
     ) -> Option<BoxFuture<'c, (Job, Came)>> {
         let (destination, now) = (&context.config.name, Instant::now());
-        let (why, retry_after) = match verdict {
+        let (why, rests_until) = match verdict {
             Verdict::Delivered => {
                 context.metrics.delivered.inc();
                 self.receiver.circuit.succeeded(begun);
@@ -224,11 +217,18 @@ impl<'r> Work<'r> {
                 self.receiver.circuit.succeeded(begun); // it is there, and answers
                 return self.give_up(context, job, &why);
             }
-            Verdict::Refused { why, retry_after } => (why, retry_after),
+            Verdict::Refused { why, retry_after } => {
+                self.receiver.circuit.failed(begun, retry_after, now, chance());
+                (why, None)
+            }
+            Verdict::Unwelcome { why } => {
+                self.receiver.circuit.succeeded(begun);
+                (why, Some(now + circuit::pause(job.refusals + 1, chance())))
+            }
         };
-        let since = *job.refused.get_or_insert(begun);
-        if now.duration_since(since) >= context.config.retry_for.0 {
-            self.receiver.circuit.failed(begun, retry_after, now, chance());
+        let now_ms =
+            SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64);
+        if job.refuse(context.config.retry_for.0, now, now_ms) {
             return self.give_up(context, job, &why);
         }
         tracing::warn!(
@@ -236,7 +236,10 @@ impl<'r> Work<'r> {
             message = job.id(&context.topic.name),
             "a message was not taken: {why}; tried again"
         );
-        self.again(job, begun, retry_after);
+        match rests_until {
+            Some(until) => self.lanes.rest(job, until),
+            None => self.lanes.again(job),
+        }
         None
     }
 
@@ -256,11 +259,6 @@ impl<'r> Work<'r> {
         }
     }
 
-    fn again(&mut self, job: Job, begun: Instant, retry_after: Option<Duration>) {
-        self.receiver.circuit.failed(begun, retry_after, Instant::now(), chance());
-        self.lanes.again(job);
-    }
-
     fn done(&mut self, job: &Job) {
         self.lanes.done(&job.stream_id);
         self.progress.done(job.partition, job.offset);
@@ -270,7 +268,7 @@ impl<'r> Work<'r> {
         match result {
             Ok(()) => self.progress.committed(next),
             Err(error) => {
-                self.committed_at = Instant::now() + COMMIT_AGAIN;
+                self.commits.failed(Instant::now());
                 tracing::warn!(
                     destination = context.config.name,
                     "what is delivered cannot be committed: {error}; tried again"
@@ -364,11 +362,3 @@ async fn sleep_until(at: Option<Instant>) {
         None => std::future::pending().await,
     }
 }
-
-/// While messages are under way, and at least between two commits.
-const COMMIT_EVERY: Duration = Duration::from_secs(1);
-const COMMIT_PAUSE: Duration = Duration::from_millis(100);
-/// Positions that have not moved. Source: Kafka's `offsets.retention.minutes`, 7 days by default, a day in old versions.
-const RENEW_EVERY: Duration = Duration::from_secs(3600);
-/// After one that failed.
-const COMMIT_AGAIN: Duration = Duration::from_secs(5);

@@ -169,7 +169,7 @@ impl Source {
                 polled.unchanged += 1;
                 continue;
             }
-            let Some(made) = self.made(item, polled) else { continue };
+            let Some(made) = self.made(item, append.max_name_bytes(), polled) else { continue };
             if under_way.len() >= MAX_UNDER_WAY
                 && let Some((durable, seen)) = under_way.pop_front()
             {
@@ -219,9 +219,10 @@ impl Source {
         })
     }
 
-    fn made(&self, item: Json<'_>, polled: &mut Polled) -> Option<Made> {
+    fn made(&self, item: Json<'_>, max_name_bytes: usize, polled: &mut Polled) -> Option<Made> {
         let received = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_nanos());
-        let circumstances = Circumstances { stream_id: &self.config.name, event: None, received: received as i64 };
+        let (stream_id, received) = (&*self.config.name, received as i64);
+        let circumstances = Circumstances { stream_id, event: None, received, max_name_bytes };
         let made = self.config.rule.make(item, &circumstances);
         let refused = |error| {
             polled.refused += 1;

@@ -27,7 +27,7 @@ impl Rule {
                 id: self.event_id(value, circumstances)?,
                 value: Some(value.text().to_owned()),
             }),
-            Form::Parameters => Record::Parameters(timeseries(self, value, timestamp)?),
+            Form::Parameters => Record::Parameters(timeseries(self, value, timestamp, circumstances.max_name_bytes)?),
         };
         Ok(Made { stream_id, record })
     }
@@ -90,7 +90,7 @@ mod tests {
 
     const BODY: &str = r#"{"type":"signup","n":12345678901234567890,"b":true,"nil":null,"empty":"",
         "user":{"id":"u-1","plan":["a"]},"at":"2023-10-11T12:01:29.418406001Z","ms":1697025689418.25}"#;
-    const WHEN: Circumstances<'_> = Circumstances { stream_id: "own", event: None, received: 7 };
+    const WHEN: Circumstances<'_> = Circumstances { stream_id: "own", event: None, received: 7, max_name_bytes: 1024 };
 
     fn made(rule: &str) -> Result<Made, RecordError> {
         let rule: Rule = toml::from_str(rule).unwrap();

@@ -21,6 +21,8 @@ pub struct Circumstances<'a> {
     pub event: Option<&'a str>,
     /// Time of values of which the rule names none, in nanoseconds since 1970 UTC: when they were received.
     pub received: i64,
+    /// How long a name may become that is made of names within each other, in bytes (`limits.name_size`).
+    pub max_name_bytes: usize,
 }
 
 /// A record and its stream.

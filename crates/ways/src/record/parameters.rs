@@ -13,11 +13,16 @@ use crate::json::{Json, Kind};
 /// Numbers and booleans (0 or 1) are numeric values, strings are string values, arrays are string values of their JSON text;
 /// nulls and empty objects are left out, and so is what the rule takes for tags and time. Members of members are called by
 /// both names with a dot between; of those of one name the last counts. Source of the names: pandas `json_normalize`.
-pub(super) fn timeseries(rule: &Rule, value: Json<'_>, timestamp: i64) -> Result<Timeseries<'static>, RecordError> {
+pub(super) fn timeseries(
+    rule: &Rule,
+    value: Json<'_>,
+    timestamp: i64,
+    max_name_bytes: usize,
+) -> Result<Timeseries<'static>, RecordError> {
     if value.kind() != Kind::Object {
         return Err(RecordError::NotAnObject(value.kind()));
     }
-    let mut row = Row { taken: taken(rule), ..Row::default() };
+    let mut row = Row { taken: taken(rule), max_name_bytes, ..Row::default() };
     row.object(&mut String::new(), value)?;
     let (mut numeric, mut strings) = (Vec::new(), Vec::new());
     for (name, cell) in row.cells {
@@ -43,6 +48,7 @@ fn column<T>(name: String, value: T) -> Column<'static, T> {
 #[derive(Default)]
 struct Row {
     taken: HashSet<String>,
+    max_name_bytes: usize,
     /// In the order of first mention.
     cells: Vec<(String, Cell)>,
     places: HashMap<String, usize>,
@@ -69,8 +75,8 @@ impl Row {
             }
             name.push_str(member);
             // Names of objects within objects add up: a small body could come to any number of bytes.
-            if name.len() > MAX_NAME_BYTES {
-                return Err(RecordError::NameTooLong { limit: MAX_NAME_BYTES });
+            if name.len() > self.max_name_bytes {
+                return Err(RecordError::NameTooLong { limit: self.max_name_bytes });
             }
             self.member(name, *value)?;
             name.truncate(end);
@@ -103,9 +109,6 @@ impl Row {
     }
 }
 
-/// Of a flattened name. Source: the server's own default for names.
-const MAX_NAME_BYTES: usize = 1024;
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -114,8 +117,10 @@ mod tests {
     use super::*;
 
     fn row(rule: &str, json: &str) -> Result<Timeseries<'static>, RecordError> {
-        timeseries(&toml::from_str(rule).unwrap(), Json::parse(json.as_bytes()).unwrap(), 7)
+        timeseries(&toml::from_str(rule).unwrap(), Json::parse(json.as_bytes()).unwrap(), 7, LONGEST)
     }
+
+    const LONGEST: usize = 100;
 
     type Cells<T> = Vec<(String, T)>;
 
@@ -205,9 +210,9 @@ mod tests {
     #[test]
     fn names_that_add_up_to_more_than_anybody_reads_are_refused() {
         let nested = |length: usize| format!("{{\"{}\":{{\"b\":1}}}}", "a".repeat(length));
-        assert!(row("", &nested(MAX_NAME_BYTES - 2)).is_ok());
-        let refused = row("", &nested(MAX_NAME_BYTES - 1)).unwrap_err().to_string();
-        assert_eq!(refused, "the names of objects within objects come to more than 1024 bytes");
+        assert!(row("", &nested(LONGEST - 2)).is_ok());
+        let refused = row("", &nested(LONGEST - 1)).unwrap_err().to_string();
+        assert_eq!(refused, "the names of objects within objects come to more than 100 bytes");
     }
 
     proptest! {

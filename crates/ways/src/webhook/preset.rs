@@ -5,6 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use http::HeaderName;
 use quix_model::Pointer;
 use serde::{Deserialize, Deserializer, Serialize, de};
+use zeroize::Zeroizing;
 
 use super::encoding::Encoding;
 use super::mac::Hash;
@@ -102,13 +103,13 @@ impl Preset {
     }
 
     /// The bytes of a secret as its sender hands it out.
-    pub(super) fn key(self, secret: &Revealed) -> Result<Vec<u8>, &'static str> {
+    pub(super) fn key(self, secret: &Revealed) -> Result<Zeroizing<Vec<u8>>, &'static str> {
         let text = secret.as_str();
         if self != Self::Standard {
-            return Ok(text.as_bytes().to_vec());
+            return Ok(text.as_bytes().to_vec().into());
         }
         let decoded = STANDARD.decode(text.strip_prefix("whsec_").unwrap_or(text)).ok();
-        let decoded = decoded.filter(|key| !key.is_empty());
+        let decoded = decoded.filter(|key| !key.is_empty()).map(Zeroizing::new);
         decoded.ok_or("is not \"whsec_\" and base64, as secrets of Standard Webhooks are")
     }
 

@@ -155,7 +155,8 @@ impl Webhook {
         let place = self.config.preset.and_then(Preset::event);
         let event =
             place.as_ref().map(|place| find(place, json, headers).unwrap_or_else(|| self.config.name().to_owned()));
-        let circumstances = Circumstances { stream_id: self.config.name(), event: event.as_deref(), received };
+        let (stream_id, max_name_bytes) = (self.config.name(), self.append.max_name_bytes());
+        let circumstances = Circumstances { stream_id, event: event.as_deref(), received, max_name_bytes };
         self.config.rule.make(json, &circumstances).map_err(|error| Answer::bad(format!("The body: {error}.")))
     }
 

@@ -5,6 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use sha2::{Digest, Sha256};
 use subtle::{Choice, ConstantTimeEq};
+use zeroize::Zeroizing;
 
 use super::mac::Key;
 use super::scheme::{Layout, Part, Scheme};
@@ -96,7 +97,7 @@ impl Verifier {
 
 impl Signature {
     /// `keys` as [`Scheme`]s hash them; `tolerance` in seconds.
-    pub(super) fn new(scheme: Scheme, secrets: &[Vec<u8>], tolerance: i64) -> Self {
+    pub(super) fn new(scheme: Scheme, secrets: &[Zeroizing<Vec<u8>>], tolerance: i64) -> Self {
         let keys = secrets.iter().map(|secret| Key::new(scheme.hash, secret)).collect();
         Self { scheme, keys, tolerance }
     }

@@ -36,8 +36,10 @@ pub async fn run(args: &CsvArgs) -> Result<(), CommandError> {
         Some(brokers) => Target::over_kafka(brokers).await?,
         None => Target::reach(&args.server, Missing::Make).await?,
     };
+    // One for all passes: Ctrl-C between two of them counts too.
+    let mut interrupted = std::pin::pin!(interrupted());
     loop {
-        let counts = import(args, &source, &target).await?;
+        let counts = import(args, &source, &target, &mut interrupted).await?;
         // Whoever closed standard error does not want to know; the rows are written all the same.
         let _ = writeln!(io::stderr(), "{counts}");
         if !args.looped {
@@ -56,7 +58,12 @@ fn mapping(args: &CsvArgs, sample: &file::Sample) -> Result<Mapping, CommandErro
 }
 
 /// One pass over the file.
-async fn import(args: &CsvArgs, source: &Source, target: &Target) -> Result<Counts, CommandError> {
+async fn import(
+    args: &CsvArgs,
+    source: &Source,
+    target: &Target,
+    interrupted: &mut (impl Future<Output = ()> + Unpin),
+) -> Result<Counts, CommandError> {
     source.lock()?;
     let identity = source.identity()?;
     let (mut checkpoints, begun) = Checkpoints::open(&args.file)?;
@@ -70,11 +77,15 @@ async fn import(args: &CsvArgs, source: &Source, target: &Target) -> Result<Coun
     let rejects = Rejects::open(&args.file, checkpoint.rejected_bytes)?;
     let bar = Bar::new(&args.file, &contents, checkpoint.rows);
     let mut sender = Sender::new(target, &args.topic, &args.stream, &checkpoint);
-    sender.claim().await?;
+    tokio::select! {
+        biased;
+        () = &mut *interrupted => return Err(CommandError::Interrupted),
+        begun = sender.begin(&bar) => begun?,
+    }
     let first = checkpoint.placed(sender.place());
     checkpoints.write(&first)?;
     let mut pass = Pass { args, contents, rejects, bar, sender, checkpoints: &mut checkpoints, checkpoint: first };
-    let result = pass.run().await;
+    let result = pass.run(interrupted).await;
     pass.bar.finish();
     match result {
         Ok(()) if source.identity()? != identity => {
@@ -105,14 +116,13 @@ struct Pass<'a> {
 }
 
 impl Pass<'_> {
-    async fn run(&mut self) -> Result<(), CommandError> {
-        let mut interrupted = std::pin::pin!(interrupted());
+    async fn run(&mut self, interrupted: &mut (impl Future<Output = ()> + Unpin)) -> Result<(), CommandError> {
         let mut pace = self.args.speed.factor().map(|factor| Pace::new(factor, self.checkpoint.mapping.clone()));
         let mut is_done = false;
         while !is_done {
             is_done = tokio::select! {
                 biased;
-                () = &mut interrupted => return Err(CommandError::Interrupted),
+                () = &mut *interrupted => return Err(CommandError::Interrupted),
                 step = self.step(pace.as_mut()) => step?,
             };
         }

@@ -79,12 +79,25 @@ impl<'a> Sender<'a> {
         self.place.clone()
     }
 
-    /// Takes the import, from whoever had it.
-    pub(super) async fn claim(&mut self) -> Result<(), CommandError> {
+    /// Takes the import before its first piece, from whoever had it. A server that is not ready is waited for; one that
+    /// does not answer may be the wrong one.
+    ///
+    /// # Errors
+    /// As [`Self::send`].
+    pub(super) async fn begin(&mut self, bar: &Bar) -> Result<(), CommandError> {
+        let mut patience = Patience::new();
+        while let Err(error) = self.claim().await {
+            patience.wait(error, is_not_ready, bar).await?;
+        }
+        Ok(())
+    }
+
+    async fn claim(&mut self) -> Result<(), CommandError> {
         let client = &self.target.client;
         let request = client.http.put(self.url.clone()).json(&Ask { mapping: &self.mapping, place: &self.place });
         let response = match client.send(request).await {
             Ok(response) => response,
+            Err(CommandError::Refused(problem)) if problem.status == 409 => return Err(taken()),
             Err(error) => return Err(client.explain(&self.topic, error).await),
         };
         let claimed: Claimed = client.json(response).await?;
@@ -98,10 +111,9 @@ impl<'a> Sender<'a> {
     /// # Errors
     /// What another try would not change, or what has lasted for [`PATIENCE`].
     pub(super) async fn send(&mut self, piece: Piece<'_>, bar: &Bar) -> Result<Answer, CommandError> {
-        let begun = Instant::now();
-        let mut pause = FIRST_PAUSE;
+        let mut patience = Patience::new();
         loop {
-            let error = match self.try_send(piece).await {
+            match self.try_send(piece).await {
                 Ok(answer) => {
                     bar.say("");
                     if answer.place.is_some() {
@@ -109,15 +121,11 @@ impl<'a> Sender<'a> {
                     }
                     return Ok(answer);
                 }
-                Err(error) => error,
-            };
-            self.claim = None;
-            if !may_pass(&error) || begun.elapsed() > PATIENCE {
-                return Err(error);
+                Err(error) => {
+                    self.claim = None;
+                    patience.wait(error, may_pass, bar).await?;
+                }
             }
-            bar.say(&format!("{error}; trying again"));
-            tokio::time::sleep(pause).await;
-            pause = (2 * pause).min(LONGEST_PAUSE);
         }
     }
 
@@ -144,13 +152,55 @@ impl<'a> Sender<'a> {
     }
 }
 
+/// With a server that is away or not ready: tries are farther and farther apart, and come to an end.
+struct Patience {
+    begun: Instant,
+    pause: Duration,
+}
+
+impl Patience {
+    fn new() -> Self {
+        Self { begun: Instant::now(), pause: FIRST_PAUSE }
+    }
+
+    /// Waits until the next try.
+    ///
+    /// # Errors
+    /// The same, if it will not pass or has lasted for [`PATIENCE`].
+    async fn wait(
+        &mut self,
+        error: CommandError,
+        may_pass: fn(&CommandError) -> bool,
+        bar: &Bar,
+    ) -> Result<(), CommandError> {
+        if !may_pass(&error) || self.begun.elapsed() > PATIENCE {
+            return Err(error);
+        }
+        bar.say(&format!("{error}; trying again"));
+        tokio::time::sleep(self.pause).await;
+        self.pause = (2 * self.pause).min(LONGEST_PAUSE);
+        Ok(())
+    }
+}
+
 /// Whether the same may be taken later. Whether it was taken already, a new claim finds out.
 fn may_pass(error: &CommandError) -> bool {
     match error {
         CommandError::Unreachable { .. } | CommandError::TimedOut { .. } | CommandError::Broken { .. } => true,
-        CommandError::Refused(problem) => matches!(problem.status, 408 | 409 | 429 | 500..=599),
+        CommandError::Refused(problem) => problem.status == 409 || is_not_ready(error),
         _ => false,
     }
+}
+
+fn is_not_ready(error: &CommandError) -> bool {
+    matches!(error, CommandError::Refused(problem) if matches!(problem.status, 408 | 429 | 500..=599))
+}
+
+/// A claim is refused only if a later one has come while it was made.
+fn taken() -> CommandError {
+    let why =
+        "another process goes on with the same import at this moment, by a copy of its checkpoint; let one of them end";
+    CommandError::Import(why.to_owned())
 }
 
 /// How long a server may be away.

@@ -2,42 +2,63 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::{Extension, Json};
 use kafka_bridge::broker::{Deliveries, Delivery, ReadError};
 use kafka_bridge::record::Record;
-use quix_gateway::{Body, Failure, Gateway, Problem, Topic, Visitor};
+use quix_gateway::{Body, Failure, Gateway, Problem, Topic, Visitor, WritingProblems};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 use ways::csv::{Mapping, Mark, Stored};
 
 use super::claims::Claims;
 use super::place::Place;
-use super::{At, bad, claim_anew};
+use super::{Address, bad, claim_anew};
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = ImportAsk)]
 pub(super) struct Ask {
+    /// What the rows become, as the preview answers it.
+    #[schema(value_type = Object)]
     mapping: Mapping,
     /// As the last answer had it; without, the import is new.
     #[serde(default)]
+    #[schema(value_type = Option<Object>)]
     place: Option<Place>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ImportClaim)]
 pub(super) struct Answer {
     /// To be sent with each piece.
     claim: String,
-    /// Where to look for what was written, should the import be claimed again.
+    /// Where to look for what was written, should the import be claimed again. To be given back as it is.
+    #[schema(value_type = Object)]
     place: Place,
 }
 
+/// Claims an import of a CSV file, and finds out which of its rows are stored
+///
 /// Whoever claimed it before writes nothing more.
+#[utoipa::path(
+    put, path = "/topics/{topic}/streams/{streamId}/imports/{import}", tag = "Tools", params(Address),
+    request_body(content = Ask, content_type = "application/json"),
+    responses(
+        (status = 200, description = "It is claimed.", body = Answer),
+        (status = 409, description = "Another has claimed it meanwhile.",
+            body = ref("#/components/schemas/Problem"), content_type = "application/problem+json"),
+        (status = 410, description = "Records that it may have written were deleted.",
+            body = ref("#/components/schemas/Problem"), content_type = "application/problem+json"),
+        WritingProblems,
+    ),
+)]
 pub(super) async fn claim(
     State(gateway): State<Arc<Gateway>>,
     Extension(claims): Extension<Arc<Claims>>,
     visitor: Visitor,
-    Path((topic, stream, import)): Path<At>,
+    Address { topic, stream, import }: Address,
     Body(body): Body,
 ) -> Result<Json<Answer>, Problem> {
     let ask: Ask = serde_json::from_slice(&body).map_err(|error| bad(format!("the body: {error}")))?;

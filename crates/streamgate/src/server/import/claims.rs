@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use kafka_bridge::broker;
 use tokio::time::Instant;
 use ways::csv::{Mapping, Stored};
 
@@ -180,6 +181,12 @@ impl Claim {
         Some(appended)
     }
 
+    /// Where to look from then on, once all up to a row is done with and its last record is stored. `None`: as before, for
+    /// rows behind are stored already, perhaps in front of that record.
+    pub(super) fn place_after(&self, row: u64, last: broker::Stored) -> Option<Place> {
+        (self.lock().stored.last() <= row).then(|| self.place.after(last))
+    }
+
     /// In bytes.
     fn size(&self) -> usize {
         size_of::<Self>() + self.mapping.size() + self.place.size() + self.lock().stored.size()
@@ -241,6 +248,18 @@ mod tests {
                 assert_eq!(finish(&claims, "i", ticket, Stored::default()).is_some(), stands);
             }
         }
+    }
+
+    #[test]
+    fn the_place_passes_no_row_that_is_stored_and_comes_later() {
+        let claims = Claims::default();
+        let mut found = Stored::default();
+        found.add(3, 4);
+        let claim = begin(&claims, "i", found);
+        let last = broker::Stored { partition: 0, offset: 9 };
+        assert_eq!(claim.hand_over((1, 2), || Ok::<_, ()>(())), Some(Ok(())));
+        assert_eq!(claim.place_after(2, last), None, "rows 3 and 4 may lie in front of it");
+        assert_eq!(claim.place_after(4, last), Some(claim.place.after(last)));
     }
 
     #[test]

@@ -14,26 +14,54 @@ mod write;
 
 use std::sync::Arc;
 
+use axum::Extension;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{FromRequestParts, Path, Query};
 use axum::http::StatusCode;
-use axum::routing::{post, put};
-use axum::{Extension, Router};
+use axum::http::request::Parts;
 use quix_gateway::{Gateway, Problem};
+use utoipa::IntoParams;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use self::claims::Claims;
 pub(crate) use self::preview::shown as shown_rows;
 
 /// `POST /import/preview`, and below a stream `PUT` and `POST …/imports/{import}`.
-pub(super) fn router(gateway: Arc<Gateway>) -> Router {
-    let write = put(claim::claim).post(write::write);
-    Router::new()
-        .route("/import/preview", post(preview::preview))
-        .route("/topics/{topic}/streams/{stream}/imports/{import}", write)
+pub(super) fn router() -> OpenApiRouter<Arc<Gateway>> {
+    OpenApiRouter::new()
+        .routes(routes!(preview::preview))
+        .routes(routes!(claim::claim, write::write))
         .layer(Extension(Arc::<Claims>::default()))
-        .with_state(gateway)
 }
 
-/// The parts of an address.
-type At = (String, String, String);
+/// Where a request goes.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Path)]
+struct Address {
+    /// Name or id of the topic.
+    topic: String,
+    /// Id of the stream.
+    #[param(rename = "streamId")]
+    stream: String,
+    /// Id of the import, chosen by the client: 1 to 64 bytes that no other import of the stream has.
+    import: String,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Address {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let path = Path::<(String, String, String)>::from_request_parts(parts, state).await;
+        path.map(|Path((topic, stream, import))| Self { topic, stream, import })
+            .map_err(|error| Problem::not_written(error.status(), error.body_text()))
+    }
+}
+
+/// What a query says.
+fn asked<T>(query: Result<Query<T>, QueryRejection>) -> Result<T, Problem> {
+    query.map(|Query(ask)| ask).map_err(|error| Problem::not_written(error.status(), error.body_text()))
+}
 
 fn bad(detail: impl std::fmt::Display) -> Problem {
     Problem::not_written(StatusCode::BAD_REQUEST, sentence(&detail.to_string()))

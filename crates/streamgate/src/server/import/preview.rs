@@ -2,26 +2,31 @@
 
 use axum::Json;
 use axum::extract::Query;
-use quix_gateway::{Body, Problem};
+use axum::extract::rejection::QueryRejection;
+use quix_gateway::{Body, Problem, WritingProblems};
 use quix_model::{Outgoing, WriteForm, WriteSettings};
 use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 use ways::csv::{Choices, Content, Item, Piece, SniffError, Sniffed, Unit, sniff};
 
-use super::bad;
+use super::{asked, bad};
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(super) struct Ask {
-    /// [`Choices`] as JSON.
+    /// What was chosen, as JSON: any of `delimiter`, `as`, `time`, `unit`, `tags`, `strings`, `skip`.
     #[serde(default)]
     choices: Option<String>,
-    /// Whether the body is all of the file.
+    /// Whether the body is all of the file. Default false.
     #[serde(default)]
     whole: bool,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ImportPreview)]
 pub(super) struct Answer {
     #[serde(flatten)]
+    #[schema(value_type = Object)]
     sniffed: Sniffed,
     /// Why rows cannot be imported so.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -33,14 +38,26 @@ pub(super) struct Answer {
     rejected: Vec<Rejected>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = RejectedInPreview)]
 struct Rejected {
     line: u64,
     reason: String,
 }
 
+/// Finds out what the columns of a CSV file are, from its beginning, and what its first rows become
+///
 /// Takes a time column of numbers without a unit: the mapping is then without one too, and `problem` says so.
-pub(super) async fn preview(Query(ask): Query<Ask>, Body(body): Body) -> Result<Json<Answer>, Problem> {
+#[utoipa::path(
+    post, path = "/import/preview", tag = "Tools", params(Ask),
+    request_body(content = String, content_type = "text/csv"),
+    responses((status = 200, description = "What was found.", body = Answer), WritingProblems),
+)]
+pub(super) async fn preview(
+    query: Result<Query<Ask>, QueryRejection>,
+    Body(body): Body,
+) -> Result<Json<Answer>, Problem> {
+    let ask = asked(query)?;
     let choices: Choices = match &ask.choices {
         Some(text) => serde_json::from_str(text).map_err(|error| bad(format!("the parameter 'choices': {error}")))?,
         None => Choices::default(),

@@ -4,32 +4,37 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use axum::extract::{Path, Query, State};
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, State};
 use axum::{Extension, Json};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use kafka_bridge::broker::{NotWritten, Stored};
-use quix_gateway::{Body, Gateway, Problem, Topic, Visitor, WriteFailure, WriteForm};
+use quix_gateway::{Body, Gateway, Problem, Topic, Visitor, WriteFailure, WriteForm, WritingProblems};
 use quix_model::{Outgoing, WriteError};
 use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 use ways::csv::{Batch, Content, Cursor, Item, Mark, Piece, Reason, Spot};
 
 use super::claims::{Claim, Claims};
 use super::place::Place;
-use super::{At, bad, claim, claim_anew};
+use super::{Address, asked, bad, claim, claim_anew};
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(super) struct Ask {
+    /// As the claim was answered.
     claim: String,
     /// As the answer to the piece before had it; without, the piece is the first.
     #[serde(default)]
     next: Option<String>,
-    /// Whether nothing follows.
+    /// Whether nothing follows. Default false.
     #[serde(default)]
     last: bool,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ImportedPiece)]
 pub(super) struct Answer {
     /// Up to where the piece was read, in bytes; the next one begins there.
     consumed: usize,
@@ -38,11 +43,13 @@ pub(super) struct Answer {
     /// Rows of the piece that are stored now.
     rows: u64,
     rejected: Vec<Rejected>,
-    /// Where to look for what was written, should the import be claimed again; `None`: as before.
+    /// Where to look for what was written, should the import be claimed again; null: as before.
+    #[schema(value_type = Option<Object>)]
     place: Option<Place>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = RejectedRow)]
 struct Rejected {
     row: u64,
     /// Of the file, from 1.
@@ -53,14 +60,29 @@ struct Rejected {
     reason: String,
 }
 
+/// Writes the rows of a piece of a CSV file
+///
+/// The piece begins with a row and is cut anywhere. Answered when its whole rows are stored, or rejected one by one; the next
+/// piece begins at `consumed`.
+#[utoipa::path(
+    post, path = "/topics/{topic}/streams/{streamId}/imports/{import}", tag = "Tools", params(Address, Ask),
+    request_body(content = String, content_type = "text/csv"),
+    responses(
+        (status = 200, description = "The piece was read.", body = Answer),
+        (status = 409, description = "The import has to be claimed anew.",
+            body = ref("#/components/schemas/Problem"), content_type = "application/problem+json"),
+        WritingProblems,
+    ),
+)]
 pub(super) async fn write(
     State(gateway): State<Arc<Gateway>>,
     Extension(claims): Extension<Arc<Claims>>,
     visitor: Visitor,
-    Path((topic, stream, import)): Path<At>,
-    Query(ask): Query<Ask>,
+    Address { topic, stream, import }: Address,
+    query: Result<Query<Ask>, QueryRejection>,
     Body(body): Body,
 ) -> Result<Json<Answer>, Problem> {
+    let ask = asked(query)?;
     let topic = gateway.topic_to_write(&visitor, &topic).await?;
     let claim = claims.find(&claim::key(&topic, &stream, &import), &ask.claim).ok_or_else(claim_anew)?;
     let _turn = claim.turn.lock().await;
@@ -99,9 +121,10 @@ pub(super) async fn write(
     if let Some(batch) = batches.take() {
         work.write(batch).await?;
     }
-    let (consumed, next) = (piece.consumed(), piece.cursor().to_string());
-    let (rows, rejected, place) = work.finish().await?;
-    Ok(Json(Answer { consumed, next, rows, rejected, place }))
+    let (consumed, cursor) = (piece.consumed(), piece.cursor());
+    let (rows, rejected, last) = work.finish().await?;
+    let place = last.and_then(|last| claim.place_after(cursor.rows(), last));
+    Ok(Json(Answer { consumed, next: cursor.to_string(), rows, rejected, place }))
 }
 
 /// Why a request ends early.
@@ -223,12 +246,12 @@ impl Work {
         Ok(())
     }
 
-    async fn finish(mut self) -> Result<(u64, Vec<Rejected>, Option<Place>), WriteFailure> {
+    /// How many rows are stored, which were rejected, and the last record.
+    async fn finish(mut self) -> Result<(u64, Vec<Rejected>, Option<Stored>), WriteFailure> {
         self.settle(0).await?;
         self.is_settled = true;
-        let place = self.last.map(|last| self.claim.place.after(last));
         self.rejected.sort_by_key(|rejected| rejected.row);
-        Ok((self.rows, std::mem::take(&mut self.rejected), place))
+        Ok((self.rows, std::mem::take(&mut self.rejected), self.last))
     }
 }
 
