@@ -16,8 +16,8 @@ use table::{Fault, Table};
 
 /// Of a topic whose records are JSON objects, or arrays of them. Each object is a row: numbers, and booleans as 0 or 1, are
 /// numeric values, strings are string values, arrays are string values of their JSON text, nulls are no values. Members of
-/// members are called by both names with a dot between; of those of one name the last counts. What is taken for time and tags
-/// is no parameter too. `NaN` and `Infinity` are numbers, as Python writes them. Source of the names: pandas `json_normalize`.
+/// members are called by both names with a dot between; of those of one name the last counts, null too. What is taken for time and tags
+/// is no parameter too. `NaN` and `Infinity` are numbers, as Python writes them; a byte order mark before it all is passed over. Source of the names: pandas `json_normalize`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct RowRule {
     timestamp: Option<Time>,
@@ -44,6 +44,7 @@ impl RowRule {
         stored: i64,
         budget: &mut Budget,
     ) -> Result<Timeseries<'a>, ReadProblem> {
+        let value = value.strip_prefix(b"\xef\xbb\xbf").unwrap_or(value);
         let text = str::from_utf8(value).map_err(|_| ReadProblem::NotJson)?;
         let (mut reader, mut table) = (Reader::new(text), Table::new(self, stored, budget));
         let read = match reader.peek() {

@@ -28,8 +28,11 @@ impl Pointer {
 
     /// Where its value begins in a text whose next value is the whole document, if it is there. Of members that are repeated
     /// the last counts.
-    pub(crate) fn find<'a>(&self, whole: &Reader<'a>) -> Option<Reader<'a>> {
-        self.tokens().try_fold(whole.clone(), |mut reader, token| child(&mut reader, token))
+    pub(crate) fn find<'a>(&self, whole: &Reader<'a>) -> Result<Option<Reader<'a>>, Broken> {
+        self.tokens().try_fold(Some(whole.clone()), |reader, token| match reader {
+            Some(mut reader) => child(&mut reader, token),
+            None => Ok(None),
+        })
     }
 }
 
@@ -46,27 +49,26 @@ impl FromStr for Pointer {
     }
 }
 
-fn child<'a>(reader: &mut Reader<'a>, token: &str) -> Option<Reader<'a>> {
+fn child<'a>(reader: &mut Reader<'a>, token: &str) -> Result<Option<Reader<'a>>, Broken> {
     let mut found = None;
     let mut number = 0;
-    match reader.peek()? {
-        b'{' => reader.object::<Broken>(|reader, name| {
+    match reader.peek() {
+        Some(b'{') => reader.object::<Broken>(|reader, name| {
             if name == token {
                 found = Some(reader.clone());
             }
-            reader.skip()
+            reader.skip().map(drop)
         }),
-        b'[' => reader.array::<Broken>(|reader| {
+        Some(b'[') => reader.array::<Broken>(|reader| {
             if index(token) == Some(number) {
                 found = Some(reader.clone());
             }
             number += 1;
-            reader.skip()
+            reader.skip().map(drop)
         }),
-        _ => return None,
-    }
-    .ok()?;
-    found
+        _ => Ok(()),
+    }?;
+    Ok(found)
 }
 
 /// Of an array; RFC 6901 knows neither signs nor leading zeros.

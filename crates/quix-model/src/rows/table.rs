@@ -72,13 +72,13 @@ impl<'a, 'b> Table<'a, 'b> {
         reader.object::<Fault>(|reader, member| {
             let name = self.name(above, member)?;
             if self.rule.taken.iter().any(|taken| *taken == name) {
-                return Ok(reader.skip()?);
+                return Ok(reader.skip().map(drop)?);
             }
             if reader.peek() == Some(b'{') {
                 return self.members(reader, &name, inner);
             }
-            match reader.value()? {
-                Value::Null => Ok(()),
+            match value(reader)? {
+                Value::Null => Ok(self.nothing(&name)),
                 Value::Bool(value) => self.number(name, f64::from(u8::from(value))),
                 Value::Number(number) => self.number(name, number.parse().map_err(|_| Broken)?),
                 Value::Text(text) => self.text(name, text),
@@ -94,6 +94,13 @@ impl<'a, 'b> Table<'a, 'b> {
         }
         self.budget.bytes(above.len() + 1 + member.len()).map_err(Fault)?;
         Ok(Cow::Owned(format!("{above}.{member}")))
+    }
+
+    fn nothing(&mut self, name: &str) {
+        let rows = self.timeseries.rows();
+        let place = self.places.get(name).copied().unwrap_or_default();
+        take_back(&mut self.timeseries.numeric, place.numeric, rows);
+        take_back(&mut self.timeseries.strings, place.strings, rows);
     }
 
     fn number(&mut self, name: Cow<'a, str>, value: f64) -> Result<(), Fault> {
@@ -113,7 +120,7 @@ impl<'a, 'b> Table<'a, 'b> {
     /// `None` where there is nothing, or null.
     fn timestamp(&self, row: &Reader<'a>) -> Result<Option<i64>, Fault> {
         let Some(time) = &self.rule.timestamp else { return Ok(None) };
-        let there = time.pointer.find(row).map(|mut there| there.value()).transpose()?;
+        let there = time.pointer.find(row)?.map(|mut there| value(&mut there)).transpose()?;
         let timestamp = match there {
             None | Some(Value::Null) => return Ok(None),
             Some(Value::Text(text)) => time.of_text(&text),
@@ -127,7 +134,7 @@ impl<'a, 'b> Table<'a, 'b> {
         let rule = self.rule;
         let rows = self.timeseries.rows();
         for (pointer, name) in &rule.tags {
-            let text = match pointer.find(row).map(|mut there| there.value()).transpose()? {
+            let text = match pointer.find(row)?.map(|mut there| value(&mut there)).transpose()? {
                 None | Some(Value::Null) => continue,
                 Some(Value::Text(text)) => text,
                 Some(Value::Bool(value)) => Cow::Borrowed(if value { "true" } else { "false" }),
@@ -138,6 +145,14 @@ impl<'a, 'b> Table<'a, 'b> {
             put(tags, &mut place, Cow::Borrowed(name), rows, text, self.budget)?;
         }
         Ok(())
+    }
+}
+
+/// What is taken without a loss, NaN within it too.
+fn value<'a>(reader: &mut Reader<'a>) -> Result<Value<'a>, Broken> {
+    match reader.peek() {
+        Some(b'{' | b'[') => reader.skip().map(Value::Compound),
+        _ => reader.value(),
     }
 }
 

@@ -21,6 +21,10 @@ fn rows_are_parameter_data() {
         (r#"{"a":{"b":{"c":1},"d":"x"},"e":{}}"#, json!([STORED]), json!({"a.b.c":[1.0]}), json!({"a.d":["x"]})),
         (r#"{"a":[1, {"b":2}],"e":[]}"#, json!([STORED]), json!({}), json!({"a":["[1, {\"b\":2}]"],"e":["[]"]})),
         (r#"{"a":1,"a":"x","b":"y","b":2}"#, json!([STORED]), json!({"b":[2.0]}), json!({"a":["x"]})),
+        (r#"{"a":1,"a":null,"b":"y","b":null}"#, json!([STORED]), json!({}), json!({})),
+        (r#"[{"a":1},{"a":2,"a":null}]"#, json!([STORED, STORED]), json!({"a":[1.0, null]}), json!({})),
+        ("\u{feff}{\"a\":1}", json!([STORED]), json!({"a":[1.0]}), json!({})),
+        (r#"{"v":[1,NaN]}"#, json!([STORED]), json!({}), json!({"v":["[1,NaN]"]})),
         (r#"{"a.b":1,"a":{"b":"x"}}"#, json!([STORED]), json!({}), json!({"a.b":["x"]})),
         ("[]", json!([]), json!({}), json!({})),
         (
@@ -54,6 +58,24 @@ fn time_and_tags_are_where_the_rule_says_and_no_parameters_too() {
             })
         )
     );
+}
+
+#[test]
+fn time_and_tags_are_found_beside_what_only_a_lenient_reader_takes() {
+    let rule = rule(Some(("/ts", Some(Unit::Seconds))), &["/device", "/tags/1", "/shape"]);
+    for beside in
+        [r#""pos":{"x":NaN}"#, r#""v":[1,NaN]"#, "\"v\":[\"a\tb\"]", r#""v":[01]"#, r#""a":[[{"b":-Infinity}]]"#]
+    {
+        for json in [
+            format!(r#"{{"ts":5,"device":"a","tags":[[NaN],"b"],"shape":{{"x":NaN}},{beside}}}"#),
+            format!(r#"{{{beside},"shape":{{"x":NaN}},"tags":[[NaN],"b"],"device":"a","ts":5}}"#),
+        ] {
+            let rows = read(&rule, &json).unwrap();
+            let tags = json!({"device": ["a"], "tags.1": ["b"], "shape": [r#"{"x":NaN}"#]});
+            assert_eq!((shown(&rows).0, shown(&rows).3), (json!([5_000_000_000_i64]), tags), "{json}");
+        }
+    }
+    assert_eq!(read(&rule, r#"{"ts":5,"v":[nul]}"#), Err(ReadProblem::NotJson));
 }
 
 #[test]
@@ -181,7 +203,7 @@ fn flat(above: &str, object: &Map<String, Value>, out: &mut BTreeMap<String, Val
         let name = if above.is_empty() { member.clone() } else { format!("{above}.{member}") };
         match value {
             Value::Object(inner) => flat(&name, inner, out),
-            Value::Null => {}
+            Value::Null => drop(out.remove(&name)),
             Value::Bool(flag) => drop(out.insert(name, json!(f64::from(*flag as u8)))),
             Value::Number(number) => drop(out.insert(name, json!(number.as_f64()))),
             Value::Array(_) => drop(out.insert(name, value.to_string().into())),
