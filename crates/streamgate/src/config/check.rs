@@ -256,6 +256,11 @@ fn topics(loaded: &Loaded) -> Result<(), ConfigError> {
             let problem = format!("must be at least {}: ids alone may take half of it", format_size(MIN_MESSAGE));
             return Err(invalid(loaded, &key("max_message_size"), problem));
         }
+        if topic.form == Form::Json && topic.read_as == ReadAs::Parameters {
+            let problem = "do not fit: what is written as plain JSON here would be read back as other parameters; write the \
+                           form \"legacy\", or leave out `as`";
+            return Err(conflict(loaded, &key("as"), &key("form"), problem.to_owned()));
+        }
         let rows = [("timestamp", topic.timestamp.is_some()), ("tags", !topic.tags.is_empty())];
         if let Some((name, _)) = rows.into_iter().find(|(_, is_set)| *is_set && topic.read_as != ReadAs::Parameters) {
             let problem = "has no use without as = \"parameters\"".to_owned();

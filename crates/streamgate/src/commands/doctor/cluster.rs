@@ -77,7 +77,10 @@ fn copies(settings: &Settings, brokers: usize) -> Option<Line> {
     let in_sync: usize = number(settings, "min.insync.replicas")?;
     let what = format!("default.replication.factor={replicas}, min.insync.replicas={in_sync}");
     let three = "set default.replication.factor=3 and min.insync.replicas=2";
-    Some(if in_sync > replicas {
+    Some(if replicas > brokers {
+        let what = format!("{what}, and {brokers} to keep them: no topic can be made");
+        Line::fail(Subject::Kafka, what, format!("run {replicas} brokers, or lower default.replication.factor"))
+    } else if in_sync > replicas {
         Line::fail(Subject::Kafka, format!("{what}: no write to a new topic can be acknowledged"), three)
     } else if brokers == 1 {
         let what = format!("{what}, one broker: what is acknowledged outlives its process, not its machine");
@@ -166,7 +169,26 @@ mod tests {
     fn each_setting_has_its_line() {
         for (brokers, changed, start) in [
             (3, &[][..], "ok    kafka     default.replication.factor=3, min.insync.replicas=2"),
-            (1, &[], "warn  kafka     default.replication.factor=3, min.insync.replicas=2, one broker: "),
+            (
+                1,
+                &[],
+                "fail  kafka     default.replication.factor=3, min.insync.replicas=2, and 1 to keep them: no topic can be made",
+            ),
+            (
+                2,
+                &[],
+                "fail  kafka     default.replication.factor=3, min.insync.replicas=2, and 2 to keep them: no topic can be made",
+            ),
+            (
+                2,
+                &[("default.replication.factor", "2")],
+                "ok    kafka     default.replication.factor=2, min.insync.replicas=2",
+            ),
+            (
+                1,
+                &[("default.replication.factor", "1"), ("min.insync.replicas", "1")],
+                "warn  kafka     default.replication.factor=1, min.insync.replicas=1, one broker: ",
+            ),
             (3, &[("default.replication.factor", "1"), ("min.insync.replicas", "1")], "warn  kafka     default.rep"),
             (3, &[("default.replication.factor", "1")], "fail  kafka     default.replication.factor=1, min.insync"),
             (

@@ -1,58 +1,43 @@
-//! The data folder: whether it opens, or who has it.
+//! The data folder: whether a server could have it, or has it. Nothing in it is changed.
 
-use std::path::Path;
-use std::time::Duration;
-
-use embedded_log::OpenError;
+use embedded_log::{Glance, OpenError, glance};
 
 use super::line::{Line, Subject};
 use crate::commands::folder::{Busy, refused};
 use crate::config::{Config, format_duration, format_size};
-use crate::server::{ChoiceError, choose_broker};
 
-/// Lines about it, and the topics in it where they can be told without its server.
-pub(super) async fn look(config: &Config) -> (Vec<Line>, Option<Vec<String>>) {
-    let folder = &config.data;
-    if is_fresh(folder) {
-        return (vec![Line::ok(Subject::Folder, format!("{} is made by the first start", folder.display()))], None);
-    }
+/// Lines about it, and whether a server has it.
+pub(super) fn look(config: &Config) -> (Vec<Line>, bool) {
+    let folder = config.data.display();
     let kept = format!(
         "records are kept {} or until all come to {}, the oldest go first",
         format_duration(config.log.retention_age),
         format_size(config.log.retention_bytes)
     );
-    let mut looking = config.clone();
-    // Looking deletes nothing, however old it is.
-    (looking.log.retention_age, looking.log.retention_bytes) = (CENTURY, usize::MAX / 2);
-    let opened = choose_broker(&looking).await;
-    let mut topics = None;
-    let line = match opened {
-        Ok(choice) => {
-            topics = choice.broker.topics().await.ok();
-            let count = topics.as_ref().map_or(0, Vec::len);
-            Line::ok(Subject::Folder, format!("{} opens and has {count} topics", folder.display()))
+    let found = glance(&config.data);
+    let is_held = matches!(found, Err(OpenError::Locked { .. }));
+    let line = match found {
+        Ok(Glance::Fresh) => Line::ok(Subject::Folder, format!("{folder} gets its files at the first start")),
+        Ok(Glance::Log { free, reserve }) if free.is_some_and(|free| free < reserve) => Line::fail(
+            Subject::Folder,
+            format!("{folder} has a log, and less than {} free: records are refused", shown(reserve)),
+            "free some, or lower log.retention_bytes",
+        ),
+        Ok(Glance::Log { free, .. }) => {
+            let free = free.map_or("an unknown number of bytes".to_owned(), shown);
+            Line::ok(Subject::Folder, format!("{folder} has a log, and {free} free"))
         }
-        Err(ChoiceError::Folder(error)) => unopened(folder, &error),
-        Err(ChoiceError::Settings(error)) => Line::fail(Subject::Folder, error, "correct the settings"),
+        Err(OpenError::Locked { .. }) => Line::ok(Subject::Folder, format!("{folder} is in use by a running server")),
+        Err(error) => Line::fail(
+            Subject::Folder,
+            refused(&error, &config.data, Busy::OtherFolder),
+            "the server does not start with it",
+        ),
     };
-    let names = topics.map(|topics| topics.into_iter().map(|topic| topic.name).collect());
-    (vec![line, Line::ok(Subject::Folder, kept)], names)
+    (vec![line, Line::ok(Subject::Folder, kept)], is_held)
 }
 
-/// Opening would make a log in it.
-fn is_fresh(folder: &Path) -> bool {
-    !folder.exists() || folder.read_dir().is_ok_and(|mut entries| entries.next().is_none())
+/// In whole MiB.
+fn shown(bytes: u64) -> String {
+    format!("{}MiB", bytes >> 20)
 }
-
-fn unopened(folder: &Path, error: &OpenError) -> Line {
-    match error {
-        OpenError::Locked { .. } => {
-            Line::ok(Subject::Folder, format!("{} is in use by a running server", folder.display()))
-        }
-        error => {
-            Line::fail(Subject::Folder, refused(error, folder, Busy::OtherFolder), "the server does not start with it")
-        }
-    }
-}
-
-const CENTURY: Duration = Duration::from_secs(100 * 365 * 24 * 3600);

@@ -31,7 +31,7 @@ pub async fn run(args: &DoctorArgs) -> Result<(), CommandError> {
 /// The same with an output of choice.
 pub async fn run_to(args: &DoctorArgs, out: &mut impl Write) -> Result<(), CommandError> {
     if let Some(DoctorCommand::Quix { flags }) = &args.command {
-        return Ok(out.write_all(quix::text(&flags.load()?.config).as_bytes())?);
+        return Ok(out.write_all(quix::text(&flags.load()?).as_bytes())?);
     }
     let loaded = args.flags.load()?;
     let lines = examine(&loaded).await;
@@ -52,20 +52,27 @@ async fn examine(loaded: &Loaded) -> Vec<Line> {
     lines.push(Line::ok(Subject::Settings, settings));
     lines.extend(loaded.warnings.iter().map(|warning| Line::warn(Subject::Settings, warning, "as it says")));
     lines.push(files::line(descriptors::raise(), config.limits.connections));
-    lines.extend(server::look(config).await);
     match config.storage() {
-        Storage::Memory => lines.push(Line::warn(
-            Subject::Topics,
-            "topics are kept in memory and end with the server",
-            "leave out --memory to keep them",
-        )),
-        Storage::Folder => {
-            let (found, there) = folder::look(config).await;
-            lines.extend(found);
-            lines.extend(listener(loaded).await);
-            lines.extend(there.into_iter().flat_map(|there| topics::configured(config, &there)));
+        Storage::Memory => {
+            lines.extend(server::look(loaded, None).await);
+            lines.push(Line::warn(
+                Subject::Topics,
+                "topics are kept in memory and end with the server",
+                "leave out --memory to keep them",
+            ));
         }
-        Storage::Kafka => lines.extend(kafka(loaded).await),
+        Storage::Folder => {
+            let (found, is_held) = folder::look(config);
+            lines.extend(server::look(loaded, Some(is_held)).await);
+            lines.extend(found);
+            if is_held {
+                lines.extend(listener(loaded).await);
+            }
+        }
+        Storage::Kafka => {
+            lines.extend(server::look(loaded, None).await);
+            lines.extend(kafka(loaded).await);
+        }
     }
     lines
 }
@@ -92,10 +99,9 @@ async fn kafka(loaded: &Loaded) -> Vec<Line> {
     }
 }
 
-/// The listener for Kafka clients beside a data folder, if a server runs that has one.
+/// The listener for Kafka clients of the server that has the data folder, and the topics it tells.
 async fn listener(loaded: &Loaded) -> Vec<Line> {
-    let config = &loaded.config;
-    let Some(address) = config.kafka_listener().filter(|address| address.port() != 0) else { return Vec::new() };
+    let Some(address) = loaded.kafka_listener().filter(|address| address.port() != 0) else { return Vec::new() };
     let brokers = reach::from_here(address).to_string();
     if reach::connect(&brokers).await.is_err() {
         return Vec::new();
@@ -110,6 +116,8 @@ async fn listener(loaded: &Loaded) -> Vec<Line> {
         Ok(cluster) => {
             let mut lines = cluster::brokers(&brokers, &cluster);
             lines.extend(reach::all(&cluster).await);
+            let names: Vec<_> = cluster.topics.iter().map(|topic| topic.name.clone()).collect();
+            lines.extend(topics::configured(&loaded.config, &names));
             lines
         }
     }

@@ -3,23 +3,26 @@
 use std::fmt::Write;
 
 use super::reach;
-use crate::config::{Config, Storage};
+use crate::config::{Loaded, Storage};
 
 /// Lines for a shell; what is not to be pasted is behind `#`.
-pub(super) fn text(config: &Config) -> String {
+pub(super) fn text(loaded: &Loaded) -> String {
     let mut text = String::new();
     // Writing to a `String` cannot fail.
-    let _ = write!(text, "{}", Portal(config));
-    let _ = write!(text, "\n{}", Broker(config));
+    let _ = write!(text, "{}", Portal(loaded));
+    let _ = write!(text, "\n{}", Broker(loaded));
     text
 }
 
 /// With nothing but the environment changed.
-struct Portal<'a>(&'a Config);
+struct Portal<'a>(&'a Loaded);
 
 impl std::fmt::Display for Portal<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let config = self.0;
+        let config = &self.0.config;
+        if kafka_address(self.0).is_none() {
+            return writeln!(f, "# This server has no Kafka to tell programs on Quix Streams of.");
+        }
         let scheme = if config.tls.certificate.is_some() { "https" } else { "http" };
         writeln!(
             f,
@@ -42,7 +45,7 @@ impl std::fmt::Display for Portal<'_> {
 }
 
 /// Past the portal, for who can change a line of the program.
-struct Broker<'a>(&'a Config);
+struct Broker<'a>(&'a Loaded);
 
 impl std::fmt::Display for Broker<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -51,10 +54,19 @@ impl std::fmt::Display for Broker<'_> {
                 f,
                 "# There is no address for Kafka clients: such programs need one. --kafka-listen gives one to the"
             )?;
-            return writeln!(f, "# topics of a data folder, --kafka keeps topics in a Kafka.");
+            return writeln!(
+                f,
+                "# topics of a data folder, beside authentication too; --kafka keeps topics in a Kafka."
+            );
         };
         writeln!(f, "# Without the portal, from 2 on, the program says itself where Kafka is:")?;
-        let security = self.0.kafka.properties.get("security.protocol").filter(|_| self.0.storage() == Storage::Kafka);
+        let security = self
+            .0
+            .config
+            .kafka
+            .properties
+            .get("security.protocol")
+            .filter(|_| self.0.config.storage() == Storage::Kafka);
         if security.is_none_or(|protocol| protocol.reveal().eq_ignore_ascii_case("plaintext")) {
             return writeln!(f, "#   Application(broker_address=\"{address}\")");
         }
@@ -71,17 +83,19 @@ impl std::fmt::Display for Broker<'_> {
 }
 
 /// Where Kafka clients find the topics, as far as the configuration says.
-fn kafka_address(config: &Config) -> Option<String> {
+fn kafka_address(loaded: &Loaded) -> Option<String> {
+    let config = &loaded.config;
     if config.storage() == Storage::Kafka {
         return Some(config.kafka.brokers.join(","));
     }
-    let listener = config.kafka_listener()?;
+    let listener = loaded.kafka_listener()?;
     Some(config.kafka_advertised.clone().unwrap_or_else(|| reach::from_here(listener).to_string()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::{self, FileChoice, Sources};
 
     #[test]
     fn the_lines_are_those_of_the_configuration() {
@@ -97,7 +111,7 @@ mod tests {
                 &["TOKEN", "https"][..],
             ),
             (
-                "listen = '0.0.0.0:443'\nkafka_advertised = 'plant:9092'\n[tls]\ncertificate = 'c'\nkey = 'k'\n[auth]\ntokens_file = 't'",
+                "listen = '0.0.0.0:443'\nkafka_listen = '127.0.0.1:9092'\nkafka_advertised = 'plant:9092'\n[tls]\ncertificate = 'c'\nkey = 'k'\n[auth]\ntokens_file = 't'",
                 &[
                     "export Quix__Portal__Api='https://127.0.0.1:443'\n",
                     "export Quix__Sdk__Token='TOKEN'\n",
@@ -106,8 +120,9 @@ mod tests {
                 ],
                 &["'any'"],
             ),
-            ("kafka_listen = 'off'", &["# There is no address for Kafka clients"], &["broker_address"]),
-            ("memory = true", &["# There is no address for Kafka clients"], &["broker_address"]),
+            ("kafka_listen = 'off'", &["# There is no address for Kafka clients"], &["broker_address", "export"]),
+            ("memory = true", &["# There is no address for Kafka clients"], &["broker_address", "export"]),
+            ("[auth]\ntokens_file = 't'", &["# There is no address for Kafka clients"], &["broker_address", "export"]),
             (
                 "[kafka]\nbrokers = ['a:1', 'b:2']",
                 &["#   Application(broker_address=\"a:1,b:2\")\n"],
@@ -119,7 +134,10 @@ mod tests {
                 &["hunter2"],
             ),
         ] {
-            let text = text(&toml::from_str(settings).unwrap());
+            let file = tempfile::NamedTempFile::new().unwrap();
+            std::fs::write(file.path(), settings).unwrap();
+            let file = FileChoice::Named(file.path().to_owned());
+            let text = text(&config::load(Sources { file, ..Sources::default() }).unwrap());
             assert!(there.iter().all(|line| text.contains(line)), "{settings}: {text}");
             assert!(not_there.iter().all(|line| !text.contains(line)), "{settings}: {text}");
             let pasted = text.lines().filter(|line| !line.starts_with('#') && !line.is_empty());

@@ -8,55 +8,75 @@ use tokio::net::TcpListener;
 use super::line::{Line, Subject};
 use super::reach;
 use crate::commands::client::Client;
-use crate::config::Config;
+use crate::config::Loaded;
 
-/// What is known of it.
+/// What is known of a port that it wants.
 #[derive(Debug, PartialEq, Eq)]
-enum Found {
-    /// It runs; with the reason why it is not ready, if it is not.
-    Running(Option<String>),
-    /// Nobody has the port.
+enum Port {
     Free,
-    /// Somebody has it, and no server of ours is found.
     Taken,
     /// The system does not give it to us.
     Refused(String),
 }
 
-pub(super) async fn look(config: &Config) -> Option<Line> {
-    // Any free port is free.
-    let address = Some(config.listen).filter(|address| address.port() != 0)?;
-    let found = match readiness(config.admin_listen).await {
-        Some(unready) => Found::Running(unready),
-        None => match TcpListener::bind(address).await {
-            Ok(_) => Found::Free,
-            Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => Found::Taken,
-            Err(error) => Found::Refused(error.to_string()),
-        },
-    };
-    Some(line(address, config.admin_listen, found))
+/// `is_held`: whether a server has the data folder, where topics are kept in one; else a ready management listener tells.
+pub(super) async fn look(loaded: &Loaded, is_held: Option<bool>) -> Vec<Line> {
+    let config = &loaded.config;
+    let readiness = readiness(config.admin_listen).await;
+    if is_held.unwrap_or(readiness.is_some()) {
+        return vec![running(config.admin_listen, readiness)];
+    }
+    let ports = [
+        ("listen", Some(config.listen), true),
+        ("admin_listen", Some(config.admin_listen), loaded.is_set("admin_listen")),
+        ("kafka_listen", loaded.kafka_listener(), loaded.is_set("kafka_listen")),
+    ];
+    let mut lines = Vec::new();
+    for (setting, address, is_needed) in ports {
+        // Any free port is free.
+        if let Some(address) = address.filter(|address| address.port() != 0) {
+            lines.push(line(setting, address, is_needed, port(address).await));
+        }
+    }
+    lines
 }
 
-fn line(address: SocketAddr, management: SocketAddr, found: Found) -> Line {
-    match found {
-        Found::Running(None) => Line::ok(Subject::Server, format!("it runs and is ready (http://{management})")),
-        Found::Running(Some(reason)) => Line::fail(
+fn running(management: SocketAddr, readiness: Option<Option<String>>) -> Line {
+    match readiness {
+        Some(None) => Line::ok(Subject::Server, format!("it runs and is ready (http://{management})")),
+        Some(Some(reason)) => Line::fail(
             Subject::Server,
             format!("it runs (http://{management}) and is not ready: {reason}"),
             "see its log, and the lines below",
         ),
-        Found::Free => Line::ok(Subject::Server, format!("none runs; {address} is free for it")),
-        Found::Taken => Line::warn(
+        None => Line::warn(
             Subject::Server,
-            format!("something listens at {address}, and nothing of ours answers at {management}"),
-            "if that is no streamgate, choose another address with --listen",
-        ),
-        Found::Refused(reason) => Line::fail(
-            Subject::Server,
-            format!("it could not listen at {address}: {reason}"),
-            "choose another address with --listen",
+            format!("it runs, and does not answer at {management}"),
+            "name its own address with --admin-listen to see whether it is ready",
         ),
     }
+}
+
+async fn port(address: SocketAddr) -> Port {
+    match TcpListener::bind(address).await {
+        Ok(_) => Port::Free,
+        Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => Port::Taken,
+        Err(error) => Port::Refused(error.to_string()),
+    }
+}
+
+/// Without a port that is not needed the server runs on.
+fn line(setting: &str, address: SocketAddr, is_needed: bool, port: Port) -> Line {
+    let what = match port {
+        Port::Free => return Line::ok(Subject::Server, format!("none runs; {address} is free for it ({setting})")),
+        Port::Taken => format!("{address} ({setting}) is taken by another program"),
+        Port::Refused(reason) => format!("it could not listen at {address} ({setting}): {reason}"),
+    };
+    let remedy = format!("choose another address with --{}", setting.replace('_', "-"));
+    if is_needed {
+        return Line::fail(Subject::Server, what, remedy);
+    }
+    Line::warn(Subject::Server, format!("{what}, and the server would run without it"), remedy)
 }
 
 /// Of a management listener of ours; `None` if there is none.
@@ -78,19 +98,29 @@ mod tests {
 
     #[test]
     fn each_state_has_its_line() {
-        for (found, start) in [
-            (Found::Running(None), "ok    server    it runs and is ready (http://127.0.0.1:9090)"),
+        let address = "127.0.0.1:8080".parse().unwrap();
+        for (line, start) in [
+            (running(address, Some(None)), "ok    server    it runs and is ready (http://127.0.0.1:8080)"),
             (
-                Found::Running(Some("the disk is full".into())),
-                "fail  server    it runs (http://127.0.0.1:9090) and is not ready: the disk is full; see",
+                running(address, Some(Some("the disk is full".into()))),
+                "fail  server    it runs (http://127.0.0.1:8080) and is not ready: the disk is full; see",
             ),
-            (Found::Free, "ok    server    none runs; 127.0.0.1:8080 is free for it"),
-            (Found::Taken, "warn  server    something listens at 127.0.0.1:8080, and nothing of ours answers at"),
-            (Found::Refused("no".into()), "fail  server    it could not listen at 127.0.0.1:8080: no; choose"),
+            (running(address, None), "warn  server    it runs, and does not answer at 127.0.0.1:8080; name"),
+            (line("listen", address, true, Port::Free), "ok    server    none runs; 127.0.0.1:8080 is free for it"),
+            (
+                line("kafka_listen", address, true, Port::Taken),
+                "fail  server    127.0.0.1:8080 (kafka_listen) is taken by another program; choose another address with --kafka-listen",
+            ),
+            (
+                line("admin_listen", address, false, Port::Taken),
+                "warn  server    127.0.0.1:8080 (admin_listen) is taken by another program, and the server would run without it; ",
+            ),
+            (
+                line("listen", address, true, Port::Refused("no".into())),
+                "fail  server    it could not listen at 127.0.0.1:8080 (listen): no; choose",
+            ),
         ] {
-            let (address, management) = ("127.0.0.1:8080".parse().unwrap(), "127.0.0.1:9090".parse().unwrap());
-            let line = line(address, management, found).to_string();
-            assert!(line.starts_with(start), "{line}");
+            assert!(line.to_string().starts_with(start), "{line}");
         }
     }
 }

@@ -12,7 +12,9 @@ use crate::config::Config;
 pub(super) fn configured(config: &Config, there: &[String]) -> Vec<Line> {
     let used = config.webhooks.iter().map(|webhook| &webhook.topic);
     let used = used.chain(config.sources.poll.iter().map(|source| &source.topic));
-    let mut used: Vec<_> = used.chain(config.destinations.webhook.iter().map(|to| &to.topic)).collect();
+    let destinations = || config.destinations.webhook.iter();
+    let used = used.chain(destinations().map(|to| &to.topic));
+    let mut used: Vec<_> = used.chain(destinations().filter_map(|to| to.dead_letter.as_ref())).collect();
     used.sort_unstable();
     used.dedup();
     let prefix = format!("{}-", config.workspace);
@@ -111,8 +113,23 @@ const RULES: [Rule; 5] = [
 /// Records of a later time than now: this clock, or that of whoever wrote them, is wrong.
 pub(super) fn clock(cluster: &Cluster) -> Line {
     let later: Vec<_> = cluster.topics.iter().filter(|topic| topic.has_later == Some(true)).collect();
+    let unknown: Vec<_> = cluster.topics.iter().filter(|topic| topic.has_later.is_none()).collect();
+    if later.is_empty() && !unknown.is_empty() {
+        return Line::warn(
+            Subject::Clock,
+            format!(
+                "whether records are of a later time than this machine's could not be told for {}",
+                names(&unknown)
+            ),
+            "see the lines above; our user must be allowed to read them",
+        );
+    }
     if later.is_empty() {
-        return Line::ok(Subject::Clock, "no record there is of a later time than this machine's");
+        let seconds = CLOCKS_MAY_DIFFER.as_secs();
+        return Line::ok(
+            Subject::Clock,
+            format!("no record is of more than {seconds} s later than this machine's time"),
+        );
     }
     Line::warn(
         Subject::Clock,
@@ -216,8 +233,10 @@ mod tests {
     fn records_of_the_future_are_told_with_their_topics() {
         let later = |name: &str, has_later| ClusterTopic { has_later, ..topic(name, 3, "2") };
         let line = |topics| clock(&cluster(3, topics)).to_string();
-        let ok = "ok    clock     no record there is of a later time than this machine's";
-        assert_eq!(line(vec![later("a", Some(false)), later("b", None)]), ok);
+        let ok = "ok    clock     no record is of more than 60 s later than this machine's time";
+        assert_eq!(line(vec![later("a", Some(false))]), ok);
+        let start = "warn  clock     whether records are of a later time than this machine's could not be told for b; ";
+        assert!(line(vec![later("a", Some(false)), later("b", None)]).starts_with(start));
         let many = (0..7).map(|number| later(&number.to_string(), Some(true))).collect();
         let start =
             "warn  clock     records of more than 60 s later than this machine's time: 0, 1, 2, 3, 4 and 2 more; set";

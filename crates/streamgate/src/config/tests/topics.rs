@@ -79,6 +79,11 @@ fn what_is_wrong_about_topics_is_said() {
             "`topics.f1.max_message_size` (streamgate.toml:2) must be at least 2KiB: ids alone may take half of it",
         ),
         (
+            "[topics.f1]\nform = \"json\"\nas = \"parameters\"",
+            "`topics.f1.as` (streamgate.toml:3) and `topics.f1.form` (streamgate.toml:2) do not fit: what is written as plain \
+             JSON here would be read back as other parameters; write the form \"legacy\", or leave out `as`",
+        ),
+        (
             "[topics.f1]\nas = \"event\"",
             "`topics.f1.as` (streamgate.toml:2) must be \"json\" or \"parameters\", not \"event\"",
         ),
