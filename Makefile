@@ -12,7 +12,7 @@ test: web-demo/node_modules tests/signalr-js/node_modules tests/signalr-matrix/n
 	cargo test --workspace
 
 # More rounds of what kills things, what Kafka clients expect tried on a real one, a million ids, a million rows of CSV, the
-# property tests at length.
+# property tests at length, the recipes against what they connect.
 test-long: test
 	STREAMGATE_TEST_ROUNDS=100 cargo test -p e2e --test kafka_outage
 	STREAMGATE_TEST_ROUNDS=100 cargo test -p e2e --test embedded_kills -- --nocapture
@@ -20,6 +20,8 @@ test-long: test
 	STREAMGATE_TEST_IDS=1000000 cargo test -p e2e --test many_ids -- --nocapture
 	STREAMGATE_TEST_ROWS=1000000 cargo test -p e2e --test csv_import speed:: -- --nocapture
 	STREAMGATE_TEST_ROWS=200000 STREAMGATE_TEST_ROUNDS=50 cargo test -p e2e --test csv_import cut_off:: -- --nocapture
+	@scripts/prepare recipes
+	cargo test -p e2e --test recipes -- --ignored
 	PROPTEST_CASES=20000 cargo test --workspace --lib --tests --exclude e2e
 
 lint: web-demo/node_modules

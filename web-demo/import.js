@@ -216,11 +216,7 @@ class Import {
         if (cancelled.signal.aborted || !error.mayPass) throw error;
         state("waiting", "trying again");
         trouble(`${error.message} It is tried again; nothing is lost or doubled by that.`);
-        await new Promise((resolve) => {
-          setTimeout(resolve, pause);
-          cancelled.signal.addEventListener("abort", resolve, { once: true });
-        });
-        cancelled.signal.throwIfAborted();
+        await pauseFor(pause, cancelled.signal);
       }
     }
   }
@@ -236,6 +232,19 @@ class Import {
     if (this.#next) query.set("next", this.#next);
     return call("POST", `/${this.#path}?${query}`, piece);
   }
+}
+
+// Rejects at once when it is cancelled.
+function pauseFor(milliseconds, signal) {
+  return new Promise((resolve, reject) => {
+    const settle = () => {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", settle);
+      signal.aborted ? reject(signal.reason) : resolve();
+    };
+    const timer = setTimeout(settle, milliseconds);
+    signal.addEventListener("abort", settle);
+  });
 }
 
 async function call(method, path, body) {

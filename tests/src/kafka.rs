@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -28,6 +28,46 @@ pub struct Kafka {
 pub struct Options {
     /// Lines for `server.properties` after the usual ones; a later line wins.
     pub properties: Vec<(String, String)>,
+    /// A second listener, for clients that prove who they are.
+    pub secured: Option<Secured>,
+}
+
+/// A listener with TLS, SCRAM-SHA-256 and PLAIN, beside the plain one that the tests themselves use.
+#[derive(Debug, Clone)]
+pub struct Secured {
+    /// Of `localhost`.
+    pub port: u16,
+    /// Key and certificate in PEM, in one file.
+    pub keystore: PathBuf,
+    /// The one user.
+    pub user: String,
+    /// What the user proves it by.
+    pub password: String,
+}
+
+impl Secured {
+    fn properties(&self, port: u16, controller_port: u16) -> String {
+        let Self { port: secured_port, keystore, user, password } = self;
+        format!(
+            "listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port},USERS://127.0.0.1:{secured_port}
+advertised.listeners=PLAINTEXT://127.0.0.1:{port},USERS://localhost:{secured_port}
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,USERS:SASL_SSL
+listener.name.users.sasl.enabled.mechanisms=SCRAM-SHA-256,PLAIN
+listener.name.users.scram-sha-256.sasl.jaas.config=\
+org.apache.kafka.common.security.scram.ScramLoginModule required;
+listener.name.users.plain.sasl.jaas.config=\
+org.apache.kafka.common.security.plain.PlainLoginModule required user_{user}=\"{password}\";
+ssl.keystore.type=PEM
+ssl.keystore.location={}
+",
+            keystore.display()
+        )
+    }
+
+    fn format_arguments(&self) -> [String; 2] {
+        let credential = format!("SCRAM-SHA-256=[name={},password={}]", self.user, self.password);
+        ["--add-scram".to_owned(), credential]
+    }
 }
 
 impl Kafka {
@@ -119,9 +159,13 @@ impl Kafka {
         for (name, value) in &options.properties {
             properties += &format!("{name}={value}\n");
         }
+        if let Some(secured) = &options.secured {
+            properties += &secured.properties(port, controller_port);
+        }
         fs::write(folder.path().join("server.properties"), properties)?;
         let formatted = java(folder.path(), &["-Xmx128m", "-XX:TieredStopAtLevel=1"])?
             .args(["kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c", "server.properties"])
+            .args(options.secured.iter().flat_map(Secured::format_arguments))
             .output()
             .context("java does not run")?;
         ensure!(formatted.status.success(), "not formatted: {}", String::from_utf8_lossy(&formatted.stderr));

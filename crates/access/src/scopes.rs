@@ -75,6 +75,11 @@ impl Scopes {
         patterns.iter().any(|pattern| pattern.matches(topic))
     }
 
+    /// Whether there may be a topic that it lets its bearer write to.
+    pub fn write_anything(&self) -> bool {
+        !self.write.is_empty()
+    }
+
     /// Whether the topic may be known to exist: it may be read, or written.
     pub fn allow_any(&self, topic: &str) -> bool {
         self.allow(Right::Read, topic) || self.allow(Right::Write, topic)
@@ -153,6 +158,8 @@ mod tests {
     fn rights_of_their_own_grant_no_topic() {
         let scopes = Scopes::parse("admin kafka create_topics");
         assert!(scopes.admin && scopes.kafka && scopes.create_topics && !scopes.allow_any("t"));
+        assert!(!Scopes::parse("read:* kafka create_topics write:").write_anything());
+        assert!(Scopes::parse("write:t").write_anything() && Scopes::parse("write:*").write_anything());
         assert_eq!(Scopes::parse("administrator Kafka"), Scopes::default());
     }
 

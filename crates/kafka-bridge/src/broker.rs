@@ -7,6 +7,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::embedded::LogAck;
 use crate::record::{Batch, NewRecord};
+use crate::topic_settings::{NewTopic, TopicSettings};
 
 /// Where topics live. Every kind passes the same contract suite (`contract.rs`); what each promises about durability
 /// is its own documentation's to say.
@@ -26,9 +27,17 @@ pub trait Broker: fmt::Debug + Send + Sync + 'static {
     /// One topic, or `None` if there is none of that name. Never creates it.
     fn topic(&self, name: &str) -> BoxFuture<'_, Result<Option<TopicInfo>, BrokerError>>;
 
-    /// Makes a topic; `partitions: None` takes the broker's default (memory: 1). Once this completes, `append` and `read`
-    /// know the topic. A topic that exists already is [`CreateTopicError::Exists`].
-    fn create_topic(&self, name: &str, partitions: Option<i32>) -> BoxFuture<'_, Result<TopicInfo, CreateTopicError>>;
+    /// Makes a topic of so many partitions, all else as the broker has it by default: as [`make_topic`](Self::make_topic).
+    fn create_topic(&self, name: &str, partitions: Option<i32>) -> BoxFuture<'_, Result<TopicInfo, CreateTopicError>> {
+        self.make_topic(name, NewTopic { partitions, ..NewTopic::default() })
+    }
+
+    /// Makes a topic. Once this completes, `append`, `read` and other clients of the broker know it. One that exists already
+    /// is [`CreateTopicError::Exists`].
+    fn make_topic(&self, name: &str, wanted: NewTopic) -> BoxFuture<'_, Result<TopicInfo, CreateTopicError>>;
+
+    /// How a topic is kept, or `None` if there is none of that name.
+    fn topic_settings(&self, name: &str) -> BoxFuture<'_, Result<Option<TopicSettings>, BrokerError>>;
 
     /// First and end offset of each partition, in partition order.
     fn positions(&self, topic: &str) -> BoxFuture<'_, Result<Vec<PartitionPositions>, ReadError>>;
@@ -70,6 +79,8 @@ pub struct TopicInfo {
     pub name: String,
     /// Number of partitions, at least 1.
     pub partitions: i32,
+    /// Whether each of them has a leader: while a topic is made in Kafka, or a broker is away, one may have none.
+    pub has_leaders: bool,
 }
 
 /// Range of offsets a partition holds.

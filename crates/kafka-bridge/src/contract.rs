@@ -15,6 +15,7 @@ use crate::feed::{FeedEvent, Feeds};
 use crate::names::MAX_NAME_BYTES;
 use crate::partitioner::partition_of;
 use crate::record::{NewRecord, Record};
+use crate::topic_settings::{Cleanup, NewTopic};
 
 /// Runs all checks against `broker`, one after the other, on topics of their own; prints each one's name before it runs.
 /// The broker must allow topics to be made, and must not make unknown ones by itself.
@@ -44,6 +45,7 @@ const CHECKS: &[(&str, Check)] = &[
     ("a slow reader does not hold up others", |s| slow_reader_alone(s).boxed()),
     ("unknown topics", |s| unknown_topics(s).boxed()),
     ("topics exist once and are listed", |s| topics_exist_once(s).boxed()),
+    ("a topic is as it was asked for", |s| topics_are_as_asked_for(s).boxed()),
     ("names", |s| names(s).boxed()),
     ("positions", |s| positions(s).boxed()),
     ("a group goes on where it has committed", |s| groups_go_on(s).boxed()),
@@ -295,6 +297,29 @@ async fn topics_exist_once(s: Subject) {
     assert!(listed.is_sorted_by(|a, b| a.name < b.name), "by name");
     assert!(listed.iter().all(|topic| !topic.name.starts_with("__")));
     assert!(s.broker.create_topic(&unique("default"), None).await.unwrap().partitions >= 1);
+}
+
+async fn topics_are_as_asked_for(s: Subject) {
+    let (plain, special) = (unique("plain"), unique("special"));
+    let wanted = NewTopic {
+        partitions: Some(2),
+        // More than there are brokers in any test.
+        replication_factor: Some(9),
+        retention_ms: Some(3_600_000),
+        retention_bytes: Some(-7),
+        cleanup: Some(Cleanup::CompactAndDelete),
+    };
+    assert_eq!(s.broker.topic_settings(&special).await, Ok(None));
+    assert_eq!(s.broker.make_topic(&special, wanted).await.unwrap().partitions, 2);
+    let settings = s.broker.topic_settings(&special).await.unwrap().unwrap();
+    assert_eq!((settings.retention_ms, settings.retention_bytes), (3_600_000, -1));
+    assert_eq!(settings.cleanup, Cleanup::CompactAndDelete);
+    assert!((1..9).contains(&settings.replication_factor), "{settings:?}");
+
+    s.broker.create_topic(&plain, None).await.unwrap();
+    let settings = s.broker.topic_settings(&plain).await.unwrap().unwrap();
+    assert_eq!((settings.cleanup, settings.retention_bytes), (Cleanup::Delete, -1));
+    assert!(settings.replication_factor >= 1 && settings.retention_ms >= -1, "{settings:?}");
 }
 
 async fn names(s: Subject) {

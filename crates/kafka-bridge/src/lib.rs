@@ -31,3 +31,4 @@ pub mod misbehaving;
 pub mod names;
 pub mod partitioner;
 pub mod record;
+pub mod topic_settings;

@@ -16,6 +16,7 @@ use crate::metrics::Metrics;
 use crate::names::check_topic_name;
 use crate::partitioner::partition_of;
 use crate::record::{Batch, Header, NewRecord, Record};
+use crate::topic_settings::{NewTopic, TopicSettings};
 
 /// Bounds of a [`MemoryBroker`].
 #[derive(Debug, Clone, Copy)]
@@ -105,8 +106,12 @@ impl Broker for MemoryBroker {
         ready(Ok(self.shared.lock().topics.get(name).map(|topic| topic.info(name)))).boxed()
     }
 
-    fn create_topic(&self, name: &str, partitions: Option<i32>) -> BoxFuture<'_, Result<TopicInfo, CreateTopicError>> {
-        ready(self.make_topic(name, partitions.unwrap_or(1))).boxed()
+    fn make_topic(&self, name: &str, wanted: NewTopic) -> BoxFuture<'_, Result<TopicInfo, CreateTopicError>> {
+        ready(self.add_topic(name, &wanted)).boxed()
+    }
+
+    fn topic_settings(&self, name: &str) -> BoxFuture<'_, Result<Option<TopicSettings>, BrokerError>> {
+        ready(Ok(self.shared.lock().topics.get(name).map(|topic| topic.settings))).boxed()
     }
 
     fn positions(&self, topic: &str) -> BoxFuture<'_, Result<Vec<PartitionPositions>, ReadError>> {
@@ -186,7 +191,8 @@ impl MemoryBroker {
         Ok(stored)
     }
 
-    fn make_topic(&self, name: &str, partitions: i32) -> Result<TopicInfo, CreateTopicError> {
+    fn add_topic(&self, name: &str, wanted: &NewTopic) -> Result<TopicInfo, CreateTopicError> {
+        let partitions = wanted.partitions.unwrap_or(1);
         let invalid = |reason: String| CreateTopicError::Invalid { name: name.to_owned(), reason };
         check_topic_name(name).map_err(|error| invalid(error.to_string()))?;
         if !(1..=MAX_PARTITIONS).contains(&partitions) {
@@ -203,6 +209,7 @@ impl MemoryBroker {
         state.generations += 1;
         let topic = Topic {
             generation: state.generations,
+            settings: wanted.settings(TopicSettings::UNLIMITED),
             partitions: (0..partitions).map(|_| Partition::default()).collect(),
             without_key: 0,
             committed: HashMap::new(),
@@ -274,6 +281,7 @@ struct Oldest {
 struct Topic {
     /// Tells a topic from one of the same name that was deleted before.
     generation: u64,
+    settings: TopicSettings,
     partitions: VecDeque<Partition>,
     /// Records without a key so far: they go round.
     without_key: usize,
@@ -285,7 +293,7 @@ struct Topic {
 
 impl Topic {
     fn info(&self, name: &str) -> TopicInfo {
-        TopicInfo { name: name.to_owned(), partitions: self.partitions.len() as i32 }
+        TopicInfo { name: name.to_owned(), partitions: self.partitions.len() as i32, has_leaders: true }
     }
 
     fn positions(&self) -> Vec<PartitionPositions> {

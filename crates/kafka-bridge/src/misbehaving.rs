@@ -1,5 +1,6 @@
 //! `MisbehavingBroker`: wraps a broker and, when told to, refuses, delays, holds, dies. A tool for tests.
 
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -11,6 +12,7 @@ use crate::broker::{
     PartitionPositions, ReadError, Start, Stored, TopicInfo,
 };
 use crate::record::NewRecord;
+use crate::topic_settings::{NewTopic, TopicSettings};
 
 /// Behaves like the broker it wraps until told otherwise. Its append must run in a tokio runtime.
 #[derive(Debug)]
@@ -25,6 +27,12 @@ pub struct MisbehavingBroker {
     spoilt: watch::Sender<bool>,
     /// The topic that no read begins of.
     unjoinable: watch::Sender<Option<String>>,
+    /// Whether no single topic is found.
+    hidden: AtomicBool,
+    /// So many questions how a topic is kept find none.
+    unheard: AtomicU32,
+    /// Whether partitions have no leaders.
+    leaderless: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -47,6 +55,9 @@ impl MisbehavingBroker {
             stalled: watch::Sender::new(false),
             spoilt: watch::Sender::new(false),
             unjoinable: watch::Sender::new(None),
+            hidden: AtomicBool::new(false),
+            unheard: AtomicU32::new(0),
+            leaderless: AtomicBool::new(false),
         })
     }
 
@@ -100,6 +111,21 @@ impl MisbehavingBroker {
     /// No read of this topic begins, nor is refused, until another is named; `None` ends it.
     pub fn hold_joins(&self, topic: Option<&str>) {
         self.unjoinable.send_replace(topic.map(str::to_owned));
+    }
+
+    /// Finds no topic from now on that is asked for by name, as if another client had not made it yet; it is there all the same.
+    pub fn hide_topics(&self) {
+        self.hidden.store(true, Ordering::Relaxed);
+    }
+
+    /// The next questions how a topic is kept, so many, find no topic, as a broker that hears of it later.
+    pub fn hide_settings(&self, questions: u32) {
+        self.unheard.store(questions, Ordering::Relaxed);
+    }
+
+    /// Tells of topics from now on that their partitions have no leaders, or that they have.
+    pub fn lose_leaders(&self, are_lost: bool) {
+        self.leaderless.store(are_lost, Ordering::Relaxed);
     }
 
     /// Goes away: held acknowledgements become unknown, and so do appends from now on (those are not stored); reads stand
@@ -182,22 +208,42 @@ impl Broker for MisbehavingBroker {
 
     fn topics(&self) -> BoxFuture<'_, Result<Vec<TopicInfo>, BrokerError>> {
         match self.unless_dead() {
-            Ok(()) => self.inner.topics(),
+            Ok(()) => {
+                let has_leaders = !self.leaderless.load(Ordering::Relaxed);
+                let topics = self.inner.topics();
+                async move { Ok(topics.await?.into_iter().map(|topic| TopicInfo { has_leaders, ..topic }).collect()) }
+                    .boxed()
+            }
             Err(error) => ready(Err(error)).boxed(),
         }
     }
 
     fn topic(&self, name: &str) -> BoxFuture<'_, Result<Option<TopicInfo>, BrokerError>> {
         match self.unless_dead() {
-            Ok(()) => self.inner.topic(name),
+            Ok(()) if self.hidden.load(Ordering::Relaxed) => ready(Ok(None)).boxed(),
+            Ok(()) => {
+                let has_leaders = !self.leaderless.load(Ordering::Relaxed);
+                let topic = self.inner.topic(name);
+                async move { Ok(topic.await?.map(|topic| TopicInfo { has_leaders, ..topic })) }.boxed()
+            }
             Err(error) => ready(Err(error)).boxed(),
         }
     }
 
-    fn create_topic(&self, name: &str, partitions: Option<i32>) -> BoxFuture<'_, Result<TopicInfo, CreateTopicError>> {
+    fn make_topic(&self, name: &str, wanted: NewTopic) -> BoxFuture<'_, Result<TopicInfo, CreateTopicError>> {
         match self.unless_dead() {
-            Ok(()) => self.inner.create_topic(name, partitions),
+            Ok(()) => self.inner.make_topic(name, wanted),
             Err(error) => ready(Err(error.into())).boxed(),
+        }
+    }
+
+    fn topic_settings(&self, name: &str) -> BoxFuture<'_, Result<Option<TopicSettings>, BrokerError>> {
+        let is_unheard =
+            || self.unheard.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok();
+        match self.unless_dead() {
+            Ok(()) if is_unheard() => ready(Ok(None)).boxed(),
+            Ok(()) => self.inner.topic_settings(name),
+            Err(error) => ready(Err(error)).boxed(),
         }
     }
 

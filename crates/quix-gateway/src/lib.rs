@@ -14,6 +14,7 @@ mod guard;
 mod http_api;
 pub mod metrics;
 mod names;
+pub mod portal;
 mod read_rules;
 mod reader_hub;
 mod replays;

@@ -21,6 +21,7 @@ pub struct Metrics {
     subscriptions: Family<OfTopic, Gauge>,
     skipped: Family<Reason, Counter>,
     writes_refused: Family<Cause, Counter>,
+    portal_answers: Family<PortalAnswer, Counter>,
     limit_hits: LimitHits,
     limit_hits_are_shared: bool,
 }
@@ -41,6 +42,12 @@ struct Reason {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Cause {
     cause: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct PortalAnswer {
+    route: &'static str,
+    status: u16,
 }
 
 /// The metrics of one topic's audiences, looked up once.
@@ -66,6 +73,7 @@ impl Default for Metrics {
             subscriptions: Family::default(),
             skipped: Family::default(),
             writes_refused: Family::default(),
+            portal_answers: Family::default(),
             limit_hits: LimitHits::default(),
             limit_hits_are_shared: false,
         }
@@ -109,6 +117,11 @@ impl Metrics {
             "Writes refused before they were handed to the broker, by cause",
             self.writes_refused.clone(),
         );
+        registry.register(
+            "portal_answers",
+            "Answers to programs that ask where Kafka is, by route and HTTP status",
+            self.portal_answers.clone(),
+        );
         if !self.limit_hits_are_shared {
             registry.register("limit_hits", "Times a limit was met, by name", self.limit_hits.clone());
         }
@@ -134,6 +147,10 @@ impl Metrics {
         if let Some(cause) = failure.cause() {
             self.writes_refused.get_or_create(&Cause { cause }).inc();
         }
+    }
+
+    pub(crate) fn portal_answered(&self, route: &'static str, status: u16) {
+        self.portal_answers.get_or_create(&PortalAnswer { route, status }).inc();
     }
 
     pub(crate) fn limit_hits(&self, limit: &'static str, times: u64) {

@@ -28,11 +28,17 @@ pub(crate) async fn connect() -> (HubClient, ConnectionHandle) {
 
 /// The bearer of a token with these scopes.
 pub(crate) fn visitor(scopes: &str) -> Visitor {
+    bearer(None, scopes)
+}
+
+/// The same of a user.
+pub(crate) fn bearer(subject: Option<&str>, scopes: &str) -> Visitor {
     let secret = [7; 32];
     let key = access::Key::new(access::Algorithm::Hs256, &secret).unwrap();
     let access = access::Access { keys: vec![key], ..access::Access::default() };
     let request = access::TokenRequest {
         scope: scopes.to_owned(),
+        subject: subject.map(str::to_owned),
         ..access::TokenRequest::lasting(std::time::Duration::from_secs(60))
     };
     let now = std::time::SystemTime::now();

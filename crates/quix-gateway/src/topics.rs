@@ -9,6 +9,7 @@ use access::Right;
 use dashmap::{DashMap, DashSet};
 use kafka_bridge::broker::{Broker, BrokerError, CreateTopicError, NotWritten, TopicInfo};
 use kafka_bridge::names::{check_topic_name, is_internal};
+use kafka_bridge::topic_settings::NewTopic;
 
 use crate::errors::Failure;
 use crate::visitor::Visitor;
@@ -147,6 +148,16 @@ impl TopicDirectory {
         partitions: Option<i32>,
     ) -> Result<TopicInfo, Failure> {
         let name = self.without_workspace(visitor, text).unwrap_or(text);
+        self.create_named(visitor, name, NewTopic { partitions, ..NewTopic::default() }).await
+    }
+
+    /// The same for one that is told by its name.
+    pub(crate) async fn create_named(
+        &self,
+        visitor: &Visitor,
+        name: &str,
+        wanted: NewTopic,
+    ) -> Result<TopicInfo, Failure> {
         check_topic_name(name).map_err(|error| Failure::invalid(name, &error))?;
         if !visitor.may_see(name) {
             return Err(Failure::Forbidden { scope: format!("write:{name}") });
@@ -155,7 +166,7 @@ impl TopicDirectory {
             return Err(Failure::Forbidden { scope: "create_topics".to_owned() });
         }
         self.check_room(name).await?;
-        Ok(self.broker.create_topic(name, partitions).await?)
+        Ok(self.broker.make_topic(name, wanted).await?)
     }
 
     /// Whether there may be this topic beside the others; one that is there may.

@@ -86,6 +86,15 @@ impl Visitor {
         self.may_read(topic) || self.may_write(topic)
     }
 
+    /// Whether they may be told how to reach Kafka.
+    pub fn may_use_kafka(&self) -> bool {
+        match &self.rights {
+            Rights::Everything => true,
+            Rights::Nothing => false,
+            Rights::Granted(grant) => grant.scopes.kafka,
+        }
+    }
+
     /// Whether they may make topics, by use or by asking.
     pub fn may_create_topics(&self) -> bool {
         match &self.rights {

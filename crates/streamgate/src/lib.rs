@@ -6,6 +6,8 @@ pub mod commands;
 pub mod config;
 mod descriptors;
 pub mod logging;
+pub mod quix_environment;
+pub mod recipes;
 pub mod samples;
 pub mod serve;
 pub mod server;

@@ -37,6 +37,7 @@ async fn run(command: Command) -> Result<(), CommandError> {
         Command::Streams(args) => commands::streams::run(&args).await,
         Command::Produce(args) => commands::produce::run(&args).await,
         Command::Sample(args) => commands::sample::run(&args),
+        Command::Recipes(args) => commands::recipes::run(&args),
         Command::Import(args) => match args.command {
             ImportCommand::Csv(args) => commands::import::run(&args).await,
         },

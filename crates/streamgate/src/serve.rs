@@ -13,7 +13,7 @@ use crate::commands::{CommandError, folder};
 use crate::config::{Config, Loaded};
 use crate::descriptors;
 use crate::server::{
-    Certificate, ChoiceError, Credentials, Server, Sockets, check_outgoing, check_webhooks, choose_broker,
+    Certificate, ChoiceError, Credentials, Server, Sockets, check_outgoing, check_portal, check_webhooks, choose_broker,
 };
 
 /// Serves until SIGTERM or SIGINT, then drains; a second signal ends the process at once. SIGHUP reads the files again
@@ -37,6 +37,7 @@ pub async fn run(args: &ServeArgs) -> Result<(), CommandError> {
     }
     check_webhooks(config)?;
     check_outgoing(config)?;
+    check_portal(config)?;
     let public = bind("listen", config.listen).await?;
     let management = bind_management(&loaded).await?;
     let kafka = bind_kafka(&loaded).await?;

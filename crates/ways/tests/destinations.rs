@@ -19,15 +19,16 @@ use kafka_bridge::broker::{
 use kafka_bridge::memory::MemoryBroker;
 use kafka_bridge::misbehaving::MisbehavingBroker;
 use kafka_bridge::record::NewRecord;
+use kafka_bridge::topic_settings::{NewTopic, TopicSettings};
 use local::{Receiver, Reply, Writes, broker, records, until};
 use quix_model::{EventData, Outgoing};
 use sha2::Sha256;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use ways::Append;
 use ways::destination::{DestinationConfig, DestinationMetrics, Sender, Surroundings, run};
 use ways::fetch::Fetcher;
 use ways::fields::{Entry, Fields};
+use ways::{Append, AppendError, Durable};
 
 /// Polite at its end; killed when dropped.
 struct Running {
@@ -37,6 +38,10 @@ struct Running {
 
 impl Running {
     fn start(broker: Arc<dyn Broker>, url: &str, settings: &str) -> Self {
+        Self::with(broker.clone(), Arc::new(Writes(broker)), url, settings)
+    }
+
+    fn with(broker: Arc<dyn Broker>, append: Arc<dyn Append>, url: &str, settings: &str) -> Self {
         let text = format!(
             "name = 'd'\ntopic = 't'\nurl = '{url}'\nwhere = {{ event = '*' }}\nallow_http = true\nallow_private = true\n\
              from = 'earliest'\n{settings}"
@@ -46,7 +51,6 @@ impl Running {
         fields.finish().unwrap();
         let sender = Sender::new(&config, Fetcher::new().unwrap()).unwrap();
         let (stop, stopping) = watch::channel(false);
-        let append = Arc::new(Writes(broker.clone()));
         let (workspace, metrics) = ("ws".to_owned(), DestinationMetrics::default());
         let surroundings = Surroundings { broker, append, workspace, metrics, stopping, finish_within: FINISH_WITHIN };
         Self { stop, task: tokio::spawn(run(config, sender, surroundings)) }
@@ -305,21 +309,194 @@ async fn a_message_that_is_not_welcome_lets_the_others_go_on_at_once() {
     let broker = broker(&["t"]).await;
     let receiver =
         Receiver::start(|request, _| Reply::status(if request.body.contains("bad") { 404 } else { 200 })).await;
-    for stream in 0..20 {
-        write(&broker, &format!("bad{stream}"), "bad").await;
+    write_many(&broker, 3, 0..1).await;
+    let stands = ends(&*broker).await;
+    for stream in ["x", "y"] {
+        write(&broker, stream, "bad").await;
     }
-    write_many(&broker, 3, 0..20).await;
+    let bad = firsts(&stands, &ends(&*broker).await);
+    write_many(&broker, 3, 1..40).await;
     let running = Running::start(broker.clone(), &receiver.url("/"), "parallel = 4");
     until("all of the others", || {
         let came = came(&receiver, |_| true);
-        (0..3).all(|stream| came.get(&format!("s{stream}")).is_some_and(|values| values.len() == 20))
+        (0..3).all(|stream| came.get(&format!("s{stream}")).is_some_and(|values| values.len() == 40))
     })
     .await;
-    let tries = receiver.bodies().iter().filter(|body| body.contains("bad")).count();
-    let committed = committed(&*broker).await;
     running.stop().await;
-    assert!(tries < 40, "{tries} tries: they are left alone for a second, and the receiver is not");
-    assert!(committed < 80, "nothing is passed over");
+    let came = came(&receiver, |_| true);
+    assert!(["x", "y"].iter().all(|stream| (1..TRIES).contains(&came[*stream].len())), "{came:?}");
+    let committed = broker.committed("streamgate-d", "t").await.unwrap();
+    assert!(bad.iter().all(|at| committed.contains(at)), "{committed:?} stands before {bad:?}");
+}
+
+/// More than may wait, and more than may be read ahead.
+#[tokio::test]
+async fn what_is_not_welcome_does_not_keep_reading_closed() {
+    for (bad, others) in [(1_500, 100), (1, 3_500)] {
+        let broker = broker(&["t", "dead"]).await;
+        let receiver =
+            Receiver::start(|request, _| Reply::status(if request.body.contains("bad") { 404 } else { 200 })).await;
+        write_many(&broker, 3, 0..1).await;
+        for _ in 0..bad {
+            write(&broker, "s0", "bad").await;
+        }
+        write_many(&broker, 3, 1..others).await;
+        let running = Running::start(broker.clone(), &receiver.url("/"), "parallel = 8\ndead_letter = 'dead'");
+        let all = (bad + 3 * others) as i64;
+        let is_done = async {
+            while committed(&*broker).await < all {
+                tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+            }
+        };
+        tokio::time::timeout(2 * PATIENCE, is_done).await.expect("all is done with");
+        running.stop().await;
+        let came = came(&receiver, |_| true);
+        assert!((1..3).all(|stream| came[&format!("s{stream}")].len() == others));
+        assert_eq!(records(&*broker, "dead").await.len(), bad);
+        let tries = came["s0"].iter().filter(|value| *value == "bad").count();
+        assert!((bad + 1..bad + TRIES).contains(&tries), "{tries} tries: the first of them several, the others one");
+    }
+}
+
+#[tokio::test]
+async fn a_hook_that_is_deleted_is_asked_rarely_and_gets_everything_when_it_is_back() {
+    let broker = broker(&["t", "dead"]).await;
+    let is_deleted = Arc::new(AtomicBool::new(true));
+    let deleted = is_deleted.clone();
+    let receiver =
+        Receiver::start(move |_, _| Reply::status(if deleted.load(Ordering::SeqCst) { 404 } else { 200 })).await;
+    write_many(&broker, 20, 0..5).await;
+    let running = Running::start(broker.clone(), &receiver.url("/"), "parallel = 8\ndead_letter = 'dead'");
+    let begun = std::time::Instant::now();
+    // Eight at once, and two more until three have been refused.
+    until("a try after a pause", || receiver.asked().len() > 10).await;
+    let asked = receiver.asked().len();
+    assert!(begun.elapsed() >= std::time::Duration::from_secs(1), "{asked} in {:?}", begun.elapsed());
+    is_deleted.store(false, Ordering::SeqCst);
+    let refused = receiver.asked().len();
+    until("all", || receiver.asked().len() >= refused + 100).await;
+    running.stop().await;
+    assert_eq!(committed(&*broker).await, 100);
+    assert_eq!(records(&*broker, "dead").await.len(), 0);
+}
+
+#[tokio::test]
+async fn a_receiver_that_wants_other_credentials_is_left_alone() {
+    for status in [401, 403, 407] {
+        let broker = broker(&["t"]).await;
+        let times = Arc::new(std::sync::Mutex::new(Vec::new()));
+        let told = times.clone();
+        let receiver = Receiver::start(move |_, before| {
+            told.lock().unwrap().push(std::time::Instant::now());
+            Reply::status(if before == 0 { status } else { 200 })
+        })
+        .await;
+        write_many(&broker, 4, 0..1).await;
+        let running = Running::start(broker.clone(), &receiver.url("/"), "parallel = 1");
+        until("all", || receiver.asked().len() >= 5).await;
+        running.stop().await;
+        assert_eq!(committed(&*broker).await, 4);
+        let times = times.lock().unwrap();
+        assert!(times[1] - times[0] >= std::time::Duration::from_secs(1), "{status}: no other stream meanwhile");
+    }
+}
+
+#[tokio::test]
+async fn what_is_given_up_is_not_sent_again_while_its_dead_letter_cannot_be_written() {
+    let broker = broker(&["t"]).await;
+    let receiver =
+        Receiver::start(|request, _| Reply::status(if request.body.contains("bad") { 422 } else { 200 })).await;
+    write(&broker, "a", "bad").await;
+    write(&broker, "a", "1").await;
+    let (tries, writes) = (Arc::new(AtomicUsize::new(0)), Writes(broker.clone()));
+    let counted = Arc::new(Counted { tries: tries.clone(), writes });
+    let running = Running::with(broker.clone(), counted, &receiver.url("/"), "dead_letter = 'dead'");
+    until("two tries to write it", || tries.load(Ordering::SeqCst) >= 2).await;
+    broker.create_topic("dead", Some(1)).await.unwrap();
+    until("what comes behind", || receiver.asked().len() >= 2).await;
+    running.stop().await;
+    assert_eq!(came(&receiver, |_| true)["a"], ["bad", "1"]);
+    let letters = records(&*broker, "dead").await;
+    let letter: serde_json::Value = serde_json::from_slice(letters[0].value.as_deref().unwrap()).unwrap();
+    assert_eq!((letters.len(), &letter["reason"]), (1, &"it answers with HTTP status 422".into()));
+    assert_eq!(committed(&*broker).await, 2);
+}
+
+/// Counts what is tried.
+#[derive(Debug)]
+struct Counted {
+    tries: Arc<AtomicUsize>,
+    writes: Writes,
+}
+
+impl Append for Counted {
+    fn hand_over<'a>(
+        &'a self,
+        topic: &'a str,
+        stream_id: &'a str,
+        outgoing: Outgoing<'a>,
+    ) -> BoxFuture<'a, Result<Durable, AppendError>> {
+        self.tries.fetch_add(1, Ordering::SeqCst);
+        self.writes.hand_over(topic, stream_id, outgoing)
+    }
+}
+
+#[tokio::test]
+async fn what_is_older_than_retry_for_when_the_server_is_back_is_tried_for_so_long_once_more() {
+    let broker = broker(&["t", "dead"]).await;
+    let receiver = Receiver::start(|_, _| Reply::status(503)).await;
+    let written = std::time::Instant::now();
+    write(&broker, "a", "x").await;
+    let settings = "retry_for = '2s'\ndead_letter = 'dead'";
+    let running = Running::start(broker.clone(), &receiver.url("/"), settings);
+    until("the first try", || !receiver.asked().is_empty()).await;
+    running.stop().await;
+    let before = receiver.asked().len();
+    assert_eq!((committed(&*broker).await, records(&*broker, "dead").await.len()), (0, 0), "it outlasts a stop");
+    until("its age", || written.elapsed() > std::time::Duration::from_secs(2)).await;
+    let running = Running::start(broker.clone(), &receiver.url("/"), settings);
+    let is_done = async {
+        while committed(&*broker).await < 1 {
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, is_done).await.expect("it is given up");
+    running.stop().await;
+    assert!(receiver.asked().len() - before >= 2, "not at its first refusal");
+    assert_eq!(records(&*broker, "dead").await.len(), 1);
+}
+
+#[test]
+fn nothing_shows_the_url_of_a_hook() {
+    let text = "name = 'd'\ntopic = 't'\nurl = 'https://hooks.example/T0/secret?key=secret'";
+    let config = DestinationConfig::from_fields(&mut Fields::new(toml::from_str(text).unwrap())).unwrap();
+    let sender = Sender::new(&config, Fetcher::new().unwrap()).unwrap();
+    let shown = format!("{config:?} {sender:?} {}", toml::to_string(&config).unwrap());
+    assert!(!shown.contains("secret") && shown.contains("https://hooks.example"), "{shown}");
+}
+
+#[test]
+fn a_url_that_is_written_out_is_a_secret_and_so_is_the_user_of_pushover() {
+    let holds_secrets = |text: &str| {
+        let text = format!("name = 'd'\ntopic = 't'\n{text}");
+        DestinationConfig::from_fields(&mut Fields::new(toml::from_str(&text).unwrap())).unwrap().holds_secrets()
+    };
+    assert!(holds_secrets("url = 'https://hooks.example/T0/B0'"));
+    assert!(!holds_secrets("url = '${HOOK}'"));
+    let basic = |user: &str| format!("preset = 'pushover'\nbasic = {{ user = '{user}', password = '${{T}}' }}");
+    assert!(holds_secrets(&basic("u1")) && !holds_secrets(&basic("${U}")));
+    assert!(!holds_secrets("url = '${HOOK}'\nbasic = { user = 'u1', password = '${P}' }"), "a name alone is none");
+}
+
+/// By partition.
+async fn ends(broker: &dyn Broker) -> Vec<NextOffset> {
+    let positions = broker.positions("t").await.unwrap();
+    positions.iter().map(|at| NextOffset { partition: at.partition, offset: at.end }).collect()
+}
+
+/// Where something came between.
+fn firsts(before: &[NextOffset], after: &[NextOffset]) -> Vec<NextOffset> {
+    before.iter().zip(after).filter(|(before, after)| before != after).map(|(before, _)| *before).collect()
 }
 
 #[tokio::test]
@@ -396,8 +573,12 @@ impl Broker for Meanwhile {
         self.inner.topic(name)
     }
 
-    fn create_topic(&self, name: &str, partitions: Option<i32>) -> BoxFuture<'_, Result<TopicInfo, CreateTopicError>> {
-        self.inner.create_topic(name, partitions)
+    fn make_topic(&self, name: &str, wanted: NewTopic) -> BoxFuture<'_, Result<TopicInfo, CreateTopicError>> {
+        self.inner.make_topic(name, wanted)
+    }
+
+    fn topic_settings(&self, name: &str) -> BoxFuture<'_, Result<Option<TopicSettings>, BrokerError>> {
+        self.inner.topic_settings(name)
     }
 
     fn offsets_at(&self, topic: &str, timestamp_ms: i64) -> BoxFuture<'_, Result<Vec<i64>, ReadError>> {
@@ -475,5 +656,7 @@ async fn pushover_gets_who_sends_to_whom_in_its_form_alone() {
     assert!(!request.headers.contains_key("authorization"));
 }
 
+/// Of what is not welcome.
+const TRIES: usize = 7;
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);
 const FINISH_WITHIN: std::time::Duration = std::time::Duration::from_secs(2);

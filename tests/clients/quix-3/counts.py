@@ -1,5 +1,7 @@
 """quixstreams 3: an `Application` that counts in tumbling windows, whose state survives in a changelog topic.
 
+Without --bootstrap it asks the portal that the environment names where Kafka is.
+
     python counts.py write --bootstrap HOST:PORT --name NAME --start MS
     python counts.py process --bootstrap HOST:PORT --name NAME --state FOLDER [--stall-after N]
     python counts.py check --bootstrap HOST:PORT --name NAME --start MS
@@ -29,6 +31,7 @@ def timestamp(given, n):
 
 
 def application(given, **more):
+    # None: the portal and the token of the environment say it.
     config = {"broker_address": given.bootstrap, "auto_offset_reset": "earliest", "loglevel": "WARNING"}
     # One that was killed is waited for no longer than Kafka allows.
     session = {"session.timeout.ms": 6000, "heartbeat.interval.ms": 500}
@@ -110,7 +113,7 @@ def check(given):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("action", choices=["write", "process", "check"])
-    parser.add_argument("--bootstrap", required=True)
+    parser.add_argument("--bootstrap")
     parser.add_argument("--name", required=True)
     parser.add_argument("--state", default="state")
     parser.add_argument("--start", type=int)

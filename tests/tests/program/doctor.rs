@@ -105,7 +105,7 @@ async fn a_real_kafka_is_told_with_its_settings_its_topics_and_clocks() {
 async fn brokers_that_break_promises_fail() {
     let properties = [("unclean.leader.election.enable", "true"), ("min.insync.replicas", "2")];
     let properties = properties.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
-    let kafka = Kafka::start_with(Options { properties }).await;
+    let kafka = Kafka::start_with(Options { properties, ..Options::default() }).await;
     let lines = said(&["--kafka", &kafka.bootstrap(), "--listen", "127.0.0.1:0"], 1).await;
     assert!(has(&lines, "fail  kafka", "unclean.leader.election.enable=true"), "{lines:#?}");
     assert!(has(&lines, "fail  kafka", "no write to a new topic can be acknowledged"), "{lines:#?}");

@@ -23,6 +23,7 @@ mod reader_filters;
 mod reader_kafka;
 mod reader_segments;
 mod reader_topics;
+mod recipes;
 mod rows;
 mod samples;
 mod start;

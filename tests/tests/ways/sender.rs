@@ -23,7 +23,7 @@ impl Sender {
     /// A signed delivery, not sent yet.
     pub(crate) fn delivery(&self, body: &str) -> RequestBuilder {
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
-        let sent = Sent { id: body, event: "ping", time: now as i64 };
+        let sent = Sent { id: body, url: "", event: "ping", time: now as i64 };
         let headers = sign(self.preset, &Revealed::from(SECRET), body.as_bytes(), &sent).unwrap();
         let request = self.http.post(&self.url).header("content-type", "application/json").body(body.to_owned());
         request.headers(headers.into_iter().collect())

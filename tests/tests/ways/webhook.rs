@@ -68,6 +68,31 @@ async fn what_segment_posts_is_an_event_that_pages_see() {
     assert!(event["timestamp"].as_u64().unwrap().abs_diff(now) < 10 * minute, "{event}");
 }
 
+/// With the example of Twilio's "Security".
+#[tokio::test(flavor = "multi_thread")]
+async fn what_twilio_posts_is_an_object_and_answered_by_no_reply() {
+    let settings = "[[webhooks]]\npath = '/webhooks/twilio'\ntopic = 'sms'\npreset = 'twilio'\nsecret = '12345'\n\
+                    url = 'https://mycompany.com/myapp.php?foo=1&bar=2'\nkey = '/From'\nas = 'json'";
+    let program = Program::serve_with_settings(settings, &["--memory"]).await;
+    let page = e2e::client::HubClient::connect(&format!("{}/hub", program.url)).await.unwrap();
+    page.invoke("SubscribeToPackages", &("sms",)).await.unwrap();
+    let post = async |signature: &str| {
+        let body = "Digits=1234&To=%2B18005551212&From=%2B14158675309&Caller=%2B14158675309&CallSid=CA1234567890ABCDE";
+        let request = reqwest::Client::new().post(format!("{}/webhooks/twilio", program.url)).body(body);
+        let request = request.header("content-type", "application/x-www-form-urlencoded; charset=UTF-8");
+        request.header("x-twilio-signature", signature).send().await.unwrap()
+    };
+    assert_eq!(post("AAAAAAAAAAAAAAAAAAAAAAAAAAA=").await.status(), 401);
+    let answer = post("RSOYDt4T1cUTdK1PDd93/VVr8B8=").await;
+    assert_eq!((answer.status().as_u16(), &answer.headers()["content-type"]), (200, &"text/xml".parse().unwrap()));
+    assert_eq!(answer.text().await.unwrap(), "<Response/>");
+    let call = within("the package", page.next_call_of("PackageReceived")).await.unwrap();
+    let (package,): (Value,) = call.bind().unwrap();
+    assert_eq!(package["streamId"], "+14158675309");
+    let value: Value = serde_json::from_str(package["value"].as_str().unwrap()).unwrap();
+    assert_eq!((&value["CallSid"], &value["Digits"]), (&json!("CA1234567890ABCDE"), &json!("1234")));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_does_not_sign_is_told_nothing_and_the_operator_why() {
     let settings = format!("auth.secret = \"{}\"\n{SETTINGS}[limits]\nbody_size = \"2KiB\"", "x".repeat(32));

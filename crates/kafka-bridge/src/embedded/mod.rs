@@ -29,6 +29,7 @@ use crate::metrics::Metrics;
 use crate::names::{check_topic_name, is_internal};
 use crate::partitioner::partition_of;
 use crate::record::NewRecord;
+use crate::topic_settings::{Cleanup, NewTopic, TopicSettings};
 use reader::Reader;
 
 /// How an [`EmbeddedBroker`] is kept.
@@ -139,10 +140,15 @@ impl EmbeddedBroker {
         self.known(name).ok_or_else(|| ReadError::UnknownTopic(name.to_owned()))
     }
 
-    async fn make_topic(&self, name: &str, partitions: i32) -> Result<TopicInfo, CreateTopicError> {
+    /// What is asked for beyond partitions is kept and shown, and has no effect: all of the log is kept alike.
+    async fn add_topic(&self, name: &str, wanted: &NewTopic) -> Result<TopicInfo, CreateTopicError> {
         let invalid = |reason: String| CreateTopicError::Invalid { name: name.to_owned(), reason };
         check_topic_name(name).map_err(|error| invalid(error.to_string()))?;
-        let making = self.log.create_topic(name, partitions, Vec::new());
+        let settings = wanted.properties().into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        if wanted.cleanup.is_some_and(|cleanup| cleanup != Cleanup::Delete) {
+            tracing::info!(topic = name, "the topic is to be compacted; here it is kept as the whole log is");
+        }
+        let making = self.log.create_topic(name, wanted.partitions.unwrap_or(1), settings);
         match tokio::time::timeout(self.shared.delivery_timeout, making).await {
             Ok(Ok(topic)) => Ok(info(&topic)),
             Ok(Err(TopicError::Exists(name))) => Err(CreateTopicError::Exists(name)),
@@ -177,9 +183,19 @@ impl Broker for EmbeddedBroker {
         ready(Ok(self.known(name).map(|topic| info(&topic)))).boxed()
     }
 
-    fn create_topic(&self, name: &str, partitions: Option<i32>) -> BoxFuture<'_, Result<TopicInfo, CreateTopicError>> {
+    fn make_topic(&self, name: &str, wanted: NewTopic) -> BoxFuture<'_, Result<TopicInfo, CreateTopicError>> {
         let name = name.to_owned();
-        async move { self.make_topic(&name, partitions.unwrap_or(1)).await }.boxed()
+        async move { self.add_topic(&name, &wanted).await }.boxed()
+    }
+
+    fn topic_settings(&self, name: &str) -> BoxFuture<'_, Result<Option<TopicSettings>, BrokerError>> {
+        let kept_ms = i64::try_from(self.log.options().retention_age.as_millis()).unwrap_or(i64::MAX);
+        let defaults = TopicSettings { retention_ms: kept_ms, ..TopicSettings::UNLIMITED };
+        let settings = self.known(name).map(|topic| {
+            let asked = topic.settings();
+            defaults.with(|name| asked.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str()))
+        });
+        ready(Ok(settings)).boxed()
     }
 
     fn positions(&self, topic: &str) -> BoxFuture<'_, Result<Vec<PartitionPositions>, ReadError>> {
@@ -270,7 +286,7 @@ fn positions_of(partition: &Partition) -> PartitionPositions {
 }
 
 fn info(topic: &Topic) -> TopicInfo {
-    TopicInfo { name: topic.name().to_string(), partitions: topic.partition_count() }
+    TopicInfo { name: topic.name().to_string(), partitions: topic.partition_count(), has_leaders: true }
 }
 
 /// Why a record that is certainly not stored was not.

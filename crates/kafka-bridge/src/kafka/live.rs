@@ -74,7 +74,7 @@ impl Live {
     /// As [`join`](Self::join), for a replay of the topic that is to end once it has come to where the successor begins.
     pub(super) fn succeed(&self, topic: &str, described: Described) -> Result<Successor, ReadError> {
         // A route of this name is the replay's topic only if that was not made anew.
-        if self.lookup.topic(topic, JOIN_TIMEOUT)? != Some(described) {
+        if !self.lookup.topic(topic, JOIN_TIMEOUT)?.is_some_and(|found| found.is_same(described)) {
             return Err(ReadError::UnknownTopic(topic.to_owned()));
         }
         self.add(topic, described, Manners::GivesUp)

@@ -38,10 +38,18 @@ impl std::fmt::Debug for Lookup {
 }
 
 /// A topic as it is now.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Described {
     pub(super) id: TopicId,
     pub(super) partitions: i32,
+    pub(super) has_leaders: bool,
+}
+
+impl Described {
+    /// Whether both are one topic with as many partitions, whoever leads them.
+    pub(super) fn is_same(self, other: Self) -> bool {
+        (self.id, self.partitions) == (other.id, other.partitions)
+    }
 }
 
 impl Lookup {
@@ -75,6 +83,7 @@ impl Lookup {
         let info = |topic: &rdkafka::metadata::MetadataTopic| TopicInfo {
             name: topic.name().to_owned(),
             partitions: topic.partitions().len() as i32,
+            has_leaders: topic.partitions().iter().all(|partition| partition.leader() >= 0),
         };
         let mut topics: Vec<_> = usable.map(info).collect();
         topics.sort_unstable_by(|a, b| a.name.cmp(&b.name));
@@ -239,9 +248,11 @@ unsafe fn read_descriptions(event: *mut sys::rd_kafka_event_t) -> Result<Descrip
                     sys::rd_kafka_Uuid_most_significant_bits(id),
                     sys::rd_kafka_Uuid_least_significant_bits(id),
                 );
-                let mut partitions = 0;
-                sys::rd_kafka_TopicDescription_partitions(topic, &mut partitions);
-                Ok(Described { id, partitions: partitions as i32 })
+                let mut count = 0;
+                let partitions = sys::rd_kafka_TopicDescription_partitions(topic, &mut count);
+                let leader = |index| sys::rd_kafka_TopicPartitionInfo_leader(*partitions.add(index));
+                let has_leaders = (0..count).all(|index| !leader(index).is_null());
+                Ok(Described { id, partitions: count as i32, has_leaders })
             } else {
                 Err(code)
             };

@@ -38,12 +38,13 @@ use crate::broker::{
 use crate::metrics::Metrics;
 use crate::names::check_topic_name;
 use crate::record::NewRecord;
+use crate::topic_settings::{NewTopic, TopicSettings};
 use backlog::Backlog;
 use groups::Groups;
 use health::{Context, HealthState};
 use limits::Limits;
 use live::Live;
-use lookup::Lookup;
+use lookup::{Described, Lookup};
 use producer::Producer;
 use replay::Replays;
 use topics::Topics;
@@ -204,15 +205,20 @@ impl Broker for KafkaBroker {
         let (lookup, name) = (self.lookup.clone(), name.to_owned());
         blocking(move || {
             let described = lookup.topic(&name, TIMEOUT)?;
-            Ok(described.map(|described| TopicInfo { name, partitions: described.partitions }))
+            Ok(described.map(|Described { partitions, has_leaders, .. }| TopicInfo { name, partitions, has_leaders }))
         })
         .boxed()
     }
 
-    fn create_topic(&self, name: &str, partitions: Option<i32>) -> BoxFuture<'_, Result<TopicInfo, CreateTopicError>> {
+    fn topic_settings(&self, name: &str) -> BoxFuture<'_, Result<Option<TopicSettings>, BrokerError>> {
+        let name = name.to_owned();
+        async move { self.topics.settings(&name).await }.boxed()
+    }
+
+    fn make_topic(&self, name: &str, wanted: NewTopic) -> BoxFuture<'_, Result<TopicInfo, CreateTopicError>> {
         let name = name.to_owned();
         async move {
-            let made = self.topics.create(&name, partitions).await?;
+            let made = self.topics.create(&name, &wanted).await?;
             if let Some(producer) = self.producer.clone() {
                 blocking(move || {
                     producer.hear_of(&name, TIMEOUT);

@@ -65,7 +65,7 @@ impl Replays {
         next: Vec<i64>,
     ) {
         let topic = topic.to_owned();
-        let described = Described { id, partitions: next.len() as i32 };
+        let described = Described { id, partitions: next.len() as i32, has_leaders: true };
         let resumed = std::thread::Builder::new().name(THREAD.into()).spawn(move || {
             let replay = self.replay(&topic, described, slot);
             let Ok(mut replay) = replay.inspect_err(|error| tracing::warn!(topic, %error, "a read cannot go on"))
@@ -430,7 +430,7 @@ mod tests {
         }
 
         fn replay(&self) -> Replay {
-            let described = Described { id: TopicId::for_test(), partitions: 1 };
+            let described = Described { id: TopicId::for_test(), partitions: 1, has_leaders: true };
             let mut replay = self.replays.replay(TOPIC, described, self.replays.slot().unwrap()).unwrap();
             (replay.next, replay.caught_up) = (vec![0], vec![true]);
             replay

@@ -5,17 +5,19 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rdkafka::admin::{
-    AdminClient, AdminOptions, ConfigResource, NewTopic, OwnedResourceSpecifier, ResourceSpecifier, TopicReplication,
+    self, AdminClient, AdminOptions, ConfigResource, ConfigResourceResult, OwnedResourceSpecifier, ResourceSpecifier,
+    TopicReplication,
 };
-use rdkafka::error::RDKafkaErrorCode;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use tokio::sync::mpsc;
 
 use super::health::Context;
 use super::limits::Limits;
-use super::lookup::{Lookup, broker_error};
+use super::lookup::{Lookup, broker_error, is_missing};
 use crate::broker::{BrokerError, CreateTopicError, TopicInfo};
 use crate::metrics::Metrics;
 use crate::names::{check_topic_name, is_internal};
+use crate::topic_settings::{NewTopic, TopicSettings};
 
 /// Makes and surveys topics.
 pub(super) struct Topics {
@@ -28,13 +30,16 @@ pub(super) struct Topics {
 
 impl Topics {
     /// Makes a topic and waits until its partitions have leaders, so that it can be used at once.
-    pub(super) async fn create(&self, name: &str, partitions: Option<i32>) -> Result<TopicInfo, CreateTopicError> {
+    pub(super) async fn create(&self, name: &str, wanted: &NewTopic) -> Result<TopicInfo, CreateTopicError> {
         let invalid = |reason: String| CreateTopicError::Invalid { name: name.to_owned(), reason };
         check_topic_name(name).map_err(|error| invalid(error.to_string()))?;
-        if partitions.is_some_and(|count| count < 1) {
+        if wanted.partitions.is_some_and(|count| count < 1) {
             return Err(invalid("a topic has at least 1 partition".to_owned()));
         }
-        let topic = NewTopic::new(name, partitions.unwrap_or(BROKER_DEFAULT), TopicReplication::Fixed(BROKER_DEFAULT));
+        let copies = self.possible_copies(wanted.replication_factor).await?;
+        let (partitions, properties) = (wanted.partitions.unwrap_or(BROKER_DEFAULT), wanted.properties());
+        let topic = admin::NewTopic::new(name, partitions, TopicReplication::Fixed(copies));
+        let topic = properties.iter().fold(topic, |topic, (name, value)| topic.set(name, value));
         let options = AdminOptions::new().request_timeout(Some(TIMEOUT)).operation_timeout(Some(TIMEOUT));
         let results = self.admin.create_topics([&topic], &options).await.map_err(|error| broker_error(&error))?;
         for result in results {
@@ -43,13 +48,39 @@ impl Topics {
                 RDKafkaErrorCode::InvalidTopic
                 | RDKafkaErrorCode::InvalidPartitions
                 | RDKafkaErrorCode::InvalidReplicationFactor
+                | RDKafkaErrorCode::InvalidConfig
                 | RDKafkaErrorCode::PolicyViolation => invalid(code.to_string()),
-                code => broker_error(&rdkafka::error::KafkaError::AdminOp(code)).into(),
+                code => broker_error(&KafkaError::AdminOp(code)).into(),
             })?;
         }
         let made = self.wait_until_usable(name.to_owned()).await?;
         self.limits.ask_again(name);
         Ok(made)
+    }
+
+    /// How a topic is kept; `None` if there is none of this name.
+    pub(super) async fn settings(&self, name: &str) -> Result<Option<TopicSettings>, BrokerError> {
+        let (lookup, asked) = (self.lookup.clone(), name.to_owned());
+        let copies = super::blocking(move || {
+            let metadata = lookup.metadata(TIMEOUT)?;
+            let topic = metadata.topics().iter().find(|topic| topic.name() == asked && topic.error().is_none());
+            Ok(topic.map(|topic| topic.partitions().first().map_or(1, |partition| partition.replicas().len().max(1))))
+        });
+        let Some(copies) = copies.await? else { return Ok(None) };
+        let (options, asked) = (AdminOptions::new().request_timeout(Some(TIMEOUT)), [ResourceSpecifier::Topic(name)]);
+        let answered = self.admin.describe_configs(&asked, &options).await.map_err(|error| broker_error(&error))?;
+        let Some(config) = told(name, answered.into_iter().next())? else { return Ok(None) };
+        let defaults = TopicSettings { replication_factor: copies as i32, ..TopicSettings::UNLIMITED };
+        Ok(Some(defaults.with(|name| config.get(name)?.value.as_deref())))
+    }
+
+    /// No more copies than there are brokers.
+    async fn possible_copies(&self, wanted: Option<i32>) -> Result<i32, BrokerError> {
+        let Some(wanted) = wanted else { return Ok(BROKER_DEFAULT) };
+        let lookup = self.lookup.clone();
+        let brokers =
+            super::blocking(move || lookup.metadata(TIMEOUT).map(|metadata| metadata.brokers().len())).await?;
+        Ok(wanted.min(brokers.max(1) as i32))
     }
 
     async fn wait_until_usable(&self, name: String) -> Result<TopicInfo, BrokerError> {
@@ -60,7 +91,7 @@ impl Topics {
                 if let Some(described) = lookup.topic(&name, TIMEOUT)?
                     && lookup.ends(&name, described.partitions, TIMEOUT).is_ok()
                 {
-                    return Ok(TopicInfo { name, partitions: described.partitions });
+                    return Ok(TopicInfo { name, partitions: described.partitions, has_leaders: true });
                 }
                 if Instant::now() > deadline {
                     return Err(BrokerError::Other("the topic was made but is not usable yet".to_owned()));
@@ -160,6 +191,19 @@ impl std::fmt::Debug for Topics {
     }
 }
 
+/// The configuration of a topic that was asked for; `None` if there is no such topic.
+fn told(name: &str, answer: Option<ConfigResourceResult>) -> Result<Option<ConfigResource>, BrokerError> {
+    match answer {
+        Some(Ok(config)) => Ok(Some(config)),
+        Some(Err(RDKafkaErrorCode::TopicAuthorizationFailed)) => Err(BrokerError::Other(format!(
+            "this server's Kafka user may not read the configuration of topic '{name}'; give it DESCRIBE_CONFIGS on the topic."
+        ))),
+        Some(Err(code)) if is_missing(code) => Ok(None),
+        Some(Err(code)) => Err(broker_error(&KafkaError::AdminOp(code))),
+        None => Err(BrokerError::Other("no answer about the topic".to_owned())),
+    }
+}
+
 fn limit_of(config: &ConfigResource) -> Option<usize> {
     config.get("max.message.bytes")?.value.as_ref()?.parse().ok()
 }
@@ -221,3 +265,27 @@ const SURVEY_INTERVAL: Duration = Duration::from_secs(60);
 /// After a survey that failed, most likely because the broker is away.
 const RETRY_INTERVAL: Duration = Duration::from_secs(2);
 const TOPICS_PER_QUESTION: usize = 500;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_told_of_a_topic_is_not_made_up() {
+        let told = |code| told("t", Some(Err(code))).map(drop_config);
+        assert_eq!(told(RDKafkaErrorCode::UnknownTopicOrPartition), Ok(None));
+        assert_eq!(told(RDKafkaErrorCode::RequestTimedOut), Err(BrokerError::Unreachable));
+        let Err(BrokerError::Other(reason)) = told(RDKafkaErrorCode::TopicAuthorizationFailed) else {
+            panic!("no reason")
+        };
+        assert!(reason.contains("'t'") && reason.contains("DESCRIBE_CONFIGS"), "{reason}");
+        assert!(matches!(super::told("t", None), Err(BrokerError::Other(_))));
+        let specifier = OwnedResourceSpecifier::Topic("t".to_owned());
+        let config = ConfigResource { specifier, entries: Vec::new() };
+        assert!(matches!(super::told("t", Some(Ok(config))), Ok(Some(_))));
+    }
+
+    fn drop_config(config: Option<ConfigResource>) -> Option<()> {
+        config.map(drop)
+    }
+}

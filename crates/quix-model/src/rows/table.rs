@@ -78,7 +78,10 @@ impl<'a, 'b> Table<'a, 'b> {
                 return self.members(reader, &name, inner);
             }
             match value(reader)? {
-                Value::Null => Ok(self.nothing(&name)),
+                Value::Null => {
+                    self.nothing(&name);
+                    Ok(())
+                }
                 Value::Bool(value) => self.number(name, f64::from(u8::from(value))),
                 Value::Number(number) => self.number(name, number.parse().map_err(|_| Broken)?),
                 Value::Text(text) => self.text(name, text),

@@ -5,6 +5,7 @@ mod import;
 mod log;
 mod poll;
 mod produce;
+mod recipes;
 mod sample;
 mod server;
 mod settings;
@@ -22,6 +23,7 @@ pub use self::import::{CsvArgs, ImportArgs, ImportCommand, Speed};
 pub use self::log::{FolderArgs, LogArgs, LogCommand};
 pub use self::poll::PollArgs;
 pub use self::produce::ProduceArgs;
+pub use self::recipes::{RecipesArgs, RecipesCommand, RecipesShowArgs};
 pub use self::sample::SampleArgs;
 pub use self::server::ServerArgs;
 pub use self::settings::{ConfigArgs, ConfigCommand, ConfigFile, ConfigFlags, ServeArgs};
@@ -55,6 +57,8 @@ pub enum Command {
     Produce(ProduceArgs),
     /// Print a complete program that writes to a topic or reads one
     Sample(SampleArgs),
+    /// Settings for engines that connect databases, MQTT and files
+    Recipes(RecipesArgs),
     /// Import a file into a topic
     Import(ImportArgs),
     /// Poll a source of the settings once

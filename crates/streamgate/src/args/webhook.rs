@@ -26,10 +26,10 @@ pub enum WebhookCommand {
 /// `streamgate webhook send`.
 #[derive(Debug, clap::Args)]
 pub struct WebhookSendArgs {
-    /// Who would send it: segment, github, stripe, slack, shopify, standard, bearer, basic or none
+    /// Who would send it: segment, github, stripe, slack, shopify, twilio, standard, bearer, basic or none
     #[arg(value_parser = parse_preset)]
     pub preset: Preset,
-    /// File of the body, in JSON; - reads standard input
+    /// File of the body, in JSON, of twilio a form; - reads standard input
     pub file: PathBuf,
     /// Address of the webhook [default: http://127.0.0.1:8080/webhooks/PRESET]
     #[arg(long, value_name = "URL", value_parser = parse_url)]

@@ -15,6 +15,7 @@ mod package;
 pub mod poll;
 pub mod produce;
 mod progress;
+pub mod recipes;
 pub mod sample;
 pub mod streams;
 pub mod tail;

@@ -21,11 +21,15 @@ async fn send(args: &WebhookSendArgs) -> Result<(), CommandError> {
     let url = args.url().map_err(CommandError::Webhook)?;
     let body = body(args)?;
     let id = args.id.clone().map_or_else(new_id, Ok)?;
-    let sent = Sent { id: &id, event: &args.event, time: seconds() };
+    let sent = Sent { id: &id, url: url.as_str(), event: &args.event, time: seconds() };
     let headers = sign(args.preset, &secret(args)?, &body, &sent).map_err(CommandError::Webhook)?;
+    let content_type = match args.preset {
+        Preset::Twilio => "application/x-www-form-urlencoded",
+        _ => "application/json",
+    };
     let client = Client::new(&url, None)?;
     let request = client.http.post(url).headers(headers.into_iter().collect::<HeaderMap>());
-    let answer = client.answer(request.header(CONTENT_TYPE, "application/json").body(body)).await?;
+    let answer = client.answer(request.header(CONTENT_TYPE, content_type).body(body)).await?;
     let status = answer.status();
     let text = answer.text().await.map_err(|error| client.failed(&error))?;
     let text = text::escape(text.trim_end());

@@ -28,6 +28,7 @@ pub(super) fn check(loaded: &Loaded) -> Result<(), ConfigError> {
     limits(loaded)?;
     topics(loaded)?;
     webhooks(loaded)?;
+    super::portal::check(loaded)?;
     outgoing(loaded)
 }
 
@@ -209,7 +210,7 @@ fn brokers(loaded: &Loaded) -> Result<(), ConfigError> {
 }
 
 /// librdkafka would also take `SSL://host:port` and a missing port; the protocol is a property, and a guess is no help.
-fn is_host_and_port(broker: &str) -> bool {
+pub(super) fn is_host_and_port(broker: &str) -> bool {
     let Some((host, port)) = broker.rsplit_once(':') else {
         return false;
     };
@@ -293,11 +294,11 @@ fn is_zero(value: &Value) -> bool {
     }
 }
 
-fn invalid(loaded: &Loaded, key: &str, problem: String) -> ConfigError {
+pub(super) fn invalid(loaded: &Loaded, key: &str, problem: String) -> ConfigError {
     ConfigError::Invalid { setting: placed(loaded, key), problem }
 }
 
-fn conflict(loaded: &Loaded, first: &str, second: &str, problem: String) -> ConfigError {
+pub(super) fn conflict(loaded: &Loaded, first: &str, second: &str, problem: String) -> ConfigError {
     ConfigError::Conflict { settings: Box::new([placed(loaded, first), placed(loaded, second)]), problem }
 }
 

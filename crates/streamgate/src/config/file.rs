@@ -57,6 +57,7 @@ pub(super) fn readable_secrets(path: &Path, settings: &[Setting]) -> Option<Stri
     let in_file = settings.iter().filter(|setting| matches!(setting.origin, Origin::File { .. }));
     let mut secrets = in_file.filter_map(|setting| match setting.key.as_str() {
         "auth.secret" if setting.value.as_str() != Some("off") => Some("auth.secret"),
+        "portal.password" if setting.value.as_str() != Some("off") => Some("portal.password"),
         "auth.keys" if holds_secret(&setting.value) => Some("a secret in auth.keys"),
         key => property_name(key).map(|_| PROPERTIES),
     });
@@ -69,6 +70,7 @@ pub(super) fn readable_ways(path: &Path, config: &Config) -> Option<String> {
     let holders = [
         ("webhooks", config.webhooks.iter().any(WebhookConfig::holds_secrets)),
         ("sources", config.sources.poll.iter().any(PollConfig::holds_secrets)),
+        ("portal.users", config.portal.holds_secrets()),
         ("destinations", config.destinations.webhook.iter().any(DestinationConfig::holds_secrets)),
     ];
     let (holder, _) = holders.into_iter().find(|(_, holds_secrets)| *holds_secrets)?;

@@ -141,6 +141,8 @@ macro_rules! words {
     };
 }
 
+pub(super) use words;
+
 words! {
     /// Compression of Kafka batches.
     Compression {

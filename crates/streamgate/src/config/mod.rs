@@ -10,6 +10,7 @@ mod limits;
 mod log;
 mod networks;
 mod origins;
+mod portal;
 mod schema;
 mod show;
 mod sources;
@@ -39,6 +40,7 @@ pub use self::{
     log::LogConfig,
     networks::Network,
     origins::AllowedOrigin,
+    portal::{PasswordSource, PortalConfig, PortalUser, Protocol, SaslMechanism},
     show::show,
     sources::{DEFAULT_FILE, FileChoice, Loaded, Origin, Setting, Sources, load},
     tls::TlsConfig,
@@ -99,6 +101,8 @@ pub struct Config {
     pub kafka: KafkaConfig,
     /// The data folder as the broker.
     pub log: LogConfig,
+    /// What programs on Quix Streams are told of Kafka.
+    pub portal: PortalConfig,
     /// Bounds.
     pub limits: Limits,
     /// How records are written and read, by topic. Default: none, and then all as [`TopicConfig`] has it.
@@ -130,6 +134,7 @@ impl Default for Config {
             tls: TlsConfig::default(),
             kafka: KafkaConfig::default(),
             log: LogConfig::default(),
+            portal: PortalConfig::default(),
             limits: Limits::default(),
             topics: BTreeMap::new(),
             webhooks: Vec::new(),

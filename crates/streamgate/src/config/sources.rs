@@ -160,8 +160,13 @@ fn open_webhooks(config: &Config) -> impl Iterator<Item = String> {
 
 /// Warnings of files of secrets that others on this machine may read; public keys are for everybody.
 fn readable_secrets(config: &Config) -> impl Iterator<Item = String> {
-    config.auth.all_keys().into_iter().filter_map(|(setting, key)| match &key.material {
-        KeyMaterial::File(path) if key.algorithm == access::Algorithm::Hs256 => file::readable_key(setting, path),
-        _ => None,
-    })
+    config
+        .auth
+        .all_keys()
+        .into_iter()
+        .filter_map(|(setting, key)| match &key.material {
+            KeyMaterial::File(path) if key.algorithm == access::Algorithm::Hs256 => file::readable_key(setting, path),
+            _ => None,
+        })
+        .chain(config.portal.password_files().filter_map(|(setting, path)| file::readable_key(setting, path)))
 }

@@ -17,6 +17,7 @@ mod kafka_door;
 mod management;
 mod newcomers;
 mod outgoing;
+mod portal;
 mod public;
 mod settings;
 mod throttle;
@@ -48,6 +49,8 @@ pub(crate) use import::shown_rows;
 use kafka_door::KafkaDoor;
 use outgoing::Outgoing;
 pub use outgoing::{check_outgoing, writes};
+use portal::PortalDoor;
+pub use portal::check_portal;
 use public::Door;
 pub(crate) use settings::kafka as kafka_settings;
 use webhooks::Inbound;
@@ -132,7 +135,9 @@ impl Server {
         let settings = public::Settings::new(config, certificate, limit_hits);
         let inbound = Inbound::new(&config.webhooks, gateway.clone(), entrance.clone(), &ways_metrics);
         let inbound = inbound.map_err(io::Error::other)?;
-        let door = Door::new(state.clone(), routes, inbound, settings, entrance.clone());
+        let listener = kafka.as_ref().map(|door| door.address);
+        let portal = PortalDoor::new(config, listener, gateway.clone(), entrance.clone()).map_err(io::Error::other)?;
+        let door = Door::new(state.clone(), routes, inbound, portal, settings, entrance.clone());
         let mut tasks = vec![tokio::spawn(door.clone().serve(public))];
         if let Some(guard) = guard {
             tasks.push(tokio::spawn(guard.end_revoked(state.hub.clients())));

@@ -11,6 +11,7 @@ use hyper::header::{self, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode, Version};
 use kafka_bridge::metrics::LimitHits;
 use quix_gateway::Visitor;
+use quix_gateway::portal::{Portal, Refusal};
 use signalr_server::cors::AllowedOrigins;
 use signalr_server::{ClientAddress, Paces};
 use tokio::net::TcpListener;
@@ -22,8 +23,8 @@ use super::connection::Visit;
 use super::host::{foreign_host, refuse, refuse_foreign_host};
 use super::newcomers::Newcomers;
 use super::{
-    Certificate, State, demo, entrance::Entrance, forwarded, management, settings, throttle::Throttle,
-    webhooks::Inbound,
+    Certificate, State, demo, entrance::Entrance, forwarded, management, portal::PortalDoor, settings,
+    throttle::Throttle, webhooks::Inbound,
 };
 use crate::config::{Config, Limits, Network};
 
@@ -55,6 +56,7 @@ pub(super) struct Door {
     state: Arc<State>,
     routes: Router,
     inbound: Inbound,
+    portal: PortalDoor,
     pub(super) settings: Settings,
     addresses: Addresses,
     newcomers: Newcomers,
@@ -73,6 +75,7 @@ impl Door {
         state: Arc<State>,
         routes: Router,
         inbound: Inbound,
+        portal: PortalDoor,
         settings: Settings,
         entrance: Arc<Entrance>,
     ) -> Arc<Self> {
@@ -84,6 +87,7 @@ impl Door {
             state,
             routes,
             inbound,
+            portal,
             settings,
             addresses,
             newcomers,
@@ -176,9 +180,17 @@ impl Door {
         let is_draining = self.state.is_draining();
         // HTTP/2 has no such header: its connections are told by a frame.
         let closes = request.version() < Version::HTTP_2 && (is_draining || visit.refused);
+        // A webhook may be at one of the portal's addresses while that is off.
+        let is_portals = Portal::takes(request.uri().path()) && !self.inbound.takes(request.uri().path());
         let mut response = if visit.refused {
             let detail = "There are too many connections of this address; try again later.";
-            refuse(request.method(), StatusCode::TOO_MANY_REQUESTS, detail)
+            if is_portals {
+                Refusal::new(StatusCode::TOO_MANY_REQUESTS, detail).into_response()
+            } else {
+                refuse(request.method(), StatusCode::TOO_MANY_REQUESTS, detail)
+            }
+        } else if is_portals {
+            self.portal.answer(request, &visit, is_draining).await
         } else if let Some(refused) = self.refuse_foreign_host(&request) {
             refused
         } else {

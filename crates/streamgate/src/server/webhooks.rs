@@ -117,6 +117,9 @@ fn unread(status: StatusCode) -> &'static str {
 
 fn told(webhook: &Webhook, answer: Answer) -> Response<Body> {
     let mut response = match answer.status {
+        StatusCode::OK if webhook.config().preset == Some(Preset::Twilio) => {
+            ([(header::CONTENT_TYPE, "text/xml")], NO_REPLY).into_response()
+        }
         StatusCode::OK => (StatusCode::OK, answer.text).into_response(),
         StatusCode::UNAUTHORIZED => StatusCode::UNAUTHORIZED.into_response(),
         status => Problem {
@@ -136,6 +139,9 @@ fn told(webhook: &Webhook, answer: Answer) -> Response<Body> {
     }
     response
 }
+
+/// Twilio would send a plain text to whoever wrote the message. Source: Twilio, "TwiML Message: Your Response".
+const NO_REPLY: &str = "<Response/>";
 
 /// Those that HTTP has a name for.
 fn scheme(preset: Option<Preset>) -> Option<&'static str> {

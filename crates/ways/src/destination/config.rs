@@ -47,7 +47,7 @@ pub struct DestinationConfig {
     pub rate: Option<Rate>,
     /// Streams whose messages are sent at the same time, 1 to 64. Default 8.
     pub parallel: usize,
-    /// How long a message is tried. Default 24 h.
+    /// How long a message is tried; one that is not welcome while others are, seven times. Default 24 h.
     pub retry_for: Span,
     /// Topic for what is given up, written as JSON with the reason. Default: it is skipped and counted.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -144,11 +144,12 @@ impl Entry for DestinationConfig {
 }
 
 impl DestinationConfig {
-    /// Whether a secret stands here, rather than only where it is.
+    /// Whether a secret stands here, rather than only where it is. Whoever knows the URL of a hook may use it.
     pub fn holds_secrets(&self) -> bool {
         let basic = self.basic.iter().map(|basic| &basic.password);
+        let user = self.basic.iter().map(|basic| &basic.user).filter(|_| self.preset == Preset::Pushover);
         let sign = self.sign.iter().map(|sign| &sign.secret);
-        self.headers.values().chain(basic).chain(sign).any(Secret::is_plain)
+        self.url.iter().chain(self.headers.values()).chain(basic).chain(user).chain(sign).any(Secret::is_plain)
     }
 
     fn check(&self) -> Result<(), String> {

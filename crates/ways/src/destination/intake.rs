@@ -8,7 +8,7 @@ use prometheus_client::metrics::counter::Counter;
 use quix_model::{Dropped, MergeLimits, Merger, Package, ReadLimits, Reading};
 
 use super::filter::{Filter, TopicNames};
-use super::lanes::Job;
+use super::job::Job;
 use super::progress::Progress;
 
 /// Reads one topic for one destination.
@@ -90,15 +90,8 @@ impl Intake {
         let messages = self.filter.messages(&self.topic, package, record.timestamp_ms);
         progress.open(partition, offset, messages.len());
         let stream_id: Arc<str> = package.stream_id().into();
-        let job = |(number, message): (usize, String)| Job {
-            stream_id: stream_id.clone(),
-            partition,
-            offset,
-            number,
-            message: message.into(),
-            written_ms: record.timestamp_ms,
-            refused: None,
-            refusals: 0,
+        let job = |(number, message): (usize, String)| {
+            Job::new(stream_id.clone(), (partition, offset, number), message.into(), record.timestamp_ms)
         };
         messages.into_iter().enumerate().map(job).collect()
     }
@@ -132,6 +125,8 @@ mod tests {
 
     use super::*;
 
+    const WRITTEN_MS: i64 = 1_234;
+
     fn intake(now: Instant) -> Intake {
         let topic = TopicNames { id: "ws-t".to_owned(), name: "t".to_owned() };
         Intake::new(Filter::default(), topic, Counter::default(), now)
@@ -148,7 +143,7 @@ mod tests {
         assert!(segments.len() > 1);
         let record = |(segment, offset): (NewRecord, i64)| {
             let (key, value) = (Some(Bytes::from_static(b"s")), Some(segment.value.into()));
-            Record { partition: 0, offset, timestamp_ms: None, key, value, headers: Vec::new() }
+            Record { partition: 0, offset, timestamp_ms: Some(WRITTEN_MS), key, value, headers: Vec::new() }
         };
         segments.into_iter().zip(10..).map(record).collect()
     }
@@ -162,7 +157,7 @@ mod tests {
             assert_eq!(progress.to_commit(), [NextOffset { partition: 0, offset: 10 }]);
         }
         assert_eq!(jobs.len(), 1);
-        assert_eq!(jobs[0].id("t"), "t-0-10");
+        assert_eq!((jobs[0].id("t"), jobs[0].written_ms), ("t-0-10".to_owned(), Some(WRITTEN_MS)));
         progress.done(0, 10);
         assert!(progress.to_commit()[0].offset > 11, "all segments");
     }

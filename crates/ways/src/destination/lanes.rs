@@ -3,25 +3,9 @@
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, VecDeque};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-/// A message and where it comes from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Job {
-    pub(super) stream_id: Arc<str>,
-    pub(super) partition: i32,
-    pub(super) offset: i64,
-    /// Of those of one record, from 0.
-    pub(super) number: usize,
-    /// JSON, as the hub's callback has it.
-    pub(super) message: Arc<str>,
-    /// When its record was written, in milliseconds since 1970, as far as that is known.
-    pub(super) written_ms: Option<i64>,
-    /// When it was first refused, since it was read.
-    pub(super) refused: Option<Instant>,
-    /// How often.
-    pub(super) refusals: u32,
-}
+use super::job::{Job, Unwelcome};
 
 /// Streams take turns.
 #[derive(Debug, Default)]
@@ -33,29 +17,6 @@ pub(super) struct Lanes {
     resting: BinaryHeap<Reverse<(Instant, Arc<str>)>>,
     waiting: usize,
     bytes: usize,
-}
-
-impl Job {
-    /// What receivers know it by: the same whenever it is sent, and no other's.
-    pub(super) fn id(&self, topic: &str) -> String {
-        let Self { partition, offset, number, .. } = self;
-        match number {
-            0 => format!("{topic}-{partition}-{offset}"),
-            number => format!("{topic}-{partition}-{offset}-{number}"),
-        }
-    }
-}
-
-impl Job {
-    /// It was refused at a time. Whether it was tried long enough: `retry_for` since it was written, though the server was
-    /// started anew meanwhile; and since it was read for so long too, or for [`AT_LEAST`], for the receiver may have been as
-    /// long away as the server.
-    pub(super) fn refuse(&mut self, retry_for: Duration, now: Instant, now_ms: i64) -> bool {
-        self.refusals = self.refusals.saturating_add(1);
-        let tried = now.saturating_duration_since(*self.refused.get_or_insert(now));
-        let age = self.written_ms.map_or(0, |written| now_ms.saturating_sub(written).max(0).unsigned_abs());
-        tried.max(Duration::from_millis(age)) >= retry_for && tried >= retry_for.min(AT_LEAST)
-    }
 }
 
 impl Lanes {
@@ -116,6 +77,23 @@ impl Lanes {
         self.lanes.entry(job.stream_id.clone()).or_default().push_front(job);
     }
 
+    /// Whether messages wait, and none of them may be taken, all streams that have one resting.
+    pub(super) fn all_rest(&self) -> bool {
+        self.ready.is_empty() && !self.resting.is_empty()
+    }
+
+    /// Whatever rests may be taken now.
+    pub(super) fn wake(&mut self) {
+        self.ready.extend(self.resting.drain().map(|Reverse((_, stream_id))| stream_id));
+    }
+
+    /// Of the message behind the one that was taken of this stream, if there is one, as much is known.
+    pub(super) fn pass_on(&mut self, stream_id: &Arc<str>, unwelcome: Unwelcome) {
+        if let Some(next) = self.lanes.get_mut(stream_id).and_then(VecDeque::front_mut) {
+            next.unwelcome = Some(unwelcome);
+        }
+    }
+
     /// When the next of those that rest may be taken, if that is to come yet.
     pub(super) fn next(&self, now: Instant) -> Option<Instant> {
         self.resting.peek().map(|Reverse((until, _))| *until).filter(|until| *until > now)
@@ -127,30 +105,19 @@ impl Lanes {
     }
 }
 
-/// Unless `retry_for` is shorter.
-const AT_LEAST: Duration = Duration::from_secs(600);
 const MAX_WAITING: usize = 1_000;
 const MAX_BYTES: usize = 8 * 1024 * 1024;
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     const SECOND: Duration = Duration::from_secs(1);
-    const NOW_MS: i64 = 1_800_000_000_000;
 
     fn job(stream_id: &str, offset: i64) -> Job {
-        let message = "x".repeat(10).into();
-        Job {
-            stream_id: stream_id.into(),
-            partition: 0,
-            offset,
-            number: 0,
-            message,
-            written_ms: None,
-            refused: None,
-            refusals: 0,
-        }
+        Job::new(stream_id.into(), (0, offset, 0), "x".repeat(10).into(), None)
     }
 
     #[test]
@@ -238,28 +205,29 @@ mod tests {
     }
 
     #[test]
-    fn a_message_is_tried_for_so_long_since_it_was_written_whenever_the_server_was_started() {
-        let (start, hour) = (Instant::now(), 3600 * SECOND);
-        let is_given_up = |age: Duration, tried: Duration, retry_for: Duration| {
-            let written_ms = Some(NOW_MS - age.as_millis() as i64);
-            let mut job = Job { written_ms, refused: Some(start), ..job("a", 0) };
-            job.refuse(retry_for, start + tried, NOW_MS)
-        };
-        for (age, tried, retry_for, expected) in [
-            (23 * hour, 23 * hour, 24 * hour, false),
-            (24 * hour, 24 * hour, 24 * hour, true),
-            (24 * hour, AT_LEAST, 24 * hour, true),
-            (24 * hour, AT_LEAST - SECOND, 24 * hour, false),
-            (Duration::ZERO, AT_LEAST, 24 * hour, false),
-            (5 * SECOND, 5 * SECOND, 5 * SECOND, true),
-            (hour, 4 * SECOND, 5 * SECOND, false),
-            (Duration::ZERO, Duration::ZERO, Duration::ZERO, true),
-        ] {
-            assert_eq!(is_given_up(age, tried, retry_for), expected, "{age:?} old, tried for {tried:?}");
+    fn what_rests_can_be_woken_and_what_is_behind_a_message_can_be_told_of_it() {
+        let (mut lanes, now) = (Lanes::default(), Instant::now());
+        for (stream, offset) in [("a", 0), ("a", 1), ("b", 2)] {
+            lanes.push(job(stream, offset));
         }
-        let mut unknown = job("a", 0);
-        assert!(!unknown.refuse(hour, start, NOW_MS) && unknown.refuse(hour, start + hour, NOW_MS));
-        assert_eq!(unknown.refusals, 2);
+        let (first, other) = (lanes.take(now).unwrap(), lanes.take(now).unwrap());
+        lanes.rest(first, now + SECOND);
+        lanes.again(other);
+        assert!(!lanes.all_rest());
+        let other = lanes.take(now).unwrap();
+        lanes.rest(other, now + 2 * SECOND);
+        assert!(lanes.all_rest());
+        lanes.wake();
+        assert!(!lanes.all_rest());
+        let unwelcome = Unwelcome { since: now, tries: 3 };
+        let mut taken = Vec::new();
+        while let Some(job) = lanes.take(now) {
+            lanes.pass_on(&job.stream_id, unwelcome);
+            lanes.done(&job.stream_id);
+            taken.push((job.offset, job.unwelcome));
+        }
+        taken.sort_by_key(|(offset, _)| *offset);
+        assert_eq!((taken, lanes.next(now)), (vec![(0, None), (1, Some(unwelcome)), (2, None)], None));
     }
 
     #[test]
@@ -275,11 +243,5 @@ mod tests {
         let mut lanes = Lanes::default();
         lanes.push(Job { message: "x".repeat(MAX_BYTES).into(), ..job("a", 0) });
         assert!(!lanes.have_room());
-    }
-
-    #[test]
-    fn every_message_has_a_name_of_its_own() {
-        let second = Job { number: 1, ..job("a", 7) };
-        assert_eq!([job("a", 7).id("t"), second.id("t")], ["t-0-7", "t-0-7-1"]);
     }
 }

@@ -9,6 +9,8 @@ mod commits;
 mod config;
 mod filter;
 mod intake;
+mod job;
+mod judge;
 mod lanes;
 mod metrics;
 mod pace;

@@ -1,8 +1,10 @@
 //! `Receiver`: what is known of the other end, whatever becomes of a reading. A value.
 
+use std::collections::BTreeSet;
 use std::time::Instant;
 
 use super::circuit::Circuit;
+use super::job::Job;
 use super::pace::Pace;
 use crate::units::Rate;
 
@@ -13,11 +15,21 @@ pub(super) struct Receiver {
     pub(super) pace: Pace,
     /// It wants nothing more.
     pub(super) paused: bool,
+    /// When the last request was begun that was taken.
+    took: Option<Instant>,
+    /// Partition, offset and number of messages that were not welcome, since one was taken: up to [`MANY`].
+    unwelcome: BTreeSet<(i32, i64, usize)>,
 }
 
 impl Receiver {
     pub(super) fn new(rate: Option<Rate>) -> Self {
-        Self { circuit: Circuit::default(), pace: Pace::new(rate), paused: false }
+        Self {
+            circuit: Circuit::default(),
+            pace: Pace::new(rate),
+            paused: false,
+            took: None,
+            unwelcome: BTreeSet::new(),
+        }
     }
 
     /// Whether a message may be sent now, while so many are under way.
@@ -30,7 +42,33 @@ impl Receiver {
         let next = self.circuit.next(now, under_way).max(self.pace.next());
         next.filter(|next| !self.paused && *next > now)
     }
+
+    /// A message was taken whose request was begun then.
+    pub(super) fn took(&mut self, begun: Instant) {
+        self.circuit.succeeded(begun);
+        self.took = self.took.max(Some(begun));
+        self.unwelcome.clear();
+    }
+
+    /// Whether a message was taken whose request was begun after that.
+    pub(super) fn has_taken_since(&self, at: Instant) -> bool {
+        self.took.is_some_and(|took| took > at)
+    }
+
+    /// A message was not, and may speak for others.
+    pub(super) fn was_unwelcome(&mut self, job: &Job) {
+        if self.unwelcome.len() < MANY {
+            self.unwelcome.insert((job.partition, job.offset, job.number));
+        }
+    }
+
+    /// Whether so many messages in a row were not that it is not for what they are.
+    pub(super) fn welcomes_nothing(&self) -> bool {
+        self.unwelcome.len() >= MANY
+    }
 }
+
+const MANY: usize = 3;
 
 #[cfg(test)]
 mod tests {

@@ -1,5 +1,6 @@
 //! `Sender`: one request, and what its answer means.
 
+use std::fmt;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
@@ -7,15 +8,14 @@ use reqwest::Url;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 
 use super::config::{Basic, DestinationConfig, Preset};
-use super::lanes::Job;
+use super::job::Job;
 use super::preset::{Body, PUSHOVER_URL, twilio_url};
 use super::sign::Signer;
 use crate::fetch::{FetchError, Fetcher, Permits, Receipt};
 use crate::secret::{Revealed, SecretError};
 use crate::{Json, Secret};
 
-/// Sends messages of one destination.
-#[derive(Debug)]
+/// Sends messages of one destination. `Debug` gives no secret, and of the URL, which may be one, only the host.
 pub struct Sender {
     url: Url,
     headers: HeaderMap,
@@ -54,9 +54,9 @@ pub enum SenderError {
 pub(super) enum Verdict {
     /// It was taken.
     Delivered,
-    /// The receiver takes nothing now.
+    /// The receiver takes nothing now, or nothing from us.
     Refused { why: String, retry_after: Option<Duration> },
-    /// It may be taken when something is mended, at the receiver or in the settings; others may be taken now.
+    /// The receiver does not want this one, and perhaps others.
     Unwelcome { why: String },
     /// It will never be taken.
     Unacceptable { why: String },
@@ -107,6 +107,12 @@ impl Sender {
     }
 }
 
+impl fmt::Debug for Sender {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sender").field("url", &self.url.origin().ascii_serialization()).finish_non_exhaustive()
+    }
+}
+
 fn revealed(setting: &str, secret: &Secret) -> Result<Revealed, SenderError> {
     secret.reveal().map_err(|error| SenderError::Secret { setting: setting.to_owned(), error })
 }
@@ -144,8 +150,8 @@ fn sensitive(mut value: HeaderValue) -> HeaderValue {
     value
 }
 
-/// A receiver that says what is wrong with the request will say so again. Where it refuses one otherwise, that says nothing of
-/// others, unless it asks for time.
+/// A receiver that says what is wrong with the request will say so again. One that wants to be asked otherwise, or later,
+/// says so of all of them; by another status of that kind perhaps of this one alone.
 fn verdict(answer: Result<Receipt, FetchError>) -> Verdict {
     let Receipt { status, retry_after } = match answer {
         Ok(receipt) => receipt,
@@ -156,7 +162,7 @@ fn verdict(answer: Result<Receipt, FetchError>) -> Verdict {
         200..=299 => Verdict::Delivered,
         410 => Verdict::Gone,
         400 | 413 | 415 | 422 => Verdict::Unacceptable { why },
-        408 | 429 => Verdict::Refused { why, retry_after },
+        401 | 403 | 407 | 408 | 429 => Verdict::Refused { why, retry_after },
         400..=499 if retry_after.is_none() => Verdict::Unwelcome { why },
         _ => Verdict::Refused { why, retry_after },
     }

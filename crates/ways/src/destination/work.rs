@@ -12,7 +12,9 @@ use tokio::sync::watch;
 use super::circuit;
 use super::commits::Commits;
 use super::intake::Intake;
-use super::lanes::{Job, Lanes};
+use super::job::{GivenUp, Job};
+use super::judge::{Fate, Moment};
+use super::lanes::Lanes;
 use super::progress::Progress;
 use super::receiver::Receiver;
 use super::run::Context;
@@ -30,6 +32,8 @@ pub(super) struct Work<'r> {
     commits: Commits,
     /// Whether records are read now.
     reads: bool,
+    /// Whether they are not because of messages that were not welcome alone.
+    is_stuck: bool,
 }
 
 /// Why a reading is over.
@@ -55,7 +59,15 @@ enum Came {
 impl<'r> Work<'r> {
     /// All of `progress` has just been committed.
     pub(super) fn new(intake: Intake, progress: Progress, receiver: &'r mut Receiver, now: Instant) -> Self {
-        Self { intake, lanes: Lanes::default(), progress, receiver, commits: Commits::new(now), reads: true }
+        Self {
+            intake,
+            lanes: Lanes::default(),
+            progress,
+            receiver,
+            commits: Commits::new(now),
+            reads: true,
+            is_stuck: false,
+        }
     }
 
     pub(super) async fn run(
@@ -100,23 +112,46 @@ impl<'r> Work<'r> {
         now: Instant,
     ) {
         self.intake.expire(&mut self.progress, now, self.reads);
+        self.wake_if_stuck(under_way.len());
         while under_way.len() < context.config.parallel
             && self.receiver.lets_through(now, under_way.len())
             && let Some(job) = self.lanes.take(now)
         {
-            self.receiver.pace.count(now);
-            context.metrics.attempts.inc();
-            under_way.push(send(context, job).boxed());
+            under_way.push(self.begin(context, job, now));
         }
         context.metrics.waiting.set(self.lanes.waiting() as i64);
-        // While there is something to send: what keeps the rest back may be segments, and only reading ends that.
-        let is_far_ahead = self.progress.is_far_ahead() && self.lanes.waiting() + under_way.len() > 0;
-        self.reads = self.lanes.have_room() && !is_far_ahead;
+        self.reads = self.may_read(under_way.len());
         if commit.is_none()
             && let Some(next) = self.commits.take(&mut self.progress, under_way.len(), now)
         {
             *commit = Some(committing(context, next).boxed());
         }
+    }
+
+    /// What is far ahead waits while there is something to send: what keeps the rest back may be segments, and only reading
+    /// ends that.
+    fn may_read(&self, under_way: usize) -> bool {
+        self.lanes.have_room() && (!self.progress.is_far_ahead() || self.lanes.waiting() + under_way == 0)
+    }
+
+    /// What rests and alone keeps reading closed is tried at once.
+    fn wake_if_stuck(&mut self, under_way: usize) {
+        if self.may_read(under_way) {
+            self.is_stuck = false;
+        } else if !self.is_stuck && under_way == 0 && self.lanes.all_rest() {
+            self.is_stuck = true;
+            self.lanes.wake();
+        }
+    }
+
+    /// Sends a message, or writes it to the dead letters if that is what is left of it.
+    fn begin<'c>(&mut self, context: &'c Context, job: Job, now: Instant) -> BoxFuture<'c, (Job, Came)> {
+        if job.given_up.is_some() {
+            return bury(context, job).boxed();
+        }
+        self.receiver.pace.count(now);
+        context.metrics.attempts.inc();
+        send(context, job).boxed()
     }
 
     /// When something may be begun that might not be at `now`, the time by which [`pump`](Self::pump) has judged.
@@ -176,8 +211,7 @@ impl<'r> Work<'r> {
                         destination,
                         "a message cannot be written to its dead letter topic: {error}; tried again"
                     );
-                    let refusals = job.refusals + 1;
-                    self.lanes.rest(Job { refusals, ..job }, Instant::now() + circuit::pause(refusals, chance()));
+                    self.bury_later(job);
                 } else {
                     tracing::error!(destination, message = job.id(&context.topic.name), "a message is lost: {error}");
                     context.metrics.skipped.inc();
@@ -195,60 +229,46 @@ impl<'r> Work<'r> {
         begun: Instant,
         verdict: Verdict,
     ) -> Option<BoxFuture<'c, (Job, Came)>> {
-        let (destination, now) = (&context.config.name, Instant::now());
-        let (why, rests_until) = match verdict {
-            Verdict::Delivered => {
+        let destination = &context.config.name;
+        let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let (now, now_ms) = (Instant::now(), since_1970.as_millis() as i64);
+        let moment = Moment { begun, now, now_ms, chance: chance(), is_stuck: self.is_stuck };
+        match self.receiver.judge(&mut job, verdict, moment, context.config.retry_for.0) {
+            Fate::Done => {
                 context.metrics.delivered.inc();
-                self.receiver.circuit.succeeded(begun);
                 self.done(&job);
-                return None;
             }
-            Verdict::Gone => {
+            Fate::Paused => {
                 tracing::error!(
                     destination,
                     "it answers with HTTP status 410: nothing more is sent until the server is started again"
                 );
-                self.receiver.paused = true;
                 context.metrics.paused.set(1);
                 self.lanes.again(job);
-                return None;
             }
-            Verdict::Unacceptable { why } => {
-                self.receiver.circuit.succeeded(begun); // it is there, and answers
-                return self.give_up(context, job, &why);
+            Fate::Again { why } => {
+                not_taken(context, &job, &why);
+                self.lanes.again(job);
             }
-            Verdict::Refused { why, retry_after } => {
-                self.receiver.circuit.failed(begun, retry_after, now, chance());
-                (why, None)
+            Fate::Rest { why, until } => {
+                not_taken(context, &job, &why);
+                self.lanes.rest(job, until);
             }
-            Verdict::Unwelcome { why } => {
-                self.receiver.circuit.succeeded(begun);
-                (why, Some(now + circuit::pause(job.refusals + 1, chance())))
+            Fate::GivenUp { why, behind } => {
+                behind.into_iter().for_each(|behind| self.lanes.pass_on(&job.stream_id, behind));
+                return self.give_up(context, job, why);
             }
-        };
-        let now_ms =
-            SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64);
-        if job.refuse(context.config.retry_for.0, now, now_ms) {
-            return self.give_up(context, job, &why);
-        }
-        tracing::warn!(
-            destination,
-            message = job.id(&context.topic.name),
-            "a message was not taken: {why}; tried again"
-        );
-        match rests_until {
-            Some(until) => self.lanes.rest(job, until),
-            None => self.lanes.again(job),
         }
         None
     }
 
-    fn give_up<'c>(&mut self, context: &'c Context, job: Job, why: &str) -> Option<BoxFuture<'c, (Job, Came)>> {
+    fn give_up<'c>(&mut self, context: &'c Context, job: Job, why: String) -> Option<BoxFuture<'c, (Job, Came)>> {
         let (destination, message) = (&context.config.name, job.id(&context.topic.name));
         match &context.config.dead_letter {
             Some(topic) => {
                 tracing::error!(destination, message, dead_letter = topic, "a message is given up: {why}");
-                Some(bury(context, job, topic, why.to_owned()).boxed())
+                let given_up = Some(GivenUp { why, failures: 0 });
+                Some(bury(context, Job { given_up, ..job }).boxed())
             }
             None => {
                 tracing::error!(destination, message, "a message is given up and skipped: {why}");
@@ -257,6 +277,14 @@ impl<'r> Work<'r> {
                 None
             }
         }
+    }
+
+    fn bury_later(&mut self, mut job: Job) {
+        let failures = job.given_up.as_mut().map_or(1, |given_up| {
+            given_up.failures = given_up.failures.saturating_add(1);
+            given_up.failures
+        });
+        self.lanes.rest(job, Instant::now() + circuit::pause(failures, chance()));
     }
 
     fn done(&mut self, job: &Job) {
@@ -318,19 +346,25 @@ async fn send(context: &Context, job: Job) -> (Job, Came) {
     (job, Came::Sent { begun, verdict })
 }
 
+fn not_taken(context: &Context, job: &Job, why: &str) {
+    let (destination, message) = (&context.config.name, job.id(&context.topic.name));
+    tracing::warn!(destination, message, "a message was not taken: {why}; tried again");
+}
+
 /// Writes what a message is and why it was given up, as JSON, under its stream.
-async fn bury(context: &Context, job: Job, dead_letter: &str, why: String) -> (Job, Came) {
+async fn bury(context: &Context, job: Job) -> (Job, Came) {
     let letter = serde_json::to_string(&Letter {
         destination: &context.config.name,
         topic: &context.topic.name,
         partition: job.partition,
         offset: job.offset,
-        reason: &why,
+        reason: job.given_up.as_ref().map_or("", |given_up| &given_up.why),
         message: serde_json::from_str(&job.message).ok(),
     });
     let letter = letter.unwrap_or_default(); // plain structs serialise
     let stream_id = if job.stream_id.is_empty() { &context.config.name } else { &*job.stream_id };
-    let written = context.append.append(dead_letter, stream_id, Outgoing::Json(&letter)).await;
+    let topic = context.config.dead_letter.as_deref().unwrap_or_default(); // without one nothing is buried
+    let written = context.append.append(topic, stream_id, Outgoing::Json(&letter)).await;
     (job, Came::Buried(written))
 }
 

@@ -27,6 +27,9 @@ pub struct WebhookConfig {
     /// How deliveries of others are signed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub verify: Option<Scheme>,
+    /// Address as it is set at the sender, which signs it; for preset `twilio`, and only there. It is shown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
     /// Secrets, any of which may have been used: a new one beside the old while it is changed.
     #[serde(rename = "secret", skip_serializing_if = "Vec::is_empty")]
     pub secrets: Vec<Secret>,
@@ -40,7 +43,7 @@ pub struct WebhookConfig {
     /// Deliveries that are let through. Default: any number. Past it: 429.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rate: Option<Rate>,
-    /// What bodies are. Default `json`.
+    /// What bodies are. Default `json`, of preset `twilio` `form`.
     pub content: Content,
     /// How records are made of what comes.
     #[serde(flatten)]
@@ -55,6 +58,8 @@ pub enum Content {
     Json,
     /// JSON if their type says so, else a text (a form, say), which becomes a JSON string.
     Text,
+    /// JSON, or a form, which becomes a JSON object of texts: of a field that comes more than once, a list of them.
+    Form,
 }
 
 /// Why a webhook cannot be served: a secret of it.
@@ -69,17 +74,20 @@ pub struct WebhookError {
 
 impl Entry for WebhookConfig {
     fn from_fields(fields: &mut Fields) -> Result<Self, String> {
+        let (path, topic, preset) = (fields.required("path")?, fields.required("topic")?, fields.take("preset")?);
+        let content = if preset == Some(Preset::Twilio) { Content::Form } else { Content::Json };
         Ok(Self {
-            path: fields.required("path")?,
-            topic: fields.required("topic")?,
-            preset: fields.take("preset")?,
+            path,
+            topic,
+            preset,
             verify: fields.take("verify")?,
+            url: fields.take("url")?,
             secrets: fields.one_or_more("secret")?,
             id: fields.take("id")?,
             tolerance: fields.take("tolerance")?.unwrap_or(Span(Duration::from_secs(300))),
             replay_window: fields.take("replay_window")?.unwrap_or(Span(Duration::from_secs(3600))),
             rate: fields.take("rate")?,
-            content: fields.take("content")?.unwrap_or(Content::Json),
+            content: fields.take("content")?.unwrap_or(content),
             rule: Rule::take(fields)?,
         })
     }
@@ -107,6 +115,7 @@ impl Entry for WebhookConfig {
             (Some(_), Some(_)) => return Err("has both `preset` and `verify`: leave one out".to_owned()),
             (preset, _) => preset != Some(Preset::None),
         };
+        self.check_url()?;
         match (is_signed, self.secrets.is_empty()) {
             (true, true) => Err("needs a `secret`".to_owned()),
             (false, false) => Err("has a `secret`, and preset = \"none\" looks at none".to_owned()),
@@ -116,6 +125,16 @@ impl Entry for WebhookConfig {
 }
 
 impl WebhookConfig {
+    fn check_url(&self) -> Result<(), String> {
+        match (self.preset == Some(Preset::Twilio), &self.url) {
+            (true, None) => {
+                Err("needs a `url`: the webhook's address as it is set at Twilio, which signs it".to_owned())
+            }
+            (false, Some(_)) => Err("has a `url`, which only preset = \"twilio\" looks at".to_owned()),
+            _ => Ok(()),
+        }
+    }
+
     /// The last part of the path.
     pub fn name(&self) -> &str {
         self.path.rsplit('/').next().unwrap_or_default()
@@ -137,7 +156,7 @@ impl WebhookConfig {
         let secrets = self.secrets.iter().map(|secret| secret.reveal().map_err(|error| told(error.to_string())));
         let secrets = secrets.collect::<Result<Vec<Revealed>, _>>()?;
         let preset = self.preset.unwrap_or(Preset::None);
-        match (self.verify.clone().or_else(|| preset.scheme()), preset) {
+        match (self.verify.clone().or_else(|| preset.scheme_for(self.url.as_deref().unwrap_or_default())), preset) {
             (Some(scheme), _) => {
                 let keys = secrets.iter().map(|secret| preset.key(secret).map_err(|problem| told(problem.to_owned())));
                 let tolerance = i64::try_from(self.tolerance.0.as_secs()).unwrap_or(i64::MAX);
@@ -158,7 +177,8 @@ impl<'de> Deserialize<'de> for Content {
         match String::deserialize(deserializer)?.as_str() {
             "json" => Ok(Self::Json),
             "text" => Ok(Self::Text),
-            other => Err(de::Error::custom(format!("must be \"json\" or \"text\", not {other:?}"))),
+            "form" => Ok(Self::Form),
+            other => Err(de::Error::custom(format!("must be \"json\", \"form\" or \"text\", not {other:?}"))),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! `Key`: a keyed hash (HMAC, RFC 2104) over the pieces of what was signed.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use hmac::{Hmac, KeyInit, Mac};
@@ -37,7 +38,7 @@ impl Key {
     }
 
     /// Of the pieces, one behind the other.
-    pub(super) fn code(&self, pieces: &[&[u8]]) -> Vec<u8> {
+    pub(super) fn code(&self, pieces: &[Cow<'_, [u8]>]) -> Vec<u8> {
         match self {
             Self::Sha1(keyed) => code(keyed, pieces),
             Self::Sha256(keyed) => code(keyed, pieces),
@@ -56,7 +57,7 @@ fn keyed<M: KeyInit>(secret: &[u8]) -> M {
     M::new_from_slice(secret).expect("a key of HMAC may have any length")
 }
 
-fn code<M: Mac + Clone>(keyed: &M, pieces: &[&[u8]]) -> Vec<u8> {
+fn code<M: Mac + Clone>(keyed: &M, pieces: &[Cow<'_, [u8]>]) -> Vec<u8> {
     let mut mac = keyed.clone();
     pieces.iter().for_each(|piece| mac.update(piece));
     mac.finalize().into_bytes().to_vec()

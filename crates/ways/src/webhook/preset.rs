@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 
 use super::encoding::Encoding;
 use super::mac::Hash;
-use super::scheme::{Layout, Scheme, Template};
+use super::scheme::{Layout, Part, Scheme, Template};
 use crate::secret::Revealed;
 
 /// Whose deliveries come.
@@ -26,6 +26,8 @@ pub enum Preset {
     Slack,
     /// Shopify.
     Shopify,
+    /// Twilio, which signs its forms together with the address they go to.
+    Twilio,
     /// Any that keeps to Standard Webhooks 1.0.0.
     Standard,
     /// Any that sends `Authorization: Bearer SECRET`.
@@ -47,12 +49,13 @@ pub enum Place {
 
 impl Preset {
     /// All, as they are called in settings.
-    pub const ALL: [(&str, Self); 9] = [
+    pub const ALL: [(&str, Self); 10] = [
         ("segment", Self::Segment),
         ("github", Self::Github),
         ("stripe", Self::Stripe),
         ("slack", Self::Slack),
         ("shopify", Self::Shopify),
+        ("twilio", Self::Twilio),
         ("standard", Self::Standard),
         ("bearer", Self::Bearer),
         ("basic", Self::Basic),
@@ -98,8 +101,18 @@ impl Preset {
                 id: header("webhook-id"),
                 ..plain("webhook-signature", Hash::Sha256, Encoding::Base64, "")
             }),
+            Self::Twilio => Some(Scheme {
+                signed: Template(vec![Part::Form]),
+                ..plain("x-twilio-signature", Hash::Sha1, Encoding::Base64, "")
+            }),
             Self::Bearer | Self::Basic | Self::None => None,
         }
+    }
+
+    /// How it signs what goes to that address.
+    pub(super) fn scheme_for(self, url: &str) -> Option<Scheme> {
+        let scheme = self.scheme()?;
+        Some(if self == Self::Twilio { scheme.behind(url) } else { scheme })
     }
 
     /// The bytes of a secret as its sender hands it out.
@@ -121,6 +134,7 @@ impl Preset {
             Self::Stripe => Place::at("/id"),
             Self::Slack => Place::at("/event_id"),
             Self::Shopify => Place::header("x-shopify-webhook-id"),
+            Self::Twilio => Place::header("i-twilio-idempotency-token"),
             Self::Standard => Place::header("webhook-id"),
             Self::Bearer | Self::Basic | Self::None => return None,
         })
@@ -132,7 +146,7 @@ impl Preset {
             Self::Segment | Self::Stripe | Self::Slack | Self::Standard => Place::at("/type"),
             Self::Github => Place::header("x-github-event"),
             Self::Shopify => Place::header("x-shopify-topic"),
-            Self::Bearer | Self::Basic | Self::None => return None,
+            Self::Twilio | Self::Bearer | Self::Basic | Self::None => return None,
         })
     }
 }

@@ -1,11 +1,12 @@
 //! `Webhooks`: deliveries in, answers out. Acknowledged only when durable.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode, header};
+use serde_json::Value;
 
 use super::config::{Content, WebhookConfig, WebhookError};
 use super::preset::{Place, Preset};
@@ -139,7 +140,9 @@ impl Webhook {
         }
         match (self.config.content, str::from_utf8(body)) {
             (Content::Json, _) => Err(Answer::not_json()),
-            (Content::Text, Ok(text)) => Ok(Some(serde_json::Value::from(text).to_string())),
+            (Content::Text, Ok(text)) => Ok(Some(Value::from(text).to_string())),
+            (Content::Form, _) if is_form(headers) => Ok(Some(object(body).to_string())),
+            (Content::Form, _) => Err(Answer::no_form()),
             (Content::Text, Err(_)) => Err(Answer::bad("The body is not UTF-8.".to_owned())),
         }
     }
@@ -199,6 +202,24 @@ fn is_json(headers: &HeaderMap) -> bool {
     matches!(&*kind, "application/json" | "text/json") || (kind.starts_with("application/") && kind.ends_with("+json"))
 }
 
+fn is_form(headers: &HeaderMap) -> bool {
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    kind.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/x-www-form-urlencoded")
+}
+
+/// The fields of a form.
+fn object(form: &[u8]) -> Value {
+    let mut fields: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for (name, value) in form_urlencoded::parse(form) {
+        fields.entry(name.into_owned()).or_default().push(value.into_owned());
+    }
+    let member = |(name, mut values): (String, Vec<String>)| match values.len() {
+        1 => (name, values.pop().into()),
+        _ => (name, Value::from(values)),
+    };
+    Value::Object(fields.into_iter().map(member).collect())
+}
+
 impl Answer {
     fn ok(outcome: &'static str) -> Self {
         Self { status: StatusCode::OK, text: "OK".to_owned(), retry_after: None, reason: None, outcome }
@@ -226,6 +247,11 @@ impl Answer {
 
     fn not_json() -> Self {
         let text = "The body must be JSON, and the header Content-Type must say so: application/json.";
+        Self::refused(StatusCode::UNSUPPORTED_MEDIA_TYPE, text.to_owned(), "content_type")
+    }
+
+    fn no_form() -> Self {
+        let text = "The body must be JSON or a form, and the header Content-Type must say so.";
         Self::refused(StatusCode::UNSUPPORTED_MEDIA_TYPE, text.to_owned(), "content_type")
     }
 

@@ -59,12 +59,20 @@ pub enum Part {
     Id,
     /// `{body}`, byte for byte.
     Body,
+    /// The body's fields, it being a form: names and values, sorted, each pair once. Source: Twilio, "Security".
+    Form,
 }
 
 impl Scheme {
     /// Whether the time of sending is known, and under the signature.
     pub fn has_timestamp(&self) -> bool {
         self.signed.0.contains(&Part::Timestamp)
+    }
+
+    /// Where this stands in front of what is signed.
+    pub(super) fn behind(mut self, text: &str) -> Self {
+        self.signed.0.insert(0, Part::Text(text.to_owned()));
+        self
     }
 
     fn take(fields: &mut Fields) -> Result<Self, String> {
@@ -143,6 +151,7 @@ impl fmt::Display for Template {
                 Part::Timestamp => "{ts}",
                 Part::Id => "{id}",
                 Part::Body => "{body}",
+                Part::Form => "{form}", // of presets alone
             })
         })
     }

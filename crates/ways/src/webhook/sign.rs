@@ -14,6 +14,8 @@ use crate::secret::Revealed;
 pub struct Sent<'a> {
     /// Id of the delivery.
     pub id: &'a str,
+    /// Where to, for those who sign that.
+    pub url: &'a str,
     /// Kind of thing that happened, for those who say so in a header.
     pub event: &'a str,
     /// When, in seconds since 1970 UTC.
@@ -32,7 +34,7 @@ pub fn sign(
         Preset::Basic => vec![(header::AUTHORIZATION, format!("Basic {}", STANDARD.encode(secret.as_str())))],
         _ => Vec::new(),
     };
-    if let Some(scheme) = preset.scheme() {
+    if let Some(scheme) = preset.scheme_for(sent.url) {
         let key = preset.key(secret).map_err(|problem| format!("the secret {problem}"))?;
         headers.extend(scheme.sign(&key, body, sent));
     }

@@ -113,6 +113,17 @@ const SIGNED: [(&str, &str, Headers); 8] = [
     ("basic", "user:s3cret", &[("authorization", "Basic dXNlcjpzM2NyZXQ=")]),
 ];
 
+const TWILIO_URL: &str = "https://mycompany.com/myapp.php?foo=1&bar=2";
+
+/// Bodies and their signatures under the secret `12345`.
+const TWILIO: [(&str, &str); 2] = [
+    (
+        "Digits=1234&To=%2B18005551212&From=%2B14158675309&Caller=%2B14158675309&CallSid=CA1234567890ABCDE",
+        "RSOYDt4T1cUTdK1PDd93/VVr8B8=",
+    ),
+    ("Sid=CA123&SidAccount=AC123&Digits=5678&Digits=1234&Digits=1234", "IK+Dwps556ElfBT0I3Rgjkr1wJU="),
+];
+
 /// Which header of a delivery proves it.
 fn proof(preset: &str) -> HeaderName {
     let preset = Preset::ALL.iter().find(|(name, _)| *name == preset).unwrap().1;
@@ -185,6 +196,37 @@ fn times_of_sending_are_looked_at_where_they_are_signed() {
     assert_eq!(stripe.verify(&moved, BODY.as_bytes(), 1_614_265_999), Err(Refusal::Wrong));
 }
 
+/// Facts of others: the first signature is the example of Twilio's "Security", the second of its libraries' tests.
+#[test]
+fn twilio_signs_the_address_and_the_fields_in_order_each_once() {
+    let verify = |url: &str, body: &str, signature: &str| {
+        let config = config(&format!("preset = 'twilio'\nsecret = '12345'\nurl = {url:?}"));
+        config.verifier().unwrap().verify(&map(&[("X-Twilio-Signature", signature)]), body.as_bytes(), NOW).map(drop)
+    };
+    for (body, signature) in TWILIO {
+        assert_eq!(verify(TWILIO_URL, body, signature), Ok(()), "{body}");
+        assert_eq!(verify(TWILIO_URL, &body.replace('4', "5"), signature), Err(Refusal::Wrong), "{body}");
+        assert_eq!(verify("https://mycompany.com/myapp.php", body, signature), Err(Refusal::Wrong), "{body}");
+    }
+}
+
+#[tokio::test]
+async fn forms_become_objects_where_that_is_asked_for() {
+    let topic = Topic::new();
+    let webhook = topic.webhook(&format!(
+        "preset = 'twilio'\nsecret = '12345'\nurl = {TWILIO_URL:?}\nkey = '/Sid'\nas = 'json'\nid = '/Sid'"
+    ));
+    let (body, signature) = TWILIO[1];
+    let headers =
+        [("x-twilio-signature", signature), ("content-type", "application/x-www-form-urlencoded; charset=UTF-8")];
+    let answer = webhook.receive(delivery(&headers, body, NOW)).await;
+    assert_eq!((answer.status.as_u16(), answer.outcome), (200, "accepted"), "{answer:?}");
+    assert!(topic.written()[0].contains(r#"{"Digits":["5678","1234","1234"],"Sid":"CA123","SidAccount":"AC123"}"#));
+    assert_eq!(webhook.receive(delivery(&headers, body, NOW)).await.outcome, "duplicate");
+    let plain = [headers[0], ("content-type", "text/plain")];
+    assert_eq!(webhook.receive(delivery(&plain, body, NOW)).await.outcome, "content_type");
+}
+
 #[test]
 fn custom_schemes_sign_what_they_say() {
     let config = config(
@@ -207,11 +249,12 @@ fn custom_schemes_sign_what_they_say() {
 fn what_we_sign_is_genuine() {
     for (name, preset) in Preset::ALL {
         let secret = if name == "standard" { "whsec_czNjcmV0" } else { "user:s3cret" };
-        let sent = Sent { id: "m-7", event: "push", time: NOW };
+        let sent = Sent { id: "m-7", url: TWILIO_URL, event: "push", time: NOW };
         let headers = sign(preset, &Revealed::from(secret), BODY.as_bytes(), &sent).unwrap();
         let headers: HeaderMap = headers.into_iter().collect();
         let secret = if preset == Preset::None { String::new() } else { format!("secret = {secret:?}") };
-        let config = config(&format!("preset = {name:?}\n{secret}"));
+        let url = if preset == Preset::Twilio { format!("url = {TWILIO_URL:?}") } else { String::new() };
+        let config = config(&format!("preset = {name:?}\n{secret}\n{url}"));
         assert!(config.verifier().unwrap().verify(&headers, BODY.as_bytes(), NOW).is_ok(), "{name}");
         for (place, text) in [(preset.id(), "m-7"), (preset.event(), "push")] {
             if let Some(Place::Header(header)) = place {
@@ -219,7 +262,7 @@ fn what_we_sign_is_genuine() {
             }
         }
     }
-    let sent = Sent { id: "m", event: "e", time: NOW };
+    let sent = Sent { id: "m", url: TWILIO_URL, event: "e", time: NOW };
     assert!(sign(Preset::Standard, &Revealed::from("no base64!"), b"", &sent).is_err());
 }
 
@@ -259,7 +302,7 @@ async fn without_an_id_a_signed_time_tells_deliveries_apart_and_else_nothing_doe
         let topic = Topic::new();
         let webhook = topic.webhook(&format!("preset = {preset:?}\nsecret = 's3cret'"));
         let preset = webhook.config().preset.unwrap();
-        let sent = Sent { id: "x", event: "x", time: NOW };
+        let sent = Sent { id: "x", url: TWILIO_URL, event: "x", time: NOW };
         let headers: HeaderMap =
             sign(preset, &Revealed::from("s3cret"), body.as_bytes(), &sent).unwrap().into_iter().collect();
         for _ in 0..2 {
@@ -311,11 +354,15 @@ async fn of_two_at_the_same_time_the_second_waits_and_a_sender_that_goes_away_ch
     topic.hold();
     topic.fails(Some(AppendError::BrokerAway("away".into())));
     let body = BODY.replace("m-1", "m-2");
-    let headers: HeaderMap =
-        sign(Preset::Segment, &Revealed::from("s3cret"), body.as_bytes(), &Sent { id: "", event: "", time: NOW })
-            .unwrap()
-            .into_iter()
-            .collect();
+    let headers: HeaderMap = sign(
+        Preset::Segment,
+        &Revealed::from("s3cret"),
+        body.as_bytes(),
+        &Sent { id: "", url: TWILIO_URL, event: "", time: NOW },
+    )
+    .unwrap()
+    .into_iter()
+    .collect();
     let receive = || webhook.receive(Delivery { headers: headers.clone(), ..delivery(&[], &body, NOW) }).boxed();
     let (mut first, mut second) = (receive(), receive());
     assert!(first.as_mut().now_or_never().is_none() && second.as_mut().now_or_never().is_none());
@@ -372,7 +419,7 @@ async fn slack_is_answered_when_it_asks_whether_this_is_the_address() {
     let body = r#"{"type":"url_verification","challenge":"3eZbrw1a"}"#;
     for (preset, text, written) in [(Preset::Slack, "3eZbrw1a", 0), (Preset::Stripe, "OK", 1)] {
         let webhook = topic.webhook(&format!("preset = {:?}\nsecret = 's3cret'", preset.name()));
-        let sent = Sent { id: "", event: "", time: NOW };
+        let sent = Sent { id: "", url: TWILIO_URL, event: "", time: NOW };
         let headers = sign(preset, &Revealed::from("s3cret"), body.as_bytes(), &sent).unwrap().into_iter().collect();
         let answer = webhook.receive(Delivery { headers, ..delivery(&[], body, NOW) }).await;
         assert_eq!((answer.status.as_u16(), answer.text.as_str()), (200, text));
@@ -421,6 +468,8 @@ fn settings_that_cannot_be_are_told() {
     for (text, problem) in [
         ("", "needs a `preset` or `verify`; where nobody signs, write preset = \"none\""),
         ("preset = 'segment'", "needs a `secret`"),
+        ("preset = 'twilio'", "needs a `url`: the webhook's address as it is set at Twilio, which signs it"),
+        ("preset = 'segment'\nurl = 'https://a/'", "has a `url`, which only preset = \"twilio\" looks at"),
         ("preset = 'none'\nsecret = 'x'", "has a `secret`, and preset = \"none\" looks at none"),
         (
             "preset = 'segment'\nverify = { header = 'X', hash = 'sha1' }\nsecret = 'x'",
@@ -428,7 +477,7 @@ fn settings_that_cannot_be_are_told() {
         ),
         (
             "preset = 'x'",
-            "has a setting `preset` that must be one of segment, github, stripe, slack, shopify, standard, bearer, basic, none, not \"x\"",
+            "has a setting `preset` that must be one of segment, github, stripe, slack, shopify, twilio, standard, bearer, basic, none, not \"x\"",
         ),
         (
             "preset = 'segment'\nsecret = 'x'\nid = 'a b'",

@@ -1,5 +1,8 @@
 //! `Verifier`: whether a delivery is from whom it should be. Constant time in what is secret; pure, the time is an argument.
 
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
@@ -152,15 +155,24 @@ impl Scheme {
         timestamp: Option<&'a str>,
         id: Option<&'a str>,
         body: &'a [u8],
-    ) -> Result<Vec<&'a [u8]>, Refusal> {
-        let piece = |part: &'a Part| match part {
-            Part::Text(text) => Ok(text.as_bytes()),
-            Part::Timestamp => timestamp.map(str::as_bytes).ok_or(Refusal::NoTimestamp),
-            Part::Id => id.map(str::as_bytes).ok_or(Refusal::Missing),
-            Part::Body => Ok(body),
+    ) -> Result<Vec<Cow<'a, [u8]>>, Refusal> {
+        let piece = |part: &'a Part| {
+            Ok(Cow::Borrowed(match part {
+                Part::Text(text) => text.as_bytes(),
+                Part::Timestamp => timestamp.ok_or(Refusal::NoTimestamp)?.as_bytes(),
+                Part::Id => id.ok_or(Refusal::Missing)?.as_bytes(),
+                Part::Body => body,
+                Part::Form => return Ok(Cow::Owned(sorted(body))),
+            }))
         };
         self.signed.0.iter().map(piece).collect()
     }
+}
+
+/// The fields of a form, as [`Part::Form`] says.
+fn sorted(form: &[u8]) -> Vec<u8> {
+    let fields: BTreeSet<_> = form_urlencoded::parse(form).collect();
+    fields.iter().flat_map(|(name, value)| [name.as_bytes(), value.as_bytes()]).flatten().copied().collect()
 }
 
 /// `a=1,b=2`

@@ -4,12 +4,15 @@ use std::io::{self, IsTerminal};
 use std::path::Path;
 use std::time::Duration;
 
-use indicatif::{HumanCount, HumanDuration, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
+use indicatif::{
+    HumanCount, HumanDuration, ProgressBar, ProgressDrawTarget, ProgressFinish, ProgressState, ProgressStyle,
+};
 
 use super::file::Contents;
 use super::rejected;
 use crate::commands::text::escape;
 
+/// Gone from the terminal when dropped.
 pub(super) struct Bar {
     bar: ProgressBar,
     /// Rows before this process.
@@ -20,7 +23,8 @@ pub(super) struct Bar {
 impl Bar {
     pub(super) fn new(file: &Path, contents: &Contents, before: u64) -> Self {
         let bar = if io::stderr().is_terminal() {
-            ProgressBar::with_draw_target(Some(contents.bytes), ProgressDrawTarget::stderr())
+            let bar = ProgressBar::with_draw_target(Some(contents.bytes), ProgressDrawTarget::stderr());
+            bar.with_finish(ProgressFinish::AndClear)
         } else {
             ProgressBar::hidden()
         };
@@ -52,13 +56,6 @@ impl Bar {
 
     /// Beside the rest, until something else is to be said.
     pub(super) fn say(&self, text: &str) {
-        if !text.is_empty() {
-            self.bar.set_message(escape(text).into_owned());
-        }
-    }
-
-    /// Takes the bar away.
-    pub(super) fn finish(&self) {
-        self.bar.finish_and_clear();
+        self.bar.set_message(escape(text).into_owned());
     }
 }

@@ -86,7 +86,6 @@ async fn import(
     checkpoints.write(&first)?;
     let mut pass = Pass { args, contents, rejects, bar, sender, checkpoints: &mut checkpoints, checkpoint: first };
     let result = pass.run(interrupted).await;
-    pass.bar.finish();
     match result {
         Ok(()) if source.identity()? != identity => {
             pass.save()?;

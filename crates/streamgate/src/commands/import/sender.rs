@@ -89,6 +89,7 @@ impl<'a> Sender<'a> {
         while let Err(error) = self.claim().await {
             patience.wait(error, is_not_ready, bar).await?;
         }
+        bar.say("");
         Ok(())
     }
 
@@ -97,7 +98,6 @@ impl<'a> Sender<'a> {
         let request = client.http.put(self.url.clone()).json(&Ask { mapping: &self.mapping, place: &self.place });
         let response = match client.send(request).await {
             Ok(response) => response,
-            Err(CommandError::Refused(problem)) if problem.status == 409 => return Err(taken()),
             Err(error) => return Err(client.explain(&self.topic, error).await),
         };
         let claimed: Claimed = client.json(response).await?;
@@ -115,7 +115,6 @@ impl<'a> Sender<'a> {
         loop {
             match self.try_send(piece).await {
                 Ok(answer) => {
-                    bar.say("");
                     if answer.place.is_some() {
                         self.place.clone_from(&answer.place);
                     }
@@ -173,13 +172,28 @@ impl Patience {
         may_pass: fn(&CommandError) -> bool,
         bar: &Bar,
     ) -> Result<(), CommandError> {
-        if !may_pass(&error) || self.begun.elapsed() > PATIENCE {
+        let said = format!("{error}; trying again");
+        let pause = self.pause(error, may_pass, Instant::now())?;
+        bar.say(&said);
+        tokio::time::sleep(pause).await;
+        Ok(())
+    }
+
+    fn pause(
+        &mut self,
+        error: CommandError,
+        may_pass: fn(&CommandError) -> bool,
+        now: Instant,
+    ) -> Result<Duration, CommandError> {
+        if !may_pass(&error) {
             return Err(error);
         }
-        bar.say(&format!("{error}; trying again"));
-        tokio::time::sleep(self.pause).await;
-        self.pause = (2 * self.pause).min(LONGEST_PAUSE);
-        Ok(())
+        if now > self.begun + PATIENCE {
+            return Err(if is_taken(&error) { taken() } else { error });
+        }
+        let pause = self.pause;
+        self.pause = (2 * pause).min(LONGEST_PAUSE);
+        Ok(pause)
     }
 }
 
@@ -187,19 +201,23 @@ impl Patience {
 fn may_pass(error: &CommandError) -> bool {
     match error {
         CommandError::Unreachable { .. } | CommandError::TimedOut { .. } | CommandError::Broken { .. } => true,
-        CommandError::Refused(problem) => problem.status == 409 || is_not_ready(error),
-        _ => false,
+        _ => is_not_ready(error),
     }
 }
 
 fn is_not_ready(error: &CommandError) -> bool {
     matches!(error, CommandError::Refused(problem) if matches!(problem.status, 408 | 429 | 500..=599))
+        || is_taken(error)
 }
 
-/// A claim is refused only if a later one has come while it was made.
+/// A later claim has come: of a request of ours that came late, or of another process, or the server has forgotten ours.
+fn is_taken(error: &CommandError) -> bool {
+    matches!(error, CommandError::Refused(problem) if problem.status == 409)
+}
+
 fn taken() -> CommandError {
     let why =
-        "another process goes on with the same import at this moment, by a copy of its checkpoint; let one of them end";
+        "another process claims the same import again and again, by a copy of its checkpoint; let one of them end";
     CommandError::Import(why.to_owned())
 }
 
@@ -208,3 +226,26 @@ const PATIENCE: Duration = Duration::from_secs(120);
 
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::commands::error::Problem;
+
+    #[test]
+    fn a_claim_that_is_taken_is_made_again_and_only_at_the_end_somebody_else_is_said_to_be_there() {
+        let refused = |status| CommandError::Refused(Box::new(Problem { status, ..Problem::default() }));
+        let mut patience = Patience::new();
+        let mut pauses = |status: u16, after: Duration| {
+            let now = patience.begun + after;
+            patience.pause(refused(status), is_not_ready, now).map_err(|error| error.to_string())
+        };
+        for status in [409, 503] {
+            assert!(pauses(status, Duration::ZERO).is_ok());
+            assert!(pauses(status, PATIENCE).unwrap() <= LONGEST_PAUSE);
+            let said = pauses(status, PATIENCE + FIRST_PAUSE).unwrap_err();
+            assert_eq!(said.starts_with("another process claims the same import again and again"), status == 409);
+        }
+        assert!(pauses(410, Duration::ZERO).is_err());
+    }
+}

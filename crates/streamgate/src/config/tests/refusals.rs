@@ -101,11 +101,11 @@ fn bad_values_are_refused_in_one_sentence_that_names_them() {
         ),
         (
             "[[webhooks]]\npath = \"/a\"\ntopic = \"t\"\npreset = \"bearer\"\nsecrets = \"hunter2\"",
-            "`webhooks` (streamgate.toml:1) cannot be taken: number 1 (\"/a\") has `secrets`, which is none of path, topic, preset, verify, secret, id, tolerance, replay_window, rate, content, stream, key, timestamp, as, event, tags",
+            "`webhooks` (streamgate.toml:1) cannot be taken: number 1 (\"/a\") has `secrets`, which is none of path, topic, preset, verify, url, secret, id, tolerance, replay_window, rate, content, stream, key, timestamp, as, event, tags",
         ),
         (
             "[[webhooks]]\npath = \"/a\"\ntopic = \"t\"\npreset = \"none\"\nbody = \"hunter2\"",
-            "`webhooks` (streamgate.toml:1) cannot be taken: number 1 (\"/a\") has `body`, which is none of path, topic, preset, verify, secret, id, tolerance, replay_window, rate, content, stream, key, timestamp, as, event, tags",
+            "`webhooks` (streamgate.toml:1) cannot be taken: number 1 (\"/a\") has `body`, which is none of path, topic, preset, verify, url, secret, id, tolerance, replay_window, rate, content, stream, key, timestamp, as, event, tags",
         ),
         (
             "[[webhooks]]\npath = \"/a\"\ntopic = \"t\"\npreset = \"none\"\n[[webhooks]]\npath = \"/a\"\ntopic = \"u\"\npreset = \"none\"",

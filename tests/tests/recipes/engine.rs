@@ -1,0 +1,87 @@
+//! `Engine`: a recipe that runs in a folder of its own, as its page says.
+
+use std::fs::{self, File};
+use std::path::Path;
+use std::process::Stdio;
+
+use e2e::program::{Program, printed};
+use e2e::wait::within;
+use tempfile::TempDir;
+use tokio::process::{Child, Command};
+
+use crate::telegraf;
+
+/// Killed when dropped.
+pub struct Engine {
+    folder: TempDir,
+    command: String,
+    child: Child,
+}
+
+impl Engine {
+    /// Prints the files of a recipe, writes these values into its `.env`, and starts it by the command of its page.
+    pub async fn start(recipe: &str, program: &Program, variables: &[(&str, &str)]) -> Self {
+        let folder = TempDir::new().unwrap();
+        let settings = printed(&["recipes", "show", recipe, "--kafka", &program.kafka()], "").await;
+        fs::write(folder.path().join("telegraf.conf"), settings).unwrap();
+        let example = printed(&["recipes", "show", recipe, "--file", ".env.example"], "").await;
+        fs::write(folder.path().join(".env"), environment(&example, variables)).unwrap();
+        let page = printed(&["recipes", "show", recipe, "--file", "README.md"], "").await;
+        let command = page.lines().find(|line| line.starts_with("(set -a;")).expect("its page has a command");
+        // Without a shell of its own around it: what is killed is to be the engine.
+        let command = command.trim_matches(['(', ')']).to_owned();
+        let child = spawn(&command, folder.path()).await;
+        Self { folder, command, child }
+    }
+
+    /// Its folder.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Kills it, and waits until it is gone.
+    pub async fn kill(&mut self) {
+        self.child.kill().await.unwrap();
+    }
+
+    /// Ends it in good order, as a service manager does.
+    pub async fn stop(&mut self) {
+        let pid = self.child.id().expect("it runs").to_string();
+        assert!(std::process::Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+        assert!(within("its end", self.child.wait()).await.unwrap().success());
+    }
+
+    /// Starts it once more, in the same folder.
+    pub async fn start_again(&mut self) {
+        self.child = spawn(&self.command, self.folder.path()).await;
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("the engine's log: {}", fs::read_to_string(self.folder.path().join(LOG)).unwrap_or_default());
+        }
+    }
+}
+
+async fn spawn(command: &str, folder: &Path) -> Child {
+    let log = File::options().create(true).append(true).open(folder.join(LOG)).unwrap();
+    let binaries = telegraf::folder().await;
+    let path = format!("{}:{}", binaries.display(), std::env::var("PATH").unwrap());
+    let mut shell = Command::new("sh");
+    shell.args(["-c", command]).current_dir(folder).env("PATH", path).stdin(Stdio::null()).kill_on_drop(true);
+    shell.stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap()
+}
+
+/// The example with these values.
+fn environment(example: &str, variables: &[(&str, &str)]) -> String {
+    let mut lines: Vec<_> = example.lines().map(str::to_owned).collect();
+    for (name, value) in variables {
+        let line = lines.iter_mut().find(|line| line.starts_with(&format!("{name}=")));
+        *line.unwrap_or_else(|| panic!("the example has no {name}")) = format!("{name}='{value}'");
+    }
+    lines.join("\n")
+}
+
+const LOG: &str = "log";
