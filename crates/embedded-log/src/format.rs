@@ -1,6 +1,6 @@
 //! The `format` file: says that a folder is a log, in which version, and what marks its commit groups.
 
-use std::io;
+use std::{io, path::Path};
 
 use crate::{
     error::OpenError,
@@ -51,18 +51,23 @@ impl Format {
     pub(crate) fn read(storage: &dyn Storage) -> Result<Self, OpenError> {
         let path = storage.path().join(FILE);
         let bytes = storage.open(FILE).and_then(|file| read_whole(&*file));
-        let bytes = bytes.map_err(|error| OpenError::Io { path: path.clone(), error })?;
+        Self::parse(&bytes.map_err(|error| OpenError::Io { path, error })?, &storage.path())
+    }
+
+    /// Of the bytes of the file in `folder`.
+    pub(crate) fn parse(bytes: &[u8], folder: &Path) -> Result<Self, OpenError> {
+        let path = folder.join(FILE);
         let damaged =
             |problem: &str| OpenError::Damaged { file: path.clone(), position: 0, problem: problem.to_owned() };
 
-        let text = str::from_utf8(&bytes).map_err(|_| damaged("it is not text"))?;
+        let text = str::from_utf8(bytes).map_err(|_| damaged("it is not text"))?;
         let (version, rest) = text
             .strip_prefix(MAGIC)
             .and_then(|text| text.split_once('\n'))
             .ok_or_else(|| damaged("it does not begin with 'embedded-log' and a version"))?;
         if version != VERSION.to_string() {
             let found = version.chars().take(40).filter(|c| !c.is_control()).collect();
-            return Err(OpenError::Version { folder: storage.path(), found, known: VERSION });
+            return Err(OpenError::Version { folder: folder.to_owned(), found, known: VERSION });
         }
         let checked = rest.rsplit_once(CHECKSUM).map(|(_, checksum)| text.len() - checksum.len() - CHECKSUM.len());
         let sound = checked.is_some_and(|end| text[end..] == checksum_line(&text[..end]));

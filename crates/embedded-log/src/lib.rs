@@ -34,6 +34,7 @@ pub mod check;
 mod commit;
 mod error;
 mod format;
+mod glance;
 mod group;
 mod index;
 pub mod listener;
@@ -53,6 +54,7 @@ mod topic;
 pub use self::{
     catalog::CommittedOffset,
     error::{AppendError, OpenError, ReadError, TopicError, WriteError},
+    glance::{Glance, glance},
     log::{Log, Pending},
     options::{CommitReport, Observer, Options},
     partition::{Partition, Range},

@@ -43,7 +43,7 @@ pub(crate) fn open(storage: Arc<dyn Storage>, mut options: Options) -> Result<(A
 }
 
 /// See [`Options::reserve_bytes`].
-fn default_reserve(storage: &dyn Storage) -> u64 {
+pub(crate) fn default_reserve(storage: &dyn Storage) -> u64 {
     storage.room().map_or(0, |room| room.total / 20).min(256 << 20)
 }
 
@@ -63,26 +63,36 @@ impl Found {
             LockError::Held(holder) => OpenError::Locked { folder: folder.clone(), holder },
             LockError::Io(error) => OpenError::Io { path: folder.clone(), error },
         })?;
-        let mut names = storage.list().map_err(|error| OpenError::Io { path: folder, error })?;
+        storage.list().map(Self::of).map_err(|error| OpenError::Io { path: folder, error })
+    }
+
+    /// These names.
+    pub(crate) fn of(mut names: Vec<String>) -> Self {
         let has_format = names.iter().any(|name| name == format::FILE);
         let mut segments: Vec<_> = names.iter().filter_map(|name| Name::of_file(name)).collect();
         segments.sort_unstable();
         names.retain(|name| name != format::FILE && Name::of_file(name).is_none());
-        Ok(Self { has_format, segments, others: names })
+        Self { has_format, segments, others: names }
     }
 
     /// Makes a log, unless something is in the way that no interrupted making can have left.
     fn make(&self, storage: &dyn Storage) -> Result<Format, OpenError> {
+        if let Some(problem) = self.in_the_way() {
+            return Err(OpenError::NotALog { folder: storage.path(), problem });
+        }
+        self.make_anew(storage).map_err(|error| OpenError::Io { path: storage.path(), error })
+    }
+
+    /// Why no log can be made there, if so.
+    pub(crate) fn in_the_way(&self) -> Option<String> {
         let begun = self.others.iter().any(|name| name == format::NEW_FILE);
         let in_the_way = self.others.iter().find(|name| *name != format::NEW_FILE && *name != "lost+found");
-        let anew = || self.make_anew(storage).map_err(|error| OpenError::Io { path: storage.path(), error });
-        let problem = match (self.segments.as_slice(), in_the_way) {
-            ([Name(0)], None) if begun => return anew(),
-            ([], None) => return anew(),
-            ([], Some(other)) => format!("there is no log in it, but '{other}'; use an empty folder"),
-            _ => format!("there are segments, but the file '{}' is missing", format::FILE),
-        };
-        Err(OpenError::NotALog { folder: storage.path(), problem })
+        match (self.segments.as_slice(), in_the_way) {
+            ([Name(0)], None) if begun => None,
+            ([], None) => None,
+            ([], Some(other)) => Some(format!("there is no log in it, but '{other}'; use an empty folder")),
+            _ => Some(format!("there are segments, but the file '{}' is missing", format::FILE)),
+        }
     }
 
     fn make_anew(&self, storage: &dyn Storage) -> io::Result<Format> {

@@ -34,7 +34,7 @@ use crate::topics::Topic;
 pub(crate) use self::audiences::Member;
 pub(crate) use self::book::Ending;
 pub(crate) use self::callbacks::{Delivery, Takers};
-pub(crate) use self::desk::Desk;
+pub(crate) use self::desk::{Desk, Reading};
 pub(crate) use self::frames::Callback;
 use self::frames::Parcel;
 pub(crate) use self::groups::Group;
@@ -69,14 +69,9 @@ pub(crate) enum Subscribed {
 }
 
 /// Starts the task of a topic; it ends with the topic's last subscription.
-pub(crate) fn start(
-    topic: Arc<Topic>,
-    packages_per_second: Option<u32>,
-    feeds: Arc<Feeds>,
-    metrics: Metrics,
-) -> mpsc::Sender<Command> {
+pub(crate) fn start(topic: Arc<Topic>, reading: Reading, feeds: Arc<Feeds>, metrics: Metrics) -> mpsc::Sender<Command> {
     let (door, commands) = mpsc::channel(WAITING_COMMANDS);
-    let desk = Desk::new(topic.clone(), packages_per_second, &metrics);
+    let desk = Desk::new(topic.clone(), reading, &metrics);
     tokio::spawn(run(topic, desk, feeds, metrics, commands));
     door
 }
@@ -310,7 +305,7 @@ mod tests {
         let following = Feeds::new(broker, Duration::from_secs(60)).follow("f1").await.unwrap();
         let (topic, metrics) = (Arc::new(Topic { name: "f1".into(), id: "ws-f1".into() }), Metrics::default());
         let (_door, commands) = mpsc::channel(1);
-        let desk = Desk::new(topic.clone(), None, &metrics);
+        let desk = Desk::new(topic.clone(), Reading::default(), &metrics);
         let mut task = Task { topic, following, commands, desk, metrics };
         let (client, connection) = connect().await;
         let subscriptions =

@@ -15,6 +15,7 @@ use crate::errors::{Failure, WriteFailure};
 use crate::guard::Guard;
 use crate::http_api::{Bodies, Held, MAX_HELD_BYTES};
 use crate::metrics::Metrics;
+use crate::read_rules::ReadRules;
 use crate::replays::{Replayer, Replays};
 use crate::subscriptions::Subscriptions;
 use crate::topics::{Topic, TopicDirectory, TopicPolicy};
@@ -61,6 +62,8 @@ pub struct Settings {
     pub max_packages_per_second: Option<u32>,
     /// How records are written, by topic. Default: [`WriteRules::DEFAULT`] for all.
     pub writes: WriteRules,
+    /// How records in no Quix form are read, by topic. Default: as packages and no more.
+    pub reads: ReadRules,
     /// Longest id of a stream, parameter or event, and longest tag, in bytes. Default 1 024.
     pub max_name_bytes: usize,
     /// Longest HTTP request body. Default 4 MiB.
@@ -94,6 +97,7 @@ impl Default for Settings {
             max_wildcard_subscriptions: 64,
             max_packages_per_second: None,
             writes: WriteRules::default(),
+            reads: ReadRules::default(),
             max_name_bytes: 1024,
             max_body_bytes: 4 * 1024 * 1024,
             max_total_body_bytes: 256 * 1024 * 1024,

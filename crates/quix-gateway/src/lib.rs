@@ -6,6 +6,7 @@
 
 mod active_streams;
 mod audience;
+mod by_topic;
 mod errors;
 mod fan_out;
 mod gateway;
@@ -14,6 +15,7 @@ mod http_api;
 pub mod metrics;
 mod names;
 pub mod portal;
+mod read_rules;
 mod reader_hub;
 mod replays;
 mod subscription;
@@ -35,7 +37,8 @@ pub use errors::{Failure, Problem, WriteFailure};
 pub use gateway::{Gateway, Settings};
 pub use guard::{Guard, Lapsed, NotAdmitted};
 pub use http_api::{Body, WritingProblems, read_body, router, router_with};
-pub use quix_model::{Splitting, WriteForm, WriteSettings};
+pub use quix_model::{RowRule, Splitting, WriteForm, WriteSettings};
+pub use read_rules::ReadRules;
 pub use topics::Topic;
 pub use visitor::{Visitor, workspace_of_host};
 pub use write_rules::WriteRules;

@@ -54,7 +54,7 @@ impl Reach {
 
 impl Subscriptions {
     pub(crate) fn new(feeds: Arc<Feeds>, topics: Arc<TopicDirectory>, metrics: Metrics, settings: &Settings) -> Self {
-        let doors = Arc::new(Doors::new(feeds, settings.max_packages_per_second, metrics.clone()));
+        let doors = Arc::new(Doors::new(feeds, metrics.clone(), settings));
         let everywhere = Everywhere::new(doors.clone(), topics);
         let (limit, wildcard_limit) = (settings.max_subscriptions, settings.max_wildcard_subscriptions);
         Self { doors, everywhere, metrics, limit, wildcard_limit, ledgers: Mutex::default() }

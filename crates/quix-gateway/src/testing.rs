@@ -5,7 +5,7 @@ use std::sync::Arc;
 use kafka_bridge::record::Record;
 use signalr_server::{ConnectionId, Encoding};
 
-use crate::audience::{Desk, Member};
+use crate::audience::{Desk, Member, Reading};
 use crate::metrics::Metrics;
 use crate::subscription::{Kind, Scope, Select, Subscription};
 use crate::topics::Topic;
@@ -34,7 +34,7 @@ impl Subscribers {
     /// If there are more than ids of connections.
     pub fn of_parameters<'a, I: Iterator<Item = &'a str>>(count: usize, wanted: impl Fn(usize) -> I) -> Self {
         let topic = Topic { name: "f1-data".to_owned(), id: "ws-f1-data".to_owned() };
-        let mut desk = Desk::new(Arc::new(topic), None, &Metrics::default());
+        let mut desk = Desk::new(Arc::new(topic), Reading::default(), &Metrics::default());
         for number in 0..count {
             let id = ConnectionId::parse(&format!("{number:022}")).expect("22 digits are an id");
             for parameter in wanted(number) {

@@ -6,6 +6,7 @@
 //!   argument; [`WriteSettings::records`] makes the records of one call of them, in the form that the topic is set to.
 //! - **Reading**: [`Package::read`] makes a [`Package`] of any record, whoever wrote it, or a [`Segment`] for a [`Merger`].
 //!   The body is decoded when somebody asks: as JSON by [`Package::content`], as a model by [`Package::data`].
+//!   What plain JSON means to those of parameters a [`RowRule`] says: [`Package::with_rows`].
 //!   [`PackageReceived`], [`ParameterDataReceived`], [`EventDataReceived`] and [`DefinitionsUpdated`] are what subscribers
 //!   get.
 //!
@@ -45,6 +46,7 @@ mod model;
 mod package;
 mod plain;
 mod problem;
+mod rows;
 mod spell;
 mod split;
 mod write;
@@ -59,6 +61,7 @@ pub use model::{
 };
 pub use package::{Content, Package, ReadLimits, Reading, Skip};
 pub use problem::ReadProblem;
+pub use rows::{NotAPointer, Pointer, RowRule, Time, Unit};
 pub use split::{Added, DropReason, Dropped, MergeLimits, Merged, Merger, Segment};
 pub use write::{
     NewRecord, Outgoing, RecordBuffer, Splitting, WriteError, WriteForm, WriteSettings, write_events, write_events_into,

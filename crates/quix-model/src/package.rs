@@ -3,12 +3,14 @@
 use std::borrow::Cow;
 use std::sync::OnceLock;
 
-use crate::data::Decoded;
+use crate::codec::Budget;
+use crate::data::{Data, Decoded};
 use crate::envelope::{Envelope, Refusal, Subject, binary, header, legacy};
 use crate::headers::QuixHeaders;
 use crate::model::Model;
 use crate::plain;
 use crate::problem::ReadProblem;
+use crate::rows::RowRule;
 use crate::split::Segment;
 
 /// A record whose form is known and whose body is decoded when asked for: as JSON by [`content`](Self::content), as a
@@ -28,6 +30,8 @@ pub struct Package<'a> {
 enum Form<'a> {
     Quix(Envelope<'a>),
     Plain(Option<ReadProblem>),
+    /// By this rule of its topic, stored at this time in nanoseconds since 1970 UTC.
+    Rows(&'a RowRule, i64),
 }
 
 /// What subscribers of packages get of one.
@@ -134,16 +138,35 @@ impl<'a> Package<'a> {
         self
     }
 
+    /// The same, for a topic whose records in no Quix form are rows; what such a record [`content`](Self::content) is stays.
+    ///
+    /// `stored_ms`: when the record was stored, in milliseconds since 1970 UTC: the time of rows that have none. `nameless`:
+    /// the stream of those whose key is none, empty or not UTF-8.
+    pub fn with_rows(mut self, rule: &'a RowRule, stored_ms: Option<i64>, nameless: &'a str) -> Self {
+        // What only looks like Quix at its ends is not.
+        if matches!(&self.form, Form::Quix(envelope) if envelope.scanned) {
+            self.form = form(&self.headers, self.value);
+        }
+        if matches!(self.form, Form::Plain(None)) {
+            self.form = Form::Rows(rule, stored_ms.unwrap_or_default().saturating_mul(1_000_000));
+            if matches!(self.stream_id, Cow::Owned(_) | Cow::Borrowed("")) {
+                self.stream_id = Cow::Borrowed(nameless);
+            }
+        }
+        self
+    }
+
     /// The record's key; empty without one, U+FFFD for what is not UTF-8 in it.
     pub fn stream_id(&self) -> &str {
         &self.stream_id
     }
 
     /// What the record's envelope says that it holds, without a look at the body: so whether [`data`](Self::data) is worth
-    /// asking for. `None` for records in no Quix form and models that we do not know.
+    /// asking for. `None` for models that we do not know, and for records in no Quix form unless they are to be rows.
     pub fn model(&self) -> Option<Model> {
         match &self.form {
             Form::Quix(Envelope { subject: Subject::Known(_, model), .. }) => Some(*model),
+            Form::Rows(..) => Some(Model::Timeseries),
             _ => None,
         }
     }
@@ -153,6 +176,7 @@ impl<'a> Package<'a> {
         let envelope = match &self.form {
             Form::Quix(envelope) => envelope,
             Form::Plain(problem) => return plain::content(self.value, *problem),
+            Form::Rows(..) => return plain::content(self.value, None),
         };
         match envelope.content(self.limits.max_inflated_bytes) {
             Ok(content) => content,
@@ -164,11 +188,23 @@ impl<'a> Package<'a> {
     /// The model, decoded. `None` where the package is the raw record, or a model that we do not know;
     /// [`content`](Self::content) has it then, and the problem.
     pub fn data(&self) -> Option<Decoded<'_>> {
-        let Form::Quix(envelope) = &self.form else { return None };
-        match envelope.decoded(self.limits.max_inflated_bytes) {
-            Ok(decoded) => Some(decoded),
-            Err(_) if envelope.scanned => self.reread().data(),
-            Err(_) => None,
+        self.decoded().ok()
+    }
+
+    /// The same, or the problem why there is none; no problem where nothing is wrong with a record in no Quix form.
+    pub fn decoded(&self) -> Result<Decoded<'_>, Option<ReadProblem>> {
+        let max_bytes = self.limits.max_inflated_bytes;
+        match &self.form {
+            Form::Quix(envelope) => match envelope.decoded(max_bytes) {
+                Ok(decoded) => Ok(decoded),
+                Err(_) if envelope.scanned => self.reread().decoded(),
+                Err(problem) => Err(Some(problem)),
+            },
+            Form::Rows(rule, stored) => {
+                let timeseries = rule.read(self.value, *stored, &mut Budget::new(max_bytes))?;
+                Ok(Decoded { data: Data::Timeseries(timeseries), problem: None })
+            }
+            Form::Plain(problem) => Err(*problem),
         }
     }
 

@@ -16,7 +16,7 @@ pub enum ReadProblem {
     UnknownCodec,
     /// The model key is unknown. In an envelope it became the package's type; beside headers the record stays raw.
     UnknownModel,
-    /// A timestamp is not a 64-bit integer.
+    /// A timestamp is not a 64-bit integer; of rows, not what their rule says.
     BadTimestamp,
     /// Parameter data has no timestamps at all.
     NoTimestamps,
@@ -28,13 +28,17 @@ pub enum ReadProblem {
     BadModel,
     /// The body is said to be gzip and is not.
     BadGzip,
+    /// A record that is to be rows is not JSON.
+    NotJson,
+    /// It is JSON, but neither an object nor an array of objects, or it is nested more than 64 levels deep.
+    NotRows,
     /// The body inflates, or stands for, more than [`ReadLimits::max_inflated_bytes`](crate::ReadLimits::max_inflated_bytes).
     InflatedTooLarge,
 }
 
 impl ReadProblem {
     /// All of them, to declare metrics.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
         Self::BadOffsets,
         Self::CutShort,
         Self::BrokenEnvelope,
@@ -46,6 +50,8 @@ impl ReadProblem {
         Self::BadBase64,
         Self::BadModel,
         Self::BadGzip,
+        Self::NotJson,
+        Self::NotRows,
         Self::InflatedTooLarge,
     ];
 
@@ -63,6 +69,8 @@ impl ReadProblem {
             Self::BadBase64 => "bad_base64",
             Self::BadModel => "bad_model",
             Self::BadGzip => "bad_gzip",
+            Self::NotJson => "not_json",
+            Self::NotRows => "not_rows",
             Self::InflatedTooLarge => "inflated_too_large",
         }
     }

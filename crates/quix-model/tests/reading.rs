@@ -8,7 +8,7 @@ use std::io::Write;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use quix_model::ReadProblem::{self, *};
-use quix_model::{Content, Model, Package, ReadLimits, Reading, Skip};
+use quix_model::{Content, Data, Model, Package, ReadLimits, Reading, RowRule, Skip};
 
 const EVENTS: &str = "QuixStreams.Telemetry.Models.EventDataRaw[]";
 const ONE: &str = r#"[{"Timestamp":1,"Tags":{},"Id":"a","Value":"v"}]"#;
@@ -34,6 +34,43 @@ fn the_key_is_the_stream_id() {
         let Reading::Package(package) = Package::read(key, [], Some(b"1")) else { panic!() };
         assert_eq!(package.stream_id(), stream_id);
     }
+}
+
+#[test]
+fn records_in_no_quix_form_are_rows_where_their_topic_says_so() {
+    let rule = RowRule::default();
+    let read = |key: Option<&'static [u8]>, value: &'static str| {
+        let Reading::Package(package) = Package::read(key, [], Some(value.as_bytes())) else { panic!() };
+        package.with_rows(&rule, Some(5), "topic")
+    };
+    for (key, stream_id) in
+        [(None, "topic"), (Some(&b""[..]), "topic"), (Some(b"\xff"), "topic"), (Some("č".as_bytes()), "č")]
+    {
+        let package = read(key, r#"{"speed":7}"#);
+        assert_eq!((package.stream_id(), package.model()), (stream_id, Some(Model::Timeseries)));
+        let decoded = package.decoded().unwrap();
+        let Data::Timeseries(timeseries) = decoded.data else { panic!() };
+        assert_eq!((timeseries.timestamps, timeseries.numeric[0].values[0]), (vec![5_000_000], Some(7.0)));
+        let Content { type_name, value, problem } = package.content();
+        assert_eq!((&*type_name, &*value, problem), ("System.String", r#"{"speed":7}"#, None));
+    }
+    let odd = read(None, "speed 7");
+    assert_eq!((odd.stream_id(), odd.decoded().unwrap_err()), ("topic", Some(NotJson)));
+    assert_eq!((&*odd.content().value, odd.content().problem), (r#""speed 7""#, None));
+    // Quix's own stay what they are, damaged ones too.
+    let events: &str = Box::leak(envelope(ONE).into_boxed_str());
+    for (value, model, problem) in [
+        (events, Some(Model::Events), Ok(Model::Events)),
+        (r#"{"C":"JT","K":"EventData[]","V":7}"#, Some(Model::Events), Err(Some(BadModel))),
+        (&events[..20], None, Err(Some(CutShort))),
+    ] {
+        let package = read(None, value);
+        assert_eq!((package.stream_id(), package.model()), ("", model), "{value}");
+        assert_eq!(package.decoded().map(|decoded| decoded.data.model()), problem, "{value}");
+    }
+    // What looks like an envelope at its ends, and is none.
+    let value = r#"{"C":"JT","K":"EventData[]","V":"x","S":1,"E":2,"K":3}"#;
+    assert_eq!(read(Some(b"s"), value).decoded().map(|decoded| decoded.data.model()), Ok(Model::Timeseries));
 }
 
 #[test]

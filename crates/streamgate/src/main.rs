@@ -45,6 +45,7 @@ async fn run(command: Command) -> Result<(), CommandError> {
         Command::Token(args) => commands::token::run(&args).await,
         Command::Webhook(args) => commands::webhook::run(&args).await,
         Command::Log(args) => commands::log::run(&args),
+        Command::Doctor(args) => commands::doctor::run(&args).await,
         Command::Config(args) => commands::config::run(&args),
         Command::Version(args) => commands::version::run(&args),
     }

@@ -97,13 +97,14 @@ async fn bind_management(loaded: &Loaded) -> Result<Option<TcpListener>, Command
 
 /// The same for Kafka clients, where topics are kept in a folder.
 async fn bind_kafka(loaded: &Loaded) -> Result<Option<Listener>, CommandError> {
-    let Some(address) = loaded.config.kafka_listener() else { return Ok(None) };
-    if loaded.config.auth.is_on() && !loaded.is_set("kafka_listen") {
-        tracing::info!(
-            "running without a listener for Kafka clients, who need no token; the setting kafka_listen asks for one"
-        );
+    let Some(address) = loaded.kafka_listener() else {
+        if loaded.config.kafka_listener().is_some() {
+            tracing::info!(
+                "running without a listener for Kafka clients, who need no token; the setting kafka_listen asks for one"
+            );
+        }
         return Ok(None);
-    }
+    };
     match Listener::bind(address).await {
         Ok(listener) => Ok(Some(listener)),
         Err(error) => {

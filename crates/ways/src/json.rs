@@ -2,10 +2,9 @@
 
 use std::fmt;
 
+use quix_model::Pointer;
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, MapAccess, Visitor};
 use serde_json::value::RawValue;
-
-use crate::pointer::Pointer;
 
 /// One JSON value, as it was written.
 #[derive(Debug, Clone, Copy)]

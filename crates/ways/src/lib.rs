@@ -7,7 +7,7 @@
 //! | module | what |
 //! |---|---|
 //! | [`append`] | the seam behind which records are written |
-//! | [`record`] | a JSON value and a rule → stream id and record; [`json`] and [`pointer`] are its tools |
+//! | [`record`] | a JSON value and a rule → stream id and record; [`json`] and [`Pointer`] are its tools |
 //! | [`fields`], [`secret`], [`units`] | how the settings of a way are read, secrets in them, durations and rates |
 //! | [`webhook`] | inbound webhooks |
 //! | [`csv`] | CSV files: rows, columns, pieces |
@@ -34,7 +34,6 @@ pub mod fetch;
 pub mod fields;
 pub mod json;
 pub mod metrics;
-pub mod pointer;
 pub mod poll;
 pub mod record;
 pub mod secret;
@@ -44,6 +43,6 @@ pub mod webhook;
 
 pub use append::{Append, AppendError, Durable};
 pub use json::Json;
-pub use pointer::Pointer;
+pub use quix_model::Pointer;
 pub use record::{Circumstances, Made, Record, RecordError, Rule};
 pub use secret::Secret;

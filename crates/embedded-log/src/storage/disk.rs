@@ -29,6 +29,19 @@ impl DiskStorage {
     pub fn new(path: impl AsRef<Path>) -> Self {
         Self { folder: path.as_ref().to_owned(), lock: Mutex::default() }
     }
+
+    /// Who has locked it, as [`lock`](Storage::lock) would say; changes nothing.
+    pub(crate) fn holder(&self) -> io::Result<Option<String>> {
+        let mut file = match File::open(self.folder.join(LOCK)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            file => file?,
+        };
+        match file.try_lock_shared() {
+            Ok(()) => Ok(None),
+            Err(TryLockError::WouldBlock) => Ok(Some(holder(&mut file))),
+            Err(TryLockError::Error(error)) => Err(error),
+        }
+    }
 }
 
 impl Storage for DiskStorage {
@@ -43,9 +56,7 @@ impl Storage for DiskStorage {
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
-                let mut holder = String::new();
-                let known = file.read_to_string(&mut holder).is_ok_and(|_| holder.trim().parse::<u32>().is_ok());
-                return Err(LockError::Held(if known { format!(" (pid {})", holder.trim()) } else { String::new() }));
+                return Err(LockError::Held(holder(&mut file)));
             }
             Err(TryLockError::Error(error)) => return Err(error.into()),
         }
@@ -87,6 +98,13 @@ impl Storage for DiskStorage {
         let block = about.f_frsize;
         Ok(Room { total: about.f_blocks.saturating_mul(block), free: about.f_bavail.saturating_mul(block) })
     }
+}
+
+/// The process that a lock file names, if it does.
+fn holder(lock: &mut File) -> String {
+    let mut holder = String::new();
+    let known = lock.read_to_string(&mut holder).is_ok_and(|_| holder.trim().parse::<u32>().is_ok());
+    if known { format!(" (pid {})", holder.trim()) } else { String::new() }
 }
 
 #[derive(Debug)]

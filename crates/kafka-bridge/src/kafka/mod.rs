@@ -5,6 +5,7 @@
 
 mod backlog;
 mod batch;
+mod examine;
 mod groups;
 mod health;
 mod limits;
@@ -27,6 +28,7 @@ use futures::future::{BoxFuture, FutureExt, ready};
 use rdkafka::admin::AdminClient;
 use rdkafka::consumer::BaseConsumer;
 
+pub use examine::{Cluster, ClusterBroker, ClusterTopic, ExamineError, client_version};
 pub use settings::{Compression, KafkaSettings, Properties, SettingsError};
 
 use crate::broker::{

@@ -69,6 +69,11 @@ impl Properties {
         self.0.insert(name.into(), value.into());
         self
     }
+
+    /// The value of one that is set.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str)
+    }
 }
 
 impl<N: Into<String>, V: Into<String>> FromIterator<(N, V)> for Properties {

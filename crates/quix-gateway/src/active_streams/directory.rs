@@ -19,6 +19,7 @@ use super::tracker::Load;
 use crate::errors::Failure;
 use crate::gateway::Settings;
 use crate::metrics::Metrics;
+use crate::read_rules::ReadRules;
 use crate::subscription::Scope;
 use crate::subscriptions::Reach;
 use crate::topics::{Topic, TopicDirectory};
@@ -31,6 +32,7 @@ pub(crate) struct ActiveStreams {
     settings: StreamSettings,
     max_subscriptions: usize,
     max_name_bytes: usize,
+    reads: ReadRules,
     metrics: Metrics,
     shares: Arc<Shares>,
     state: Mutex<Noted>,
@@ -65,6 +67,7 @@ impl ActiveStreams {
             topics,
             max_subscriptions: settings.max_subscriptions,
             max_name_bytes: settings.max_name_bytes,
+            reads: settings.reads.clone(),
             metrics,
             shares: Shares::new(streams.max_streams_per_topic, total),
             settings: streams,
@@ -203,6 +206,7 @@ impl ActiveStreams {
                     broker: self.broker.clone(),
                     settings: self.settings.clone(),
                     max_name_bytes: self.max_name_bytes,
+                    rows: self.reads.of(topic),
                     metrics: self.metrics.clone(),
                     share: self.shares.join(),
                 });

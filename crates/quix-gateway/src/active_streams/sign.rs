@@ -6,6 +6,7 @@ use kafka_bridge::record::{Header, Record};
 use quix_model::{Data, MergeLimits, Merger, Model, Package, ReadLimits, Reading};
 
 use crate::metrics::Metrics;
+use crate::read_rules::Rows;
 
 /// What a record says of its stream.
 #[derive(Debug)]
@@ -30,13 +31,14 @@ impl Sign<'_> {
 pub(crate) struct Signs {
     /// Of large records that came in pieces.
     merger: Merger<Vec<Header>>,
+    rows: Rows,
     metrics: Metrics,
 }
 
 impl Signs {
-    pub(crate) fn new(metrics: Metrics) -> Self {
+    pub(crate) fn new(rows: Rows, metrics: Metrics) -> Self {
         let limits = MergeLimits { max_records: 64, max_bytes: MERGED_BYTES, ..MergeLimits::default() };
-        Self { merger: Merger::new(limits), metrics }
+        Self { merger: Merger::new(limits), rows, metrics }
     }
 
     /// Hands over the stream's id and what the record says of it: nothing of records that are nobody's, two signs of one
@@ -44,7 +46,10 @@ impl Signs {
     pub(crate) fn read(&mut self, record: &Record, now: Instant, mut take: impl FnMut(&str, Sign<'_>)) {
         let (key, value) = (record.key.as_deref(), record.value.as_deref());
         match Package::read(key, headers(&record.headers), value) {
-            Reading::Package(package) => take(package.stream_id(), sign(&package)),
+            Reading::Package(package) => {
+                let package = self.rows.of(package, record);
+                take(package.stream_id(), sign(&package));
+            }
             Reading::Skip(_) => {}
             Reading::Segment(segment) => {
                 let stream_id = key.map(String::from_utf8_lossy).unwrap_or_default();
@@ -55,6 +60,7 @@ impl Signs {
                 let Some(merged) = added.merged else { return };
                 let limits = ReadLimits::default();
                 if let Ok(package) = Package::read_whole(limits, key, headers(&merged.first), Some(&merged.value)) {
+                    let package = self.rows.of(package, record);
                     take(package.stream_id(), sign(&package));
                 }
             }
@@ -91,8 +97,10 @@ const MERGED_BYTES: usize = 16 << 20;
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
+    use quix_model::RowRule;
 
     use super::*;
+    use crate::read_rules::ReadRules;
 
     #[test]
     fn signs_are_read_out_of_every_kind_of_record() {
@@ -121,6 +129,14 @@ mod tests {
     }
 
     #[test]
+    fn rows_are_models_of_the_stream_that_their_topic_names() {
+        let rules = ReadRules::new([("f1".to_owned(), Some(RowRule::default()))]);
+        let mut signs = Signs::new(rules.of("f1"), Metrics::default());
+        assert_eq!(read(&mut signs, &record(None, Some(br#"{"speed":7}"#.to_vec()))), ["f1: Timeseries, data"]);
+        assert_eq!(read(&mut signs, &record(Some("s"), Some(b"7".to_vec()))), ["s: Data, data"]);
+    }
+
+    #[test]
     fn each_piece_is_a_sign_of_life_and_the_last_one_brings_the_record() {
         let whole = br#"{"C":"JT","K":"StreamProperties","V":{"Name":"n"}}"#;
         let piece = |index: u8, part: &[u8]| [b"<1234/", &[index][..], b"/", &[1], b">", part].concat();
@@ -138,7 +154,7 @@ mod tests {
     }
 
     fn signs() -> Signs {
-        Signs::new(Metrics::default())
+        Signs::new(Rows::default(), Metrics::default())
     }
 
     fn read(signs: &mut Signs, record: &Record) -> Vec<String> {

@@ -19,6 +19,7 @@ use super::subscribers::{Subscriber, Subscribers};
 use super::tracker::{Load, Rules, Tracker};
 use crate::fan_out::STOPPED;
 use crate::metrics::Metrics;
+use crate::read_rules::Rows;
 use crate::subscription::Scope;
 use crate::topic_metrics::{Measured, Meter, MetricsList, TopicMetrics};
 use crate::topics::Topic;
@@ -53,6 +54,7 @@ pub(crate) struct Parts {
     pub(crate) broker: Arc<dyn Broker>,
     pub(crate) settings: StreamSettings,
     pub(crate) max_name_bytes: usize,
+    pub(crate) rows: Rows,
     pub(crate) metrics: Metrics,
     pub(crate) share: Share,
 }
@@ -112,7 +114,7 @@ struct Task {
 
 impl Task {
     fn new(parts: Parts, reading: Reading) -> Self {
-        let Parts { topic, settings, max_name_bytes, metrics, share, .. } = parts;
+        let Parts { topic, settings, max_name_bytes, rows, metrics, share, .. } = parts;
         let rules = Rules {
             idle_after: milliseconds(settings.idle_after),
             silent_after: milliseconds(settings.silent_after),
@@ -123,7 +125,7 @@ impl Task {
         let (now, clock) = (Instant::now(), Clock::begin());
         let began_at = clock.now();
         Self {
-            signs: Signs::new(metrics.clone()),
+            signs: Signs::new(rows, metrics.clone()),
             tracker: Tracker::new(rules, allowed),
             meter: Meter::new(settings.metrics_period, settings.metrics_history, began_at),
             clock,

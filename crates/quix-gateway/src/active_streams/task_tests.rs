@@ -8,6 +8,7 @@ use signalr_server::ConnectionHandle;
 
 use super::*;
 use crate::active_streams::shares::Shares;
+use crate::read_rules::Rows;
 use crate::tools_for_tests::connect;
 
 #[tokio::test]
@@ -156,6 +157,7 @@ fn parts(broker: &Arc<dyn Broker>) -> Parts {
         broker: broker.clone(),
         settings: StreamSettings { update_interval: Duration::from_secs(3_600), ..StreamSettings::default() },
         max_name_bytes: 100,
+        rows: Rows::default(),
         metrics: Metrics::default(),
         share: Shares::new(100, Load { streams: 100, bytes: 1 << 20 }).join(),
     }

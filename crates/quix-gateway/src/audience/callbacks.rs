@@ -96,12 +96,12 @@ impl<T: Takers> Delivery<'_, '_, T> {
         let groups = self.takers.groups(kind, stream_id);
         if !groups.is_empty() {
             found.parses += 1;
-            match self.package.data() {
-                Some(decoded) => {
+            match self.package.decoded() {
+                Ok(decoded) => {
                     found.problem = found.problem.or(decoded.problem);
                     self.give_data(&decoded.data);
                 }
-                None => found.problem = found.problem.or_else(|| self.package.content().problem),
+                Err(problem) => found.problem = found.problem.or(problem),
             }
         }
         found

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use kafka_bridge::record::Record;
+use quix_model::MergeLimits;
 
 use super::audiences::{Audiences, Member};
 use super::book::Book;
@@ -12,6 +13,7 @@ use super::groups::Slot;
 use super::intake::Intake;
 use super::sampler::Sampler;
 use crate::metrics::{AudienceMetrics, Metrics};
+use crate::read_rules::Rows;
 use crate::topics::Topic;
 
 /// Call [`settle`](Self::settle) when the book has changed, and before the first record of a turn; then
@@ -31,17 +33,24 @@ pub(crate) struct Desk<M> {
     pub(crate) counts: AudienceMetrics,
 }
 
+/// How a topic is read for its subscribers.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Reading {
+    pub(crate) rows: Rows,
+    /// The most that those who follow all packages get, if that is set.
+    pub(crate) packages_per_second: Option<u32>,
+}
+
 impl<M: Member> Desk<M> {
-    /// With at most so many packages a second, if that is set.
-    pub(crate) fn new(topic: Arc<Topic>, packages_per_second: Option<u32>, metrics: &Metrics) -> Self {
+    pub(crate) fn new(topic: Arc<Topic>, reading: Reading, metrics: &Metrics) -> Self {
         Self {
             counts: metrics.audience(&topic.name),
             topic,
             book: Book::default(),
             audiences: Audiences::default(),
-            intake: Intake::default(),
+            intake: Intake::new(MergeLimits::default(), reading.rows),
             frames: Frames::default(),
-            sampler: packages_per_second.map(Sampler::of),
+            sampler: reading.packages_per_second.map(Sampler::of),
             metrics: metrics.clone(),
         }
     }

@@ -6,10 +6,13 @@ use bytes::Bytes;
 use kafka_bridge::record::{Header, Record};
 use quix_model::{Dropped, MergeLimits, Merged, Merger, Package, ReadLimits, Reading};
 
+use crate::read_rules::Rows;
+
 /// Holds the segments of a topic that are incomplete; no other record waits for them.
 #[derive(Debug)]
 pub(crate) struct Intake {
     merger: Merger<First>,
+    rows: Rows,
 }
 
 /// What a record is.
@@ -45,22 +48,17 @@ impl First {
     }
 }
 
-impl Default for Intake {
-    fn default() -> Self {
-        Self::new(MergeLimits::default())
-    }
-}
-
 impl Intake {
-    pub(crate) fn new(limits: MergeLimits) -> Self {
-        Self { merger: Merger::new(limits) }
+    /// Of a topic whose records are read so.
+    pub(crate) fn new(limits: MergeLimits, rows: Rows) -> Self {
+        Self { merger: Merger::new(limits), rows }
     }
 
     /// Lends the package that a record is, or completes, to `with`, and tells `odd` why something is nobody's.
     pub(crate) fn take(&mut self, record: &Record, odd: impl Fn(&'static str), with: impl FnOnce(&Package<'_>)) {
         match self.part(record, &odd) {
-            Part::Whole(package) => with(&package),
-            Part::Last(whole) => whole.lend(odd, with),
+            Part::Whole(package) => with(&self.rows.of(package, record)),
+            Part::Last(whole) => whole.lend(odd, |package| with(&self.rows.of(package, record))),
             Part::Segment | Part::Nothing => {}
         }
     }
@@ -82,6 +80,11 @@ impl Intake {
         };
         tell(&dropped, &odd);
         part
+    }
+
+    /// What a package that [`part`](Self::part) gave may be besides.
+    pub(crate) fn rows(&self) -> &Rows {
+        &self.rows
     }
 
     /// Offset of the first piece of what is incomplete in a partition.
@@ -111,10 +114,10 @@ impl PutTogether {
     }
 
     /// Lends the package to `with`, or tells `odd` why it is nobody's.
-    pub(crate) fn lend(&self, odd: impl Fn(&'static str), with: impl FnOnce(&Package<'_>)) {
+    pub(crate) fn lend<'s>(&'s self, odd: impl Fn(&'static str), with: impl FnOnce(Package<'s>)) {
         let First { key, headers: own } = &self.0.first;
         match Package::read_whole(ReadLimits::default(), key.as_deref(), headers(own), Some(&self.0.value)) {
-            Ok(package) => with(&package),
+            Ok(package) => with(package),
             Err(reason) => odd(reason.label()),
         }
     }

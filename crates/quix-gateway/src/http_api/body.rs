@@ -135,6 +135,7 @@ mod tests {
     use crate::http_api::form::Form;
     use crate::http_api::lines::PackageLines;
     use crate::http_api::tail::{Opened, Source};
+    use crate::read_rules::Rows;
     use crate::replays::{Client, Replays};
     use crate::subscription::{Kind, Scope, Select, Subscription};
     use crate::topics::Topic;
@@ -150,7 +151,8 @@ mod tests {
             broker.append("t", record).unwrap().await.unwrap();
         }
         let all = Subscription { kind: Kind::Packages, stream: Select::All, id: Select::All, scope: Scope::Topic };
-        let lines = PackageLines::new(Wishes::from([all]), Cursor::at([0]), Held::new(usize::MAX).share());
+        let lines =
+            PackageLines::new(Wishes::from([all]), Cursor::at([0]), Rows::default(), Held::new(usize::MAX).share());
         let topic = Arc::new(Topic { name: "t".into(), id: "ws-t".into() });
         let source = Source::From(broker.read("t", Start::Earliest).await.unwrap());
         let (revoke, revoked) = oneshot::channel::<String>();
@@ -191,7 +193,7 @@ mod tests {
         let patience = Patience { stall: Duration::from_secs(1), metrics: Metrics::default() };
         let live = || {
             let topic = Arc::new(Topic { name: "t".into(), id: "ws-t".into() });
-            let lines = PackageLines::new(Wishes::default(), Cursor::default(), Held::new(0).share());
+            let lines = PackageLines::new(Wishes::default(), Cursor::default(), Rows::default(), Held::new(0).share());
             let opened = Opened { source: Source::AtEnd, cut_back: Vec::new(), permit: None };
             let end = std::future::pending().boxed();
             going_on(Tail::new(opened, topic, lines, Form::Events, end), text(), patience.clone())

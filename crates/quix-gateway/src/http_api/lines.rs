@@ -11,6 +11,7 @@ use serde::Serialize;
 use super::cursor::{Cursor, Incomplete, Place};
 use super::held::Share;
 use crate::audience::{Callback, Delivery, Group, Intake, Part, PutTogether, Takers, Wanted, Wishes};
+use crate::read_rules::Rows;
 use crate::subscription::Kind;
 use crate::topics::Topic;
 
@@ -42,8 +43,8 @@ const INCOMPLETE_SECONDS: u64 = 60;
 
 impl PackageLines {
     /// From a cursor on: what comes of records before it was handed out already.
-    pub(super) fn new(wishes: Wishes, cursor: Cursor, share: Share) -> Self {
-        Self { wishes, cursor, intake: Intake::new(LIMITS), underway: None, share }
+    pub(super) fn new(wishes: Wishes, cursor: Cursor, rows: Rows, share: Share) -> Self {
+        Self { wishes, cursor, intake: Intake::new(LIMITS, rows), underway: None, share }
     }
 
     /// Hands out what the wishes get of these records, a JSON text each, until told to stop: [`cursor`](Self::cursor) is behind
@@ -99,12 +100,12 @@ impl PackageLines {
             self.cursor.set(partition, Place::at(offset)); // what is incomplete was so until now
         }
         let behind = self.place(partition, offset + 1, now);
-        let Self { wishes, cursor, underway, .. } = self;
+        let Self { wishes, cursor, intake, underway, .. } = self;
         let mut reader = Reader { wishes, record, cursor, within, seen: 0, last: None, is_stopped: false, each };
         match part {
-            Part::Whole(package) => reader.take(topic, &package),
+            Part::Whole(package) => reader.take(topic, &intake.rows().of(package, record)),
             Part::Last(whole) => {
-                whole.lend(UNCOUNTED, |package| reader.take(topic, package));
+                whole.lend(UNCOUNTED, |package| reader.take(topic, &intake.rows().of(package, record)));
                 *underway = reader.is_stopped.then_some(whole);
             }
             Part::Segment | Part::Nothing => {}
@@ -116,7 +117,7 @@ impl PackageLines {
     /// was the last to add something, gives up what is incomplete.
     fn weigh(&mut self, underway: usize) {
         if !self.share.set(self.intake.held_bytes() + underway) {
-            self.intake = Intake::new(LIMITS);
+            self.intake = Intake::new(LIMITS, self.intake.rows().clone());
             self.share.set(underway);
         }
     }
@@ -271,7 +272,7 @@ mod tests {
         let bytes = piece.value.as_ref().unwrap().len() + 1000;
         let held = Held::new(2 * bytes);
         let read = || {
-            let mut lines = PackageLines::new(Wishes::default(), Cursor::default(), held.share());
+            let mut lines = PackageLines::new(Wishes::default(), Cursor::default(), Rows::default(), held.share());
             lines.hand_out(&topic, &[piece.clone(), record(1, b"{}")], 7, |_, _| ControlFlow::Continue(()));
             lines
         };

@@ -95,7 +95,8 @@ pub(super) async fn read(
     });
     let (cursor, opened) = opened?;
     let patience = Patience { stall: gateway.settings.max_write_stall, metrics: gateway.metrics.clone() };
-    let lines = PackageLines::new(ask.wishes, cursor.clone(), gateway.held.share());
+    let rows = gateway.settings.reads.of(&topic.name);
+    let lines = PackageLines::new(ask.wishes, cursor.clone(), rows, gateway.held.share());
     let tail = Tail::new(opened, topic, lines, ask.form, end(gateway, visitor, has_end).boxed());
     let Some(bounds) = ask.bounds else {
         let mut first = Text::default();

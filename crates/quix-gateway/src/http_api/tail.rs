@@ -348,6 +348,7 @@ mod tests {
     use super::*;
     use crate::audience::Wishes;
     use crate::http_api::Held;
+    use crate::read_rules::Rows;
     use crate::replays::{Client, Replays};
     use crate::subscription::{Kind, Scope, Select, Subscription};
 
@@ -378,7 +379,7 @@ mod tests {
             }
         };
         let mut tail = tail(opened(broker.read("t", Start::Earliest).await.unwrap()), pending());
-        tail.lines = PackageLines::new(Wishes::default(), Cursor::default(), Held::new(0).share());
+        tail.lines = PackageLines::new(Wishes::default(), Cursor::default(), Rows::default(), Held::new(0).share());
         let bounds = Bounds { max: 1, waits: false, time: Duration::from_millis(50) };
         tokio::select! {
             read = tail.read(bounds) => {
@@ -488,7 +489,8 @@ mod tests {
     fn tail(opened: Opened, end: BoxFuture<'static, String>) -> Tail {
         let topic = Arc::new(Topic { name: "t".into(), id: "ws-t".into() });
         let all = Subscription { kind: Kind::Events, stream: Select::All, id: Select::All, scope: Scope::Topic };
-        let lines = PackageLines::new(Wishes::from([all]), Cursor::at([0]), Held::new(usize::MAX).share());
+        let lines =
+            PackageLines::new(Wishes::from([all]), Cursor::at([0]), Rows::default(), Held::new(usize::MAX).share());
         Tail::new(opened, topic, lines, Form::Lines, end)
     }
 }

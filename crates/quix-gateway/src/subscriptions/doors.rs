@@ -8,8 +8,10 @@ use kafka_bridge::feed::Feeds;
 use signalr_server::{ConnectionHandle, ConnectionId};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::audience::{self, Command, Ending, Subscribed};
+use crate::audience::{self, Command, Ending, Reading, Subscribed};
+use crate::gateway::Settings;
 use crate::metrics::Metrics;
+use crate::read_rules::ReadRules;
 use crate::subscription::Subscription;
 use crate::topics::Topic;
 
@@ -19,6 +21,7 @@ pub(crate) type Door = mpsc::Sender<Command>;
 #[derive(Debug)]
 pub(crate) struct Doors {
     feeds: Arc<Feeds>,
+    reads: ReadRules,
     packages_per_second: Option<u32>,
     metrics: Metrics,
     /// A topic that two workspaces follow has two: its id is in what they are sent.
@@ -26,8 +29,9 @@ pub(crate) struct Doors {
 }
 
 impl Doors {
-    pub(crate) fn new(feeds: Arc<Feeds>, packages_per_second: Option<u32>, metrics: Metrics) -> Self {
-        Self { feeds, packages_per_second, metrics, open: Mutex::default() }
+    pub(crate) fn new(feeds: Arc<Feeds>, metrics: Metrics, settings: &Settings) -> Self {
+        let (reads, packages_per_second) = (settings.reads.clone(), settings.max_packages_per_second);
+        Self { feeds, reads, packages_per_second, metrics, open: Mutex::default() }
     }
 
     /// Adds subscriptions of a connection to a topic, if they are there already or may be added. When this completes they
@@ -87,8 +91,9 @@ impl Doors {
             Some(door) if !door.is_closed() => door.clone(),
             _ => {
                 open.retain(|_, door| !door.is_closed());
-                let door =
-                    audience::start(topic.clone(), self.packages_per_second, self.feeds.clone(), self.metrics.clone());
+                let rows = self.reads.of(&topic.name);
+                let reading = Reading { rows, packages_per_second: self.packages_per_second };
+                let door = audience::start(topic.clone(), reading, self.feeds.clone(), self.metrics.clone());
                 open.insert(topic.clone(), door.clone());
                 door
             }

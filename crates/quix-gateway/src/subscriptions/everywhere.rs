@@ -262,6 +262,7 @@ mod tests {
     use kafka_bridge::misbehaving::MisbehavingBroker;
 
     use super::*;
+    use crate::gateway::Settings;
     use crate::metrics::Metrics;
     use crate::subscription::{Kind, Scope, Select};
     use crate::tools_for_tests::{connect, visitor};
@@ -360,7 +361,7 @@ mod tests {
         let policy = TopicPolicy { workspace: "ws".into(), create: false, max_topics: 3 };
         let topics = Arc::new(TopicDirectory::new(broker.clone(), policy));
         let feeds = Feeds::new(broker.clone(), Duration::from_secs(60));
-        let doors = Arc::new(Doors::new(feeds, None, Metrics::default()));
+        let doors = Arc::new(Doors::new(feeds, Metrics::default(), &Settings::default()));
         let everywhere = Everywhere::new(doors, topics);
         everywhere.in_use.store(true, Ordering::Release); // so that nobody looks but the test
         (memory, broker, everywhere)

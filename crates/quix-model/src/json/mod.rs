@@ -11,7 +11,7 @@ use serde::Serialize;
 
 pub(crate) use double::append_double;
 pub(crate) use integer::{TimestampSeed, parse_integral};
-pub(crate) use node::Node;
+pub(crate) use node::{MAX_DEPTH, Node};
 pub(crate) use reader::{Broken, Reader, Value};
 pub(crate) use spelled::Spelled;
 pub(crate) use text::{OptionalTextSeed, TextSeed, unquote};

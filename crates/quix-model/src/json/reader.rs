@@ -1,5 +1,5 @@
 //! `Reader`: a pull parser over JSON text that also takes what Quix programs put there: bare `NaN` and `Infinity`, numbers
-//! beyond a double, lone surrogates. It holds nothing but its place, so it costs no memory and no depth.
+//! beyond a double, lone surrogates. It holds nothing but its place; only passing over what is nested costs a byte a level.
 
 use std::borrow::Cow;
 
@@ -100,6 +100,41 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// Passes over any value, of which each part is what [`value`](Self::value) takes; as written.
+    pub(crate) fn skip(&mut self) -> Result<&'a str, Broken> {
+        let mut first = self.peek().ok_or(Broken)?;
+        let before = self.0;
+        let mut open = Vec::new(); // what closes each level
+        loop {
+            let closer = match first {
+                b'{' => Some(b'}'),
+                b'[' => Some(b']'),
+                _ => None,
+            };
+            let is_empty = match closer {
+                None => self.value().map(|_| true)?,
+                Some(closer) => {
+                    self.0 = &self.0[1..];
+                    self.eat(closer)
+                }
+            };
+            open.extend(closer.filter(|_| !is_empty));
+            if is_empty {
+                while open.pop_if(|closer| self.eat(*closer)).is_some() {}
+                if open.is_empty() {
+                    return Ok(&before[..before.len() - self.0.len()]);
+                }
+                self.expect(b',')?;
+            }
+            if open.last() == Some(&b'}') {
+                self.peek();
+                self.string()?;
+                self.expect(b':')?;
+            }
+            first = self.peek().ok_or(Broken)?;
+        }
+    }
+
     /// Any value as written; strict JSON.
     pub(crate) fn raw(&mut self) -> Result<&'a str, Broken> {
         let mut values = serde_json::Deserializer::from_str(self.0).into_iter::<&'a RawValue>();
@@ -189,6 +224,48 @@ mod tests {
             "", " ", "nul", "x", "+1", "inf", "nan", "1x", "-", "\"open", "\"\\", "\"\\č", "[1", "{]", "{\"a\"}", "--1",
         ] {
             assert_eq!(Reader::new(text).value(), Err(Broken), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_passed_over_is_as_lenient_as_what_is_taken() {
+        let deep = format!("{}NaN{}", "[".repeat(100_000), "]".repeat(100_000));
+        for text in [
+            "7",
+            "NaN",
+            "\"\\ud800\"",
+            "[]",
+            "{}",
+            "[ ]",
+            "[1,NaN]",
+            "{\"a\":[{}, {\"b\" : 01}],\"c\":\"a\tb\"}",
+            "[[],[[]],{}]",
+            &deep,
+        ] {
+            let whole = format!(" {text} ,");
+            let mut reader = Reader::new(&whole);
+            assert_eq!(reader.skip(), Ok(text));
+            assert_eq!(reader.peek(), Some(b','), "{text}");
+        }
+        for text in [
+            "",
+            "]",
+            "[",
+            "{",
+            "[1",
+            "[1,]",
+            "[,1]",
+            "[1 2]",
+            "[1}",
+            "{1}",
+            "{\"a\"}",
+            "{\"a\":}",
+            "{\"a\":1,}",
+            "{a:1}",
+            "[nul]",
+            "[}",
+        ] {
+            assert_eq!(Reader::new(text).skip(), Err(Broken), "{text}");
         }
     }
 

@@ -1,5 +1,6 @@
 //! The command line: commands, flags, and their help. Flags that set configuration become [`Setting`](crate::config::Setting)s.
 
+mod doctor;
 mod import;
 mod log;
 mod poll;
@@ -17,6 +18,7 @@ mod webhook;
 use clap::{Parser, Subcommand};
 use reqwest::Url;
 
+pub use self::doctor::{DoctorArgs, DoctorCommand};
 pub use self::import::{CsvArgs, ImportArgs, ImportCommand, Speed};
 pub use self::log::{FolderArgs, LogArgs, LogCommand};
 pub use self::poll::PollArgs;
@@ -67,6 +69,8 @@ pub enum Command {
     Webhook(WebhookArgs),
     /// Check or repair a data folder
     Log(LogArgs),
+    /// Look for what is wrong, and say what to do
+    Doctor(DoctorArgs),
     /// Show or check the configuration
     Config(ConfigArgs),
     /// Print the version

@@ -94,6 +94,12 @@ pub enum CommandError {
         /// Rows that are certainly stored.
         rows: u64,
     },
+    /// The doctor has found something.
+    #[error("{count} of these must be mended")]
+    Unwell {
+        /// Lines that say `fail`.
+        count: usize,
+    },
     /// Ctrl-C.
     #[error("interrupted")]
     Interrupted,

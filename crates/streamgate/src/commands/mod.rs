@@ -3,6 +3,7 @@
 mod client;
 pub mod config;
 mod content;
+pub mod doctor;
 mod error;
 mod event;
 pub(crate) mod folder;

@@ -6,7 +6,7 @@ use kafka_bridge::names::check_topic_name;
 use toml::Value;
 
 use super::{
-    AllowedOrigin, Config, ConfigError, Form, Split, Storage,
+    AllowedOrigin, Config, ConfigError, Form, ReadAs, Split, Storage,
     error::Placed,
     schema::to_table,
     sources::{Loaded, Origin},
@@ -256,6 +256,16 @@ fn topics(loaded: &Loaded) -> Result<(), ConfigError> {
         if topic.max_message_size.is_some_and(|size| size < MIN_MESSAGE) {
             let problem = format!("must be at least {}: ids alone may take half of it", format_size(MIN_MESSAGE));
             return Err(invalid(loaded, &key("max_message_size"), problem));
+        }
+        if topic.form == Form::Json && topic.read_as == ReadAs::Parameters {
+            let problem = "do not fit: what is written as plain JSON here would be read back as other parameters; write the \
+                           form \"legacy\", or leave out `as`";
+            return Err(conflict(loaded, &key("as"), &key("form"), problem.to_owned()));
+        }
+        let rows = [("timestamp", topic.timestamp.is_some()), ("tags", !topic.tags.is_empty())];
+        if let Some((name, _)) = rows.into_iter().find(|(_, is_set)| *is_set && topic.read_as != ReadAs::Parameters) {
+            let problem = "has no use without as = \"parameters\"".to_owned();
+            return Err(invalid(loaded, &key(name), problem));
         }
     }
     Ok(())

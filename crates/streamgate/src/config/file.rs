@@ -139,7 +139,7 @@ impl Reader<'_> {
                 let problem = format!("is a section: write [{key}] and its settings below");
                 Err(ConfigError::Invalid { setting: Placed { key, origin }, problem })
             }
-            DeValue::Table(_) => {
+            DeValue::Table(_) if !self.schema.takes_table(&key) => {
                 let problem = "is one setting and has none below it".to_owned();
                 Err(ConfigError::Invalid { setting: Placed { key, origin }, problem })
             }

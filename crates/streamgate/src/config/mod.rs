@@ -31,7 +31,7 @@ use std::{
 use ::ways::{fields, webhook::WebhookConfig};
 use serde::{Deserialize, Serialize};
 
-pub(crate) use self::topics::write_rules;
+pub(crate) use self::topics::{read_rules, write_rules};
 pub use self::{
     auth::{AuthConfig, KeyConfig, KeyMaterial},
     error::{ConfigError, Placed},
@@ -44,7 +44,7 @@ pub use self::{
     show::show,
     sources::{DEFAULT_FILE, FileChoice, Loaded, Origin, Setting, Sources, load},
     tls::TlsConfig,
-    topics::{Form, Split, TopicConfig},
+    topics::{Form, ReadAs, Split, TopicConfig},
     units::{UnitError, format_duration, format_size, parse_duration, parse_size},
     ways::{Destinations, PollingSources},
 };
@@ -105,7 +105,7 @@ pub struct Config {
     pub portal: PortalConfig,
     /// Bounds.
     pub limits: Limits,
-    /// How records are written, by topic. Default: none, and then all as [`TopicConfig`] has it.
+    /// How records are written and read, by topic. Default: none, and then all as [`TopicConfig`] has it.
     pub topics: BTreeMap<String, TopicConfig>,
     /// Inbound webhooks, each below a line `[[webhooks]]`. Default none. Only a settings file can hold them.
     #[serde(deserialize_with = "fields::entries")]

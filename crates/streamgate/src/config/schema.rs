@@ -39,6 +39,11 @@ impl Schema {
         parts.try_fold(first, |value, part| value.as_table()?.get(part))
     }
 
+    /// Whether the value of a setting may be a table.
+    pub(super) fn takes_table(&self, key: &str) -> bool {
+        topic_setting(key).is_some_and(|(_, name)| name == "timestamp")
+    }
+
     /// What a section of topics without settings says: the first setting has its default.
     pub(super) fn default_of_topic(&self, section: &str, origin: Origin) -> Setting {
         let (name, value) = self.topic.iter().next().expect("topics have settings");

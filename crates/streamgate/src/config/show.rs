@@ -5,7 +5,7 @@ use std::fmt::Write;
 use toml::{Table, Value};
 
 use super::{
-    schema::to_table,
+    schema::{TOPICS, to_table},
     sources::{Loaded, Origin},
 };
 
@@ -34,7 +34,9 @@ struct Line {
 
 /// `name` is the section's in keys, `title` in TOML.
 fn section(name: &str, title: &str, table: &Table, lines: &mut Vec<Line>) {
-    let values = || table.iter().filter(|(_, value)| !value.is_table() && tables(value).is_none());
+    // Below the section of a topic all are settings; one may be written as a table.
+    let is_topic = name.strip_prefix(TOPICS).is_some_and(|below| below.starts_with('.'));
+    let values = || table.iter().filter(|(_, value)| is_topic || (!value.is_table() && tables(value).is_none()));
     if !title.is_empty() && values().next().is_some() {
         lines.push(Line { text: format!("\n[{title}]"), key: None });
     }
@@ -42,7 +44,7 @@ fn section(name: &str, title: &str, table: &Table, lines: &mut Vec<Line>) {
     for (inner, value) in values() {
         lines.push(Line { text: format!("{} = {value}", quoted(inner)), key: Some(below(name, inner)) });
     }
-    for (inner, value) in table {
+    for (inner, value) in table.iter().filter(|_| !is_topic) {
         let (name, title) = (below(name, inner), below(title, &quoted(inner)));
         if let Value::Table(table) = value {
             section(&name, &title, table, lines);

@@ -1,6 +1,6 @@
 //! Where settings come from, and the merge: flags win over the environment, that over the file, that over the defaults.
 
-use std::{collections::BTreeMap, ffi::OsString, fmt, path::PathBuf};
+use std::{collections::BTreeMap, ffi::OsString, fmt, net::SocketAddr, path::PathBuf};
 
 use toml::Value;
 
@@ -103,6 +103,12 @@ impl Loaded {
     /// whether or not it is wanted.
     pub fn is_set(&self, key: &str) -> bool {
         !matches!(self.origin(key), Origin::Default | Origin::StateDirectory)
+    }
+
+    /// Where a server of this configuration serves Kafka clients, if anywhere: beside authentication, which they pass by, only
+    /// where it was asked for.
+    pub fn kafka_listener(&self) -> Option<SocketAddr> {
+        self.config.kafka_listener().filter(|_| !self.config.auth.is_on() || self.is_set("kafka_listen"))
     }
 }
 

@@ -1,12 +1,13 @@
-//! `[topics."PATTERN"]`: how records of some topics are written.
+//! `[topics."PATTERN"]`: how records of some topics are written and read.
 
 use kafka_bridge::names::check_topic_name;
-use quix_gateway::{Splitting, WriteForm, WriteRules, WriteSettings};
+use quix_gateway::{ReadRules, RowRule, Splitting, WriteForm, WriteRules, WriteSettings};
+use quix_model::{Pointer, Time};
 use serde::{Deserialize, Deserializer, Serialize, de};
 
 use super::values;
 
-/// How records of the topics are written that the section's name stands for: one topic's name, or the beginning of names with
+/// How records of the topics are written and read that the section's name stands for: one topic's name, or the beginning of names with
 /// `*` behind it. For a topic that several stand for its own name counts, else the longest beginning. Only a settings file can
 /// hold such sections.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -26,6 +27,26 @@ pub struct TopicConfig {
     /// Whether ids of streams and definitions with `/` or `\` are refused with HTTP 400: .NET readers before 0.6.3 show them
     /// under another id. Default no.
     pub refuse_slashes: bool,
+    /// What records in no Quix form are to readers. Default `json`: plain payloads, which only those of packages get.
+    #[serde(rename = "as")]
+    pub read_as: ReadAs,
+    /// Where the time of a row is: RFC 3339 without a unit, else a number. `None`, written `"record"`, is the default: the
+    /// time of the record; so it is for rows that have none there.
+    #[serde(with = "timestamp")]
+    pub timestamp: Option<Time>,
+    /// Where the tags of a row are; called as parameters would be. Default: none.
+    pub tags: Vec<Pointer>,
+}
+
+/// What records in no Quix form are to readers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ReadAs {
+    /// Plain payloads.
+    #[default]
+    Json,
+    /// Those of packages get the same; to all others they are parameter data, a JSON object a row, as [`RowRule`] has it.
+    Parameters,
 }
 
 /// Around the model.
@@ -53,6 +74,11 @@ pub enum Split {
 }
 
 impl TopicConfig {
+    fn row_rule(&self) -> Option<RowRule> {
+        let is_rows = self.read_as == ReadAs::Parameters;
+        is_rows.then(|| RowRule::new(self.timestamp.clone(), self.tags.clone()))
+    }
+
     fn write_settings(&self) -> WriteSettings {
         let (form, splitting) = match (self.form, self.split) {
             (Form::Legacy, Split::Off) => (WriteForm::Legacy, Splitting::Refuse),
@@ -77,6 +103,11 @@ impl TopicConfig {
 /// All sections as the gateway takes them.
 pub(crate) fn write_rules<'a>(topics: impl IntoIterator<Item = (&'a String, &'a TopicConfig)>) -> WriteRules {
     WriteRules::new(topics.into_iter().map(|(pattern, topic)| (pattern.clone(), topic.write_settings())))
+}
+
+/// The same for reading.
+pub(crate) fn read_rules<'a>(topics: impl IntoIterator<Item = (&'a String, &'a TopicConfig)>) -> ReadRules {
+    ReadRules::new(topics.into_iter().map(|(pattern, topic)| (pattern.clone(), topic.row_rule())))
 }
 
 /// Why no topic can be meant by a pattern, if so.
@@ -111,5 +142,37 @@ impl<'de> Deserialize<'de> for Split {
             "legacy" => Ok(Self::Legacy),
             other => Err(de::Error::custom(format!("must be \"off\" or \"legacy\", not {other:?}"))),
         }
+    }
+}
+
+impl<'de> Deserialize<'de> for ReadAs {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match String::deserialize(deserializer)?.as_str() {
+            "json" => Ok(Self::Json),
+            "parameters" => Ok(Self::Parameters),
+            other => Err(de::Error::custom(format!("must be \"json\" or \"parameters\", not {other:?}"))),
+        }
+    }
+}
+
+/// `Option<Time>`, `None` written as `"record"`.
+mod timestamp {
+    use toml::Value;
+
+    use super::{Deserialize, Deserializer, Serialize, Time, de};
+
+    pub(super) fn serialize<S: serde::Serializer>(time: &Option<Time>, serializer: S) -> Result<S::Ok, S::Error> {
+        match time {
+            Some(time) => time.serialize(serializer),
+            None => serializer.serialize_str("record"),
+        }
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Time>, D::Error> {
+        let value = Value::deserialize(deserializer)?;
+        if value.as_str() == Some("record") {
+            return Ok(None);
+        }
+        Time::deserialize(value).map(Some).map_err(|error| de::Error::custom(error.message()))
     }
 }

@@ -52,6 +52,7 @@ pub use outgoing::{check_outgoing, writes};
 use portal::PortalDoor;
 pub use portal::check_portal;
 use public::Door;
+pub(crate) use settings::kafka as kafka_settings;
 use webhooks::Inbound;
 pub use webhooks::check_webhooks;
 

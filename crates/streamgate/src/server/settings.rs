@@ -11,7 +11,7 @@ use quix_gateway::Guard;
 use signalr_server::cors::AllowedOrigins;
 use signalr_server::{ErrorDetail, Options};
 
-use crate::config::{AllowedOrigin, Config, Limits, write_rules};
+use crate::config::{AllowedOrigin, Config, Limits, read_rules, write_rules};
 
 pub(super) fn hub(config: &Config, guard: Option<&Guard>) -> Options {
     let limits = &config.limits;
@@ -65,6 +65,7 @@ pub(super) fn gateway(config: &Config, guard: Option<Arc<Guard>>) -> quix_gatewa
         workspace: config.workspace.clone(),
         create_topics: config.makes_topics(),
         writes: write_rules(&config.topics),
+        reads: read_rules(&config.topics),
         max_subscriptions: config.limits.subscriptions as usize,
         max_wildcard_subscriptions: config.limits.wildcard_subscriptions as usize,
         max_packages_per_second: Some(config.limits.packages_per_second).filter(|most| *most > 0),
@@ -95,7 +96,7 @@ pub(super) fn message_max_bytes(config: &Config) -> usize {
     config.limits.message_size.max(config.limits.body_size) + 64 * 1024
 }
 
-pub(super) fn kafka(config: &Config) -> Result<KafkaSettings, SettingsError> {
+pub(crate) fn kafka(config: &Config) -> Result<KafkaSettings, SettingsError> {
     let (kafka, limits) = (&config.kafka, &config.limits);
     Ok(KafkaSettings {
         brokers: kafka.brokers.join(","),

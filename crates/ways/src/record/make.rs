@@ -1,12 +1,12 @@
 //! A value and a rule → a record.
 
-use quix_model::{EventData, Tags};
+use quix_model::{EventData, Pointer, Tags};
 
 use super::parameters::timeseries;
 use super::rule::{EventId, Form, Rule};
+use super::time::time_of;
 use super::{Circumstances, Made, Record, RecordError};
 use crate::json::{Json, Kind};
-use crate::pointer::Pointer;
 
 impl Rule {
     /// The record of one value.
@@ -16,7 +16,7 @@ impl Rule {
             None => self.stream.as_deref().unwrap_or(circumstances.stream_id).to_owned(),
         };
         let timestamp = match &self.timestamp {
-            Some(time) => time.of(value)?,
+            Some(time) => time_of(time, value)?,
             None => circumstances.received,
         };
         let record = match self.form_in(circumstances) {

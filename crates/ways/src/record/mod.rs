@@ -5,13 +5,12 @@ mod parameters;
 mod rule;
 mod time;
 
-use quix_model::{EventData, Outgoing, Timeseries};
+use quix_model::{EventData, Outgoing, Pointer, Timeseries};
 
 use crate::json::Kind;
-use crate::pointer::Pointer;
 
+pub use quix_model::{Time, Unit};
 pub use rule::{EventId, Form, Rule};
-pub use time::{Time, Unit};
 
 /// What a rule does not say.
 #[derive(Debug, Clone, Copy)]

@@ -2,12 +2,11 @@
 
 use std::str::FromStr;
 
+use quix_model::{NotAPointer, Pointer, Time};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use toml::Table;
 
-use super::time::Time;
 use crate::fields::Fields;
-use crate::pointer::Pointer;
 
 /// How a record is made of a JSON value. Default: the value itself, in the way's own stream, at the time of receipt.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
@@ -106,7 +105,7 @@ impl<'de> Deserialize<'de> for Form {
 }
 
 impl FromStr for EventId {
-    type Err = crate::pointer::NotAPointer;
+    type Err = NotAPointer;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         if text.starts_with('/') { text.parse().map(Self::At) } else { Ok(Self::Name(text.to_owned())) }

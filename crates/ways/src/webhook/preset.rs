@@ -3,13 +3,13 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::HeaderName;
+use quix_model::Pointer;
 use serde::{Deserialize, Deserializer, Serialize, de};
 use zeroize::Zeroizing;
 
 use super::encoding::Encoding;
 use super::mac::Hash;
 use super::scheme::{Layout, Part, Scheme, Template};
-use crate::pointer::Pointer;
 use crate::secret::Revealed;
 
 /// Whose deliveries come.

@@ -3,14 +3,19 @@
 use std::collections::HashMap;
 
 use kafka_bridge::record::Record;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::registry::Registry;
 use proptest::prelude::*;
-use quix_model::{Data, EventDataReceived, Outgoing, Package, ParameterDataReceived, ReadLimits, WriteSettings};
+use quix_model::{
+    Data, EventDataReceived, Outgoing, Package, ParameterDataReceived, ReadLimits, RowRule, WriteSettings,
+};
 use serde_json::json;
 use signalr_server::{ConnectionId, Encoding, Frame, FrameBuilder};
 
 use super::*;
 use crate::audience::book::Ending;
 use crate::audience::callbacks::package_received;
+use crate::read_rules::ReadRules;
 use crate::subscription::{Kind, Scope, Select, Subscription};
 use crate::timestamp::date_time;
 
@@ -109,6 +114,35 @@ fn what_nobody_needs_is_not_parsed() {
     // Looked at, but without what is wanted nothing is encoded.
     assert!(got(&mut desk, &[parameter_data("s", &["rpm"])]).is_empty());
     assert_eq!((desk.counts.parses.get(), desk.counts.encodings.get()), (1, 0));
+}
+
+#[test]
+fn rows_are_decoded_once_for_all_their_subscribers_and_stay_raw_to_those_of_packages() {
+    let rules = ReadRules::new([("t".to_owned(), Some(RowRule::default()))]);
+    let metrics = Metrics::default();
+    let mut desk = Desk::new(topic(), Reading { rows: rules.of("t"), ..Reading::default() }, &metrics);
+    for number in 0..100 {
+        subscribe(&mut desk, Page(3 * number), &[("t", if number % 2 == 0 { "speed" } else { "rpm" })]);
+    }
+    let row = Record { key: None, value: Some(r#"{"speed":7,"rpm":9}"#.into()), ..parameter_data("s", &[]) };
+    assert_eq!(got(&mut desk, std::slice::from_ref(&row)).len(), 100);
+    assert_eq!((desk.counts.encodings.get(), desk.counts.parses.get()), (2, 1));
+    desk.book.add(Page(1).id(), &Page(1), wish(Kind::Packages, "*", "*"));
+    let odd = Record { value: Some("speed 7".into()), ..row.clone() };
+    let with_rows = got(&mut desk, &[row, odd.clone()]);
+    assert_eq!(with_rows.len(), 101);
+    assert_eq!((desk.counts.encodings.get(), desk.counts.parses.get()), (6, 5));
+    let mut registry = Registry::default();
+    metrics.register(&mut registry);
+    let mut shown = String::new();
+    encode(&mut shown, &registry).unwrap();
+    assert!(shown.contains("records_odd_total{reason=\"not_json\"} 1"), "{shown}");
+
+    let package = Package::read_whole(ReadLimits::default(), None, [], odd.value.as_deref()).unwrap();
+    let (topic, content, time) = (topic(), package.content(), date_time(odd.timestamp_ms));
+    let mut raw = FrameBuilder::new(Encoding::Json);
+    raw.invocation("PackageReceived", &(package_received(&topic, "t", &content, &time),)).unwrap();
+    assert_eq!(got(&mut desk, &[odd])[&Page(1)], raw.finish());
 }
 
 #[test]
@@ -303,7 +337,7 @@ fn wish(kind: Kind, stream: &str, id: &str) -> Subscription {
 }
 
 fn desk() -> Desk<Page> {
-    Desk::new(topic(), None, &Metrics::default())
+    Desk::new(topic(), Reading::default(), &Metrics::default())
 }
 
 fn topic() -> Arc<Topic> {

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::json::{Broken, Reader};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 /// `""` is the whole document, `/a/0` the first element of its member `a`; in names `~1` stands for `/` and `~0` for `~`.
@@ -24,6 +25,15 @@ impl Pointer {
     pub fn dotted(&self) -> String {
         self.0.join(".")
     }
+
+    /// Where its value begins in a text whose next value is the whole document, if it is there. Of members that are repeated
+    /// the last counts.
+    pub(crate) fn find<'a>(&self, whole: &Reader<'a>) -> Result<Option<Reader<'a>>, Broken> {
+        self.tokens().try_fold(Some(whole.clone()), |reader, token| match reader {
+            Some(mut reader) => child(&mut reader, token),
+            None => Ok(None),
+        })
+    }
 }
 
 impl FromStr for Pointer {
@@ -37,6 +47,34 @@ impl FromStr for Pointer {
         let tokens = text.strip_prefix('/').ok_or_else(not_a_pointer)?.split('/');
         tokens.map(|token| unescaped(token).ok_or_else(not_a_pointer)).collect::<Result<_, _>>().map(Self)
     }
+}
+
+fn child<'a>(reader: &mut Reader<'a>, token: &str) -> Result<Option<Reader<'a>>, Broken> {
+    let mut found = None;
+    let mut number = 0;
+    match reader.peek() {
+        Some(b'{') => reader.object::<Broken>(|reader, name| {
+            if name == token {
+                found = Some(reader.clone());
+            }
+            reader.skip().map(drop)
+        }),
+        Some(b'[') => reader.array::<Broken>(|reader| {
+            if index(token) == Some(number) {
+                found = Some(reader.clone());
+            }
+            number += 1;
+            reader.skip().map(drop)
+        }),
+        _ => Ok(()),
+    }?;
+    Ok(found)
+}
+
+/// Of an array; RFC 6901 knows neither signs nor leading zeros.
+fn index(token: &str) -> Option<usize> {
+    let is_plain = token.bytes().all(|byte| byte.is_ascii_digit()) && (token == "0" || !token.starts_with('0'));
+    token.parse().ok().filter(|_| is_plain)
 }
 
 fn unescaped(token: &str) -> Option<String> {

@@ -1,0 +1,147 @@
+//! `streamgate doctor quix`: the lines to paste into the environment of a program on Quix Streams.
+
+use std::fmt::Write;
+
+use super::reach;
+use crate::config::{Loaded, Storage};
+
+/// Lines for a shell; what is not to be pasted is behind `#`.
+pub(super) fn text(loaded: &Loaded) -> String {
+    let mut text = String::new();
+    // Writing to a `String` cannot fail.
+    let _ = write!(text, "{}", Portal(loaded));
+    let _ = write!(text, "\n{}", Broker(loaded));
+    text
+}
+
+/// With nothing but the environment changed.
+struct Portal<'a>(&'a Loaded);
+
+impl std::fmt::Display for Portal<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let config = &self.0.config;
+        if kafka_address(self.0).is_none() {
+            return writeln!(f, "# This server has no Kafka to tell programs on Quix Streams of.");
+        }
+        let scheme = if config.tls.certificate.is_some() { "https" } else { "http" };
+        writeln!(
+            f,
+            "# Programs on Quix Streams 0.5, 2 and 3 ask this server where Kafka is, and need no other change."
+        )?;
+        if scheme == "https" {
+            writeln!(f, "# In place of the address put the name that the certificate is for: 0.5 refuses an address.")?;
+        }
+        writeln!(f, "export Quix__Portal__Api='{scheme}://{}'", reach::from_here(config.listen))?;
+        if config.auth.is_on() {
+            writeln!(f, "# TOKEN: streamgate token new --read '*' --write '*' --scope 'kafka create_topics'")?;
+            writeln!(f, "export Quix__Sdk__Token='TOKEN'")?;
+        } else {
+            writeln!(f, "# There is no authentication: any token will do.")?;
+            writeln!(f, "export Quix__Sdk__Token='any'")?;
+        }
+        writeln!(f, "# It would win over both:")?;
+        writeln!(f, "unset Quix__Broker__Address")
+    }
+}
+
+/// Past the portal, for who can change a line of the program.
+struct Broker<'a>(&'a Loaded);
+
+impl std::fmt::Display for Broker<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Some(address) = kafka_address(self.0) else {
+            writeln!(
+                f,
+                "# There is no address for Kafka clients: such programs need one. --kafka-listen gives one to the"
+            )?;
+            return writeln!(
+                f,
+                "# topics of a data folder, beside authentication too; --kafka keeps topics in a Kafka."
+            );
+        };
+        writeln!(f, "# Without the portal, from 2 on, the program says itself where Kafka is:")?;
+        let security = self
+            .0
+            .config
+            .kafka
+            .properties
+            .get("security.protocol")
+            .filter(|_| self.0.config.storage() == Storage::Kafka);
+        if security.is_none_or(|protocol| protocol.reveal().eq_ignore_ascii_case("plaintext")) {
+            return writeln!(f, "#   Application(broker_address=\"{address}\")");
+        }
+        writeln!(f, "#   from quixstreams.kafka.configuration import ConnectionConfig")?;
+        writeln!(
+            f,
+            "#   Application(broker_address=ConnectionConfig(bootstrap_servers=\"{address}\", security_protocol=…,"
+        )?;
+        writeln!(
+            f,
+            "#       sasl_mechanism=…, sasl_username=…, sasl_password=…))  # a user of the program's own, not this server's"
+        )
+    }
+}
+
+/// Where Kafka clients find the topics, as far as the configuration says.
+fn kafka_address(loaded: &Loaded) -> Option<String> {
+    let config = &loaded.config;
+    if config.storage() == Storage::Kafka {
+        return Some(config.kafka.brokers.join(","));
+    }
+    let listener = loaded.kafka_listener()?;
+    Some(config.kafka_advertised.clone().unwrap_or_else(|| reach::from_here(listener).to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{self, FileChoice, Sources};
+
+    #[test]
+    fn the_lines_are_those_of_the_configuration() {
+        for (settings, there, not_there) in [
+            (
+                "",
+                &[
+                    "export Quix__Portal__Api='http://127.0.0.1:8080'\n",
+                    "export Quix__Sdk__Token='any'\n",
+                    "unset Quix__Broker__Address\n",
+                    "#   Application(broker_address=\"127.0.0.1:9092\")\n",
+                ][..],
+                &["TOKEN", "https"][..],
+            ),
+            (
+                "listen = '0.0.0.0:443'\nkafka_listen = '127.0.0.1:9092'\nkafka_advertised = 'plant:9092'\n[tls]\ncertificate = 'c'\nkey = 'k'\n[auth]\ntokens_file = 't'",
+                &[
+                    "export Quix__Portal__Api='https://127.0.0.1:443'\n",
+                    "export Quix__Sdk__Token='TOKEN'\n",
+                    "--scope 'kafka create_topics'",
+                    "#   Application(broker_address=\"plant:9092\")\n",
+                ],
+                &["'any'"],
+            ),
+            ("kafka_listen = 'off'", &["# There is no address for Kafka clients"], &["broker_address", "export"]),
+            ("memory = true", &["# There is no address for Kafka clients"], &["broker_address", "export"]),
+            ("[auth]\ntokens_file = 't'", &["# There is no address for Kafka clients"], &["broker_address", "export"]),
+            (
+                "[kafka]\nbrokers = ['a:1', 'b:2']",
+                &["#   Application(broker_address=\"a:1,b:2\")\n"],
+                &["ConnectionConfig"],
+            ),
+            (
+                "[kafka]\nbrokers = ['a:1']\n[kafka.properties]\n'security.protocol' = 'sasl_ssl'\n'sasl.password' = 'hunter2'",
+                &["ConnectionConfig(bootstrap_servers=\"a:1\""],
+                &["hunter2"],
+            ),
+        ] {
+            let file = tempfile::NamedTempFile::new().unwrap();
+            std::fs::write(file.path(), settings).unwrap();
+            let file = FileChoice::Named(file.path().to_owned());
+            let text = text(&config::load(Sources { file, ..Sources::default() }).unwrap());
+            assert!(there.iter().all(|line| text.contains(line)), "{settings}: {text}");
+            assert!(not_there.iter().all(|line| !text.contains(line)), "{settings}: {text}");
+            let pasted = text.lines().filter(|line| !line.starts_with('#') && !line.is_empty());
+            assert!(pasted.clone().all(|line| line.starts_with("export Quix__") || line.starts_with("unset Quix__")));
+        }
+    }
+}
