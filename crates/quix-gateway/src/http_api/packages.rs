@@ -9,7 +9,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use futures::FutureExt;
-use kafka_bridge::broker::{PartitionPositions, Start};
+use kafka_bridge::broker::{NextOffset, PartitionPositions, Start};
 use kafka_bridge::feed::Following;
 
 use super::ask::{Ask, From, Pairs, Query};
@@ -148,7 +148,12 @@ async fn open(
     let (cursor, start) = match from {
         From::Earliest => (Cursor::at(positions.iter().map(|position| position.earliest)), Start::Earliest),
         From::End => (at_end(&positions), Start::End),
-        From::Offset(offset) => from_cursor(Cursor::at(positions.iter().map(|position| position.end.min(offset)))),
+        From::Offset(offset) => {
+            // Where that is beyond the end, the reader is told.
+            let beyond = positions.iter().filter(|position| offset > position.end);
+            cut_back = beyond.map(|at| NextOffset { partition: at.partition, offset: at.end }).collect();
+            from_cursor(Cursor::at(positions.iter().map(|position| position.end.min(offset))))
+        }
         From::Time(time_ms) => from_cursor(Cursor::at(broker.offsets_at(&topic.name, time_ms).await?)),
         From::Cursor(mut cursor) => {
             cut_back = cursor.fit(&positions);

@@ -50,7 +50,7 @@ use kafka_door::KafkaDoor;
 use outgoing::Outgoing;
 pub use outgoing::{check_outgoing, writes};
 use portal::PortalDoor;
-pub use portal::check_portal;
+pub use portal::{check_portal, portal_address};
 use public::Door;
 pub(crate) use settings::kafka as kafka_settings;
 use webhooks::Inbound;

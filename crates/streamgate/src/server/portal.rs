@@ -165,6 +165,14 @@ pub fn check_portal(config: &Config) -> Result<(), CommandError> {
     settings(config, None).map(drop).map_err(|error| CommandError::Serve(error.to_string()))
 }
 
+/// Where Kafka is, as programs that ask the portal are told; else what they are told instead.
+pub fn portal_address(config: &Config, listener: Option<SocketAddr>) -> Result<String, &'static str> {
+    if !config.portal.enabled {
+        return Err("This server's portal is off (`portal.enabled`).");
+    }
+    kafka_address(config, listener).map(|place| place.address)
+}
+
 fn settings(config: &Config, kafka: Option<SocketAddr>) -> Result<PortalSettings, PortalFileError> {
     let portal = &config.portal;
     // Then its files need not be there.

@@ -2,8 +2,12 @@
 
 use std::fmt::Write;
 
+use quix_gateway::portal::Security;
+
 use super::reach;
-use crate::config::{Loaded, Storage};
+use crate::config::{Config, Loaded, Storage};
+use crate::quix_environment::quix_environment;
+use crate::server::portal_address;
 
 /// Lines for a shell; what is not to be pasted is behind `#`.
 pub(super) fn text(loaded: &Loaded) -> String {
@@ -20,24 +24,29 @@ struct Portal<'a>(&'a Loaded);
 impl std::fmt::Display for Portal<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let config = &self.0.config;
-        if kafka_address(self.0).is_none() {
-            return writeln!(f, "# This server has no Kafka to tell programs on Quix Streams of.");
-        }
+        let kafka = match portal_address(config, self.0.kafka_listener()) {
+            Ok(kafka) => kafka,
+            Err(why) => return writeln!(f, "# Programs on Quix Streams that ask this server are told: {why}"),
+        };
         let scheme = if config.tls.certificate.is_some() { "https" } else { "http" };
+        let server = format!("{scheme}://{}", reach::from_here(config.listen));
+        let token = config.auth.is_on().then_some("TOKEN");
         writeln!(
             f,
             "# Programs on Quix Streams 0.5, 2 and 3 ask this server where Kafka is, and need no other change."
         )?;
+        writeln!(f, "# They are told {kafka}.")?;
         if scheme == "https" {
             writeln!(f, "# In place of the address put the name that the certificate is for: 0.5 refuses an address.")?;
         }
-        writeln!(f, "export Quix__Portal__Api='{scheme}://{}'", reach::from_here(config.listen))?;
-        if config.auth.is_on() {
-            writeln!(f, "# TOKEN: streamgate token new --read '*' --write '*' --scope 'kafka create_topics'")?;
-            writeln!(f, "export Quix__Sdk__Token='TOKEN'")?;
-        } else {
-            writeln!(f, "# There is no authentication: any token will do.")?;
-            writeln!(f, "export Quix__Sdk__Token='any'")?;
+        match token {
+            Some(token) => {
+                writeln!(f, "# {token}: streamgate token new --read '*' --write '*' --scope 'kafka create_topics'")?;
+            }
+            None => writeln!(f, "# There is no authentication: any token will do.")?,
+        }
+        for (name, value) in quix_environment(&server, token) {
+            writeln!(f, "export {name}='{value}'")?;
         }
         writeln!(f, "# It would win over both:")?;
         writeln!(f, "unset Quix__Broker__Address")
@@ -60,14 +69,7 @@ impl std::fmt::Display for Broker<'_> {
             );
         };
         writeln!(f, "# Without the portal, from 2 on, the program says itself where Kafka is:")?;
-        let security = self
-            .0
-            .config
-            .kafka
-            .properties
-            .get("security.protocol")
-            .filter(|_| self.0.config.storage() == Storage::Kafka);
-        if security.is_none_or(|protocol| protocol.reveal().eq_ignore_ascii_case("plaintext")) {
+        if !is_protected(&self.0.config) {
             return writeln!(f, "#   Application(broker_address=\"{address}\")");
         }
         writeln!(f, "#   from quixstreams.kafka.configuration import ConnectionConfig")?;
@@ -82,9 +84,21 @@ impl std::fmt::Display for Broker<'_> {
     }
 }
 
+/// Whether Kafka wants more of its clients than an address.
+fn is_protected(config: &Config) -> bool {
+    if config.portal.kafka_address.is_some() {
+        return config.portal.protection() != Security::PlainText;
+    }
+    let protocol = config.kafka.properties.get("security.protocol").filter(|_| config.storage() == Storage::Kafka);
+    protocol.is_some_and(|protocol| !protocol.reveal().eq_ignore_ascii_case("plaintext"))
+}
+
 /// Where Kafka clients find the topics, as far as the configuration says.
 fn kafka_address(loaded: &Loaded) -> Option<String> {
     let config = &loaded.config;
+    if let Some(address) = &config.portal.kafka_address {
+        return Some(address.clone());
+    }
     if config.storage() == Storage::Kafka {
         return Some(config.kafka.brokers.join(","));
     }
@@ -125,9 +139,18 @@ mod tests {
             ("[auth]\ntokens_file = 't'", &["# There is no address for Kafka clients"], &["broker_address", "export"]),
             (
                 "[kafka]\nbrokers = ['a:1', 'b:2']",
-                &["#   Application(broker_address=\"a:1,b:2\")\n"],
-                &["ConnectionConfig"],
+                &[
+                    "are told: This server does not know at which address",
+                    "#   Application(broker_address=\"a:1,b:2\")\n",
+                ],
+                &["ConnectionConfig", "export"],
             ),
+            (
+                "[kafka]\nbrokers = ['a:1']\n[portal]\nkafka_address = 'k.example:9093'\nsecurity = 'ssl'",
+                &["# They are told k.example:9093.\n", "export", "bootstrap_servers=\"k.example:9093\""],
+                &["a:1"],
+            ),
+            ("[portal]\nenabled = false", &["portal is off", "broker_address=\"127.0.0.1:9092\""], &["export"]),
             (
                 "[kafka]\nbrokers = ['a:1']\n[kafka.properties]\n'security.protocol' = 'sasl_ssl'\n'sasl.password' = 'hunter2'",
                 &["ConnectionConfig(bootstrap_servers=\"a:1\""],
