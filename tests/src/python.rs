@@ -69,7 +69,9 @@ impl Python {
 
     /// A command that runs one of the programs; it is killed when dropped.
     pub fn command(&self, program: &str) -> Command {
-        let mut command = Command::new(&self.interpreter);
+        // A shell has what it runs in the background ignore Ctrl-C, and Python would go on doing so.
+        let mut command = Command::new("env");
+        command.arg("--default-signal=INT").arg(&self.interpreter);
         // Compiled files have no place among the sources.
         command.arg("-B").arg(self.programs.join(program)).kill_on_drop(true);
         command
