@@ -7,7 +7,7 @@ import { calls, Hubs } from "./hubs.mjs";
 // when the client is back.
 export async function runExchange(cell, print) {
   const seen = {};
-  const { ok, reason } = await measured("exchange", 120, (checks) => exchange(checks, new Hubs(cell), seen));
+  const { ok, reason } = await measured("exchange", 300, (checks) => exchange(checks, new Hubs(cell), seen));
   await print({ ok, reason, ...seen });
 }
 
