@@ -3,11 +3,11 @@
 import { measured } from "./check.mjs";
 import { calls, Hubs } from "./hubs.mjs";
 
-// `count`: a multiple of ten. `moments`: at which of the server's numbers the network is cut, in order; `network.cut()` resolves
-// when the client is back.
+// `count`: how many at least, a multiple of PIECE; both go on until the last cut, however late that is. `moments`: at which of the
+// server's numbers the network is cut, in order; `network.cut()` resolves when the client is back.
 export async function runExchange(cell, print) {
   const seen = {};
-  const { ok, reason } = await measured("exchange", 300, (checks) => exchange(checks, new Hubs(cell), seen));
+  const { ok, reason } = await measured("exchange", 120, (checks) => exchange(checks, new Hubs(cell), seen));
   await print({ ok, reason, ...seen });
 }
 
@@ -23,31 +23,37 @@ async function exchange(checks, hubs, seen) {
   for (const name of ["onreconnecting", "onreconnected", "onclose"]) connection[name]((text) => noticed.push(`${name}: ${text}`));
 
   const arrived = calls(checks, connection, "Flood");
-  const progress = { sent: 0 };
-  const { cuts, allCut } = cutAt(moments, connection, network, progress);
-  const bothWays = Promise.all([connection.invoke("Flood", count, 40), send(connection, count, progress, allCut)]);
-  const [flood, answers] = await checks.within(bothWays, "numbers each way");
-  checks.equal(flood, count, "the server's calls");
+  const progress = { sent: 0, received: 0, cuts: [], isAllCut: false };
+  cutAt(moments, connection, network, progress);
+  const bothWays = Promise.all([receive(connection, count, progress), send(connection, count, progress)]);
+  const [received, answers] = await checks.within(bothWays, "numbers each way");
+  const sent = progress.sent;
   const answered = await checks.within(Promise.all(answers), "answers");
 
-  checks.equal(fault(arrived.items.map(([number]) => number), count), null, "the server's numbers");
-  checks.equal(fault(await asked("Noted", connectionId), count), null, "the client's numbers");
-  checks.equal(fault(answered.map((number) => (number - 1) / 2), count / 2), null, "answers to every other of them");
+  checks.equal(fault(arrived.items.map(([number]) => number), received, PIECE), null, "the server's numbers");
+  checks.equal(fault(await asked("Noted", connectionId), sent), null, "the client's numbers");
+  checks.equal(fault(answered.map((number) => (number - 1) / 2), sent / 2), null, "answers to every other of them");
   checks.equal([noticed, connection.connectionId, await asked("Disconnects", connectionId)], [[], connectionId, []], "what was noticed");
-  const late = cuts.filter(({ sent, received }) => sent === 0 || sent === count || received === count);
-  checks.equal([cuts.length, late], [moments.length, []], "cuts while numbers were under way both ways");
+  const { cuts } = progress;
+  const outside = cuts.filter((cut) => cut.sent === 0 || cut.sent === sent || cut.received === received);
+  checks.equal([cuts.length, outside], [moments.length, []], "cuts while numbers were under way both ways");
   const { sentAgain, acks } = counts;
-  const receivedAgain = counts.received - (count + count / 2 + 1);
+  const receivedAgain = counts.received - (received + received / PIECE + sent / 2);
   checks.equal([sentAgain > 0, receivedAgain > 0, acks > 0], [true, true, true], "what came again, and acknowledgements");
-  Object.assign(seen, { at: cuts.map(({ received }) => received), sentAgain, receivedAgain, acks });
+  Object.assign(seen, { at: cuts.map(({ received }) => received), sent, received, sentAgain, receivedAgain, acks });
 }
 
-// Every other with an answer; gives the promises of those. What is sent without waits for acknowledgements, and the last
-// tenth for the last cut.
-async function send(connection, count, progress, allCut) {
+// The server counts anew in each piece; gives how many it has sent in all.
+async function receive(connection, count, progress) {
+  let received = 0;
+  while (received < count || !progress.isAllCut) received += await connection.invoke("Flood", PIECE, 40);
+  return received;
+}
+
+// Every other with an answer; gives the promises of those. What is sent without waits for acknowledgements.
+async function send(connection, count, progress) {
   const answers = [];
-  for (let number = 0; number < count; number += 1) {
-    if (number === count * 0.9) await allCut;
+  for (let number = 0; number < count || !progress.isAllCut || number % 2 === 1; number += 1) {
     const text = "x".repeat((number * 7) % 101);
     if (number % 2 === 0) await connection.send("Note", number, text);
     else {
@@ -62,22 +68,20 @@ async function send(connection, count, progress, allCut) {
 }
 
 function cutAt(moments, connection, network, progress) {
-  const cuts = [];
+  const { cuts } = progress;
   let isWhole = true;
-  let finish;
-  const allCut = new Promise((resolve) => (finish = resolve));
-  connection.on("Flood", (number) => {
+  connection.on("Flood", () => {
+    progress.received += 1;
     // A number that is new says that all that came again has come.
-    if (!isWhole || !(number >= moments[cuts.length])) return;
+    if (!isWhole || !(progress.received > moments[cuts.length])) return;
     isWhole = false;
-    const cut = { sent: progress.sent, received: number + 1 };
+    const cut = { sent: progress.sent, received: progress.received };
     network.cut().then(() => {
       cuts.push(cut);
       isWhole = true;
-      if (cuts.length === moments.length) finish();
+      progress.isAllCut = cuts.length === moments.length;
     });
   });
-  return { cuts, allCut };
 }
 
 // An encoding that counts numbered messages, those that go out and come in again included.
@@ -99,11 +103,12 @@ function counting(protocol) {
   return { protocol: { name, version, transferFormat, writeMessage, parseMessages }, counts };
 }
 
-// Where numbers are not 0, 1, 2 … in this order; null if they are.
-function fault(numbers, count) {
-  const at = numbers.findIndex((number, index) => number !== index);
+// Where numbers are not 0, 1, 2 … in this order, anew in each piece; null if they are.
+function fault(numbers, count, piece = count) {
+  const at = numbers.findIndex((number, index) => number !== index % piece);
   if (at >= 0) return `${numbers[at]} in the place of ${at}`;
   return numbers.length === count ? null : `${numbers.length} of ${count}`;
 }
 
 const [ACK, SEQUENCE] = [8, 9];
+const PIECE = 500;

@@ -18,7 +18,7 @@ const { values } = parseArgs({
     protocol: { type: "string", default: "json" },
     browser: { type: "boolean", default: false },
     chromium: { type: "string", default: "/usr/bin/chromium" },
-    count: { type: "string", default: "10000" }, // a multiple of ten
+    count: { type: "string", default: "10000" }, // at least; a multiple of 500
     cuts: { type: "string", default: "20" },
   },
 });
@@ -28,8 +28,8 @@ const [count, cuts] = [Number(values.count), Number(values.cuts)];
 
 const dice = new Dice(Number(seed));
 const cutter = await Cutter.before(url, dice);
-// One in each part of the run, but for its end: a cut may be late.
-const part = Math.floor((count * 0.7) / cuts);
+// One in each part of the run.
+const part = Math.floor(count / cuts);
 const moments = Array.from({ length: cuts }, (_, index) => index * part + dice.below(part));
 const network = { cut: () => cutter.cut() };
 const cell = { url, proxyUrl: cutter.url, client, transport: "WebSockets", protocol, count, moments, network };
