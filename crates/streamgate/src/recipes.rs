@@ -118,7 +118,7 @@ pub static RECIPES: [Recipe; 8] = [
     telegraf!("influxdb-sink", false, "JSON rows of a topic into InfluxDB"),
     telegraf!("files-source", true, "lines of files into a topic"),
     telegraf!("files-sink", true, "a topic into a file"),
-    kafka_connect!("postgres-cdc", false, "changes of a PostgreSQL table into a topic"),
+    kafka_connect!("postgres-cdc", true, "changes of a PostgreSQL table into a topic"),
     kafka_connect!("jdbc-sink", false, "rows with a schema into a table by JDBC"),
 ];
 

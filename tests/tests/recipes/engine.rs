@@ -4,12 +4,12 @@ use std::fs::{self, File};
 use std::path::Path;
 use std::process::Stdio;
 
-use e2e::program::{Program, printed};
+use e2e::program::{self, Program, printed};
 use e2e::wait::within;
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
 
-use crate::telegraf;
+use crate::{kafka_connect, telegraf};
 
 /// Killed when dropped.
 pub struct Engine {
@@ -19,14 +19,17 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// Prints the files of a recipe, writes these values into its `.env`, and starts it by the command of its page.
+    /// Does what the page of a recipe says: prints its files, writes these values into `.env`, and starts it.
     pub async fn start(recipe: &str, program: &Program, variables: &[(&str, &str)]) -> Self {
         let folder = TempDir::new().unwrap();
-        let settings = printed(&["recipes", "show", recipe, "--kafka", &program.kafka()], "").await;
-        fs::write(folder.path().join("telegraf.conf"), settings).unwrap();
-        let example = printed(&["recipes", "show", recipe, "--file", ".env.example"], "").await;
-        fs::write(folder.path().join(".env"), environment(&example, variables)).unwrap();
         let page = printed(&["recipes", "show", recipe, "--file", "README.md"], "").await;
+        for line in page.lines().filter(|line| line.starts_with("streamgate recipes show ")) {
+            let line = line.replace("127.0.0.1:9092", &program.kafka());
+            let shown = shell(&line, folder.path(), program::path().parent().unwrap()).status().await.unwrap();
+            assert!(shown.success(), "{line}");
+        }
+        let settings = folder.path().join(".env");
+        fs::write(&settings, environment(&fs::read_to_string(&settings).unwrap(), variables)).unwrap();
         let command = page.lines().find(|line| line.starts_with("(set -a;")).expect("its page has a command");
         // Without a shell of its own around it: what is killed is to be the engine.
         let command = command.trim_matches(['(', ')']).to_owned();
@@ -67,11 +70,19 @@ impl Drop for Engine {
 
 async fn spawn(command: &str, folder: &Path) -> Child {
     let log = File::options().create(true).append(true).open(folder.join(LOG)).unwrap();
-    let binaries = telegraf::folder().await;
-    let path = format!("{}:{}", binaries.display(), std::env::var("PATH").unwrap());
+    let binaries = match command.contains("telegraf") {
+        true => telegraf::folder().await,
+        false => kafka_connect::folder(folder).await,
+    };
+    shell(command, folder, &binaries).stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap()
+}
+
+/// A line of a page, with these programs.
+fn shell(line: &str, folder: &Path, programs: &Path) -> Command {
+    let path = format!("{}:{}", programs.display(), std::env::var("PATH").unwrap());
     let mut shell = Command::new("sh");
-    shell.args(["-c", command]).current_dir(folder).env("PATH", path).stdin(Stdio::null()).kill_on_drop(true);
-    shell.stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap()
+    shell.args(["-c", line]).current_dir(folder).env("PATH", path).stdin(Stdio::null()).kill_on_drop(true);
+    shell
 }
 
 /// The example with these values.

@@ -3,8 +3,10 @@
 //! what they need.
 #![allow(clippy::unwrap_used)]
 
+mod changes;
 mod engine;
 mod files;
+mod kafka_connect;
 mod mosquitto;
 mod mqtt;
 mod postgres;

@@ -88,7 +88,10 @@ pub const PASSWORD: &str = r#"a "pass";word$1"#;
 fn spawn(folder: &Path, port: u16) -> Child {
     let mut server = server_program("postgres");
     server.arg("-D").arg(folder.join("data")).arg("-k").arg(folder);
-    server.args(["-h", "127.0.0.1", "-p", &port.to_string()]).stdin(Stdio::null()).stderr(Stdio::null());
+    server
+        .args(["-h", "127.0.0.1", "-p", &port.to_string(), "-c", "wal_level=logical"])
+        .stdin(Stdio::null())
+        .stderr(Stdio::null());
     server.spawn().unwrap()
 }
 
