@@ -186,6 +186,7 @@ fn settings(config: &Config, kafka: Option<SocketAddr>) -> Result<PortalSettings
     Ok(PortalSettings {
         is_on: true,
         kafka: access,
+        topic_prefix: config.topic_prefix.clone(),
         create_topics: portal.create_topics,
         max_partitions: i32::try_from(portal.max_partitions).unwrap_or(i32::MAX),
         allow_plain_http: portal.allow_plain_http,
