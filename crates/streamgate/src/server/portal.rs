@@ -215,7 +215,7 @@ fn kafka_address(config: &Config, listener: Option<SocketAddr>) -> Result<Place,
         (Storage::Kafka, _) => Err(NO_ADDRESS),
         (_, None) => Err(EMBEDDED_ONLY),
         (_, Some(listener)) => {
-            let local = config.listen.ip().is_loopback() && listener.ip().is_loopback();
+            let local = config.portal.listen.unwrap_or(config.listen).ip().is_loopback() && listener.ip().is_loopback();
             let here = || local.then(|| Place { address: listener.to_string(), is_for_this_machine: true });
             config.kafka_advertised.clone().map(Place::named).or_else(here).ok_or(NO_ADDRESS)
         }

@@ -258,6 +258,16 @@ fn settings_that_do_not_go_together_are_refused() {
             "`listen` (default) and `kafka_listen` (flag --kafka-listen) are both 127.0.0.1:8080: give each a port of its own".to_owned(),
         ),
         (
+            &["--kafka", "a:1"],
+            "portal.listen = \"127.0.0.1:8080\"",
+            "`listen` (default) and `portal.listen` (streamgate.toml:1) are both 127.0.0.1:8080: give each a port of its own".to_owned(),
+        ),
+        (
+            &[],
+            "portal.listen = \"0.0.0.0:8081\"",
+            format!("`portal.listen` (streamgate.toml:1) is 0.0.0.0:8081, {NO_AUTHENTICATION}"),
+        ),
+        (
             &[],
             "log.segment_size = \"2GiB\"",
             "`log.segment_size` (streamgate.toml:1) must be from 1MiB to 1GiB, not 2GiB".to_owned(),
