@@ -130,7 +130,7 @@ async fn topics_are_called_in_kafka_as_quix_calls_them_where_a_prefix_is_set() {
 }
 
 /// Once the program has made its topic.
-async fn write_from_page(place: &Place, topic: &str, reader: &mut Script) {
+pub(crate) async fn write_from_page(place: &Place, topic: &str, reader: &mut Script) {
     reader.until_there(&place.program.url, topic).await;
     let page = HubClient::connect(&format!("{}/hub", place.program.url)).await.unwrap();
     let event = json!([{ "id": "lap", "value": "8", "timestamp": 1_700_000_000_000_000_000_u64 }]);
@@ -140,7 +140,7 @@ async fn write_from_page(place: &Place, topic: &str, reader: &mut Script) {
 }
 
 /// Types and values of all packages of a topic, as a page gets them from its beginning.
-async fn packages(place: &Place, topic: &str) -> Vec<(String, Value)> {
+pub(crate) async fn packages(place: &Place, topic: &str) -> Vec<(String, Value)> {
     let url = format!("{}/topics/{topic}/packages?from=earliest&wait=0s", place.program.url);
     let answer = within("packages", reqwest::get(url)).await.unwrap().text().await.unwrap();
     let packages = answer.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
