@@ -53,8 +53,14 @@ impl TestServer {
         let public = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let management = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let choice = BrokerChoice { broker, metrics: Metrics::default(), log: None };
-        let sockets =
-            Sockets { public, certificate: None, credentials: None, management: Some(management), kafka: None };
+        let sockets = Sockets {
+            public,
+            portal: None,
+            certificate: None,
+            credentials: None,
+            management: Some(management),
+            kafka: None,
+        };
         let server = Server::start(&config, choice, sockets).expect("the server starts");
         Self { server, _folder: None }
     }

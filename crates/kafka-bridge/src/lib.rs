@@ -30,5 +30,6 @@ pub mod metrics;
 pub mod misbehaving;
 pub mod names;
 pub mod partitioner;
+pub mod prefixed;
 pub mod record;
 pub mod topic_settings;

@@ -40,13 +40,17 @@ pub async fn run(args: &ServeArgs) -> Result<(), CommandError> {
     check_portal(config)?;
     let public = bind("listen", config.listen).await?;
     let management = bind_management(&loaded).await?;
+    let portal = match config.portal.own_listener() {
+        Some(address) => Some(bind("portal.listen", address).await?),
+        None => None,
+    };
     let kafka = bind_kafka(&loaded).await?;
     let broker = choose_broker(config).await.map_err(|error| match error {
         ChoiceError::Folder(error) => folder::refused(&error, &config.data, folder::Busy::OtherFolder),
         ChoiceError::Settings(error) => CommandError::Serve(error.to_string()),
     })?;
     let described = broker.broker.describe();
-    let sockets = Sockets { public, certificate, credentials, management, kafka };
+    let sockets = Sockets { public, portal, certificate, credentials, management, kafka };
     let server = Server::start(config, broker, sockets).map_err(CommandError::System)?;
     let (public, management, kafka) = (server.public, server.management, server.kafka());
     greet(&Banner { config, broker: &described, public, management, kafka });
@@ -82,7 +86,7 @@ fn not_bound(setting: &str, address: SocketAddr, error: &io::Error) -> CommandEr
         io::ErrorKind::AddrNotAvailable => "this machine does not have this address".to_owned(),
         _ => error.to_string(),
     };
-    let flag = setting.replace('_', "-");
+    let flag = setting.replace(['_', '.'], "-");
     CommandError::Serve(format!("cannot listen on {address}: {reason}; name another address with --{flag}"))
 }
 

@@ -15,6 +15,7 @@ mod metrics;
 mod openapi;
 mod paces;
 mod polling;
+mod portal_listener;
 mod proxies;
 mod quix_clients;
 mod reader;

@@ -3,6 +3,7 @@
 use e2e::client::HubClient;
 use e2e::program::Program;
 use e2e::python::Python;
+use e2e::stage::shared_kafka;
 use e2e::wait::{own_topic, within};
 use serde_json::{Value, json};
 
@@ -92,8 +93,44 @@ async fn programs_that_start_together_on_a_topic_that_is_not_there_all_run() {
     }
 }
 
+/// Also where programs name it by what Kafka calls it, and where it is another server's page that looks.
+#[tokio::test(flavor = "multi_thread")]
+async fn topics_are_called_in_kafka_as_quix_calls_them_where_a_prefix_is_set() {
+    let kafka = shared_kafka().await;
+    let (workspace, settings) = (own_topic("acme"), format!("[portal]\nkafka_address = \"{kafka}\""));
+    let named = format!("workspace = \"{workspace}\"\ntopic_prefix = \"{workspace}-\"\n{settings}");
+    let place = Place { program: Program::serve_with_settings(&named, &["--kafka", &kafka]).await };
+    let plain = Place { program: Program::serve_with_settings(&settings, &["--kafka", &kafka]).await };
+    for (python, topic, row) in
+        [(Python::quix_0_5().await, "old", json!([41.5])), (Python::quix_3().await, "new", json!(41.5))]
+    {
+        let run = |arguments: &[&str]| Script::start(&python, "portal.py", arguments, &place.environment());
+        let id = format!("{workspace}-{topic}");
+        for asked in [topic, &id] {
+            run(&["write", asked]).succeed().await;
+        }
+        // Of pages here by its name; where no prefix is set, by what it is called in Kafka.
+        for (place, called) in [(&place, topic), (&plain, &*id)] {
+            let packages = packages(place, called).await;
+            let rows =
+                packages.iter().filter(|(_, value)| value["speed"] == row || value["NumericValues"]["speed"] == row);
+            assert_eq!(rows.count(), 2, "{called}: {packages:?}");
+        }
+
+        let back = format!("from-page-{topic}");
+        let mut reader = run(&["read", &back, "2"]);
+        write_from_page(&place, &back, &mut reader).await;
+        assert_eq!(reader.succeed().await.len(), 2);
+    }
+    let told = format!("{}/topics", place.program.url);
+    let topics: Vec<Value> = reqwest::get(told).await.unwrap().json().await.unwrap();
+    let mut names: Vec<_> = topics.iter().filter_map(|topic| topic["name"].as_str()).collect();
+    names.sort_unstable();
+    assert_eq!(names, ["from-page-new", "from-page-old", "new", "old"], "without the prefix, and no others");
+}
+
 /// Once the program has made its topic.
-async fn write_from_page(place: &Place, topic: &str, reader: &mut Script) {
+pub(crate) async fn write_from_page(place: &Place, topic: &str, reader: &mut Script) {
     reader.until_there(&place.program.url, topic).await;
     let page = HubClient::connect(&format!("{}/hub", place.program.url)).await.unwrap();
     let event = json!([{ "id": "lap", "value": "8", "timestamp": 1_700_000_000_000_000_000_u64 }]);
@@ -103,7 +140,7 @@ async fn write_from_page(place: &Place, topic: &str, reader: &mut Script) {
 }
 
 /// Types and values of all packages of a topic, as a page gets them from its beginning.
-async fn packages(place: &Place, topic: &str) -> Vec<(String, Value)> {
+pub(crate) async fn packages(place: &Place, topic: &str) -> Vec<(String, Value)> {
     let url = format!("{}/topics/{topic}/packages?from=earliest&wait=0s", place.program.url);
     let answer = within("packages", reqwest::get(url)).await.unwrap().text().await.unwrap();
     let packages = answer.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());

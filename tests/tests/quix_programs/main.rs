@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod acls;
 mod both_ways;
 mod door;
 mod how_to_connect;

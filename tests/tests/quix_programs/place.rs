@@ -50,23 +50,30 @@ impl Place {
 /// The server itself comes by the plain listener: what it may is not what programs may.
 async fn secured(mechanism: &str) -> Program {
     static KAFKA: OnceCell<(Kafka, TestCertificate, u16)> = OnceCell::const_new();
-    let (kafka, certificate, port) = KAFKA.get_or_init(start_secured).await;
-    let settings = format!(
-        "[portal]\nkafka_address = \"localhost:{port}\"\nsecurity = \"sasl_ssl\"\nsasl_mechanism = \"{mechanism}\"\n\
-         username = \"programs\"\npassword = \"{PASSWORD}\"\nca_file = \"{}\"",
-        certificate.file()
-    );
+    let (kafka, certificate, port) = KAFKA.get_or_init(|| secured_kafka(&[])).await;
+    let settings = settings_of_secured(mechanism, certificate, *port);
     Program::serve_with_settings(&settings, &["--kafka", &kafka.bootstrap()]).await
 }
 
-async fn start_secured() -> (Kafka, TestCertificate, u16) {
+/// What a server in front of such a Kafka tells programs.
+pub(crate) fn settings_of_secured(mechanism: &str, certificate: &TestCertificate, port: u16) -> String {
+    format!(
+        "[portal]\nkafka_address = \"localhost:{port}\"\nsecurity = \"sasl_ssl\"\nsasl_mechanism = \"{mechanism}\"\n\
+         username = \"programs\"\npassword = \"{PASSWORD}\"\nca_file = \"{}\"",
+        certificate.file()
+    )
+}
+
+/// A Kafka with these properties beside, the certificate of its second listener, and that one's port.
+pub(crate) async fn secured_kafka(properties: &[(&str, &str)]) -> (Kafka, TestCertificate, u16) {
     let certificate = TestCertificate::make();
     let pem = [certificate.key(), certificate.file()].map(|file| std::fs::read_to_string(file).unwrap()).concat();
     let keystore = std::path::Path::new(&certificate.file()).with_file_name("keystore.pem");
     std::fs::write(&keystore, pem).unwrap();
     let [port] = lasting_ports();
     let secured = Secured { port, keystore, user: "programs".into(), password: PASSWORD.into() };
-    (Kafka::start_with(Options { secured: Some(secured), ..Options::default() }).await, certificate, port)
+    let properties = properties.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect();
+    (Kafka::start_with(Options { secured: Some(secured), properties }).await, certificate, port)
 }
 
 /// What a program's environment says of a portal and a token.

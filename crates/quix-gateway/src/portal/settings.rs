@@ -10,6 +10,8 @@ pub struct PortalSettings {
     pub is_on: bool,
     /// How programs reach Kafka, or the sentence that says why nobody is told.
     pub kafka: Result<KafkaAccess, &'static str>,
+    /// What the broker's names of topics have before those that are said here: a topic's id begins with it. Default nothing.
+    pub topic_prefix: String,
     /// Whether topics are made for programs, whose tokens need the right `create_topics` for it. Default yes.
     pub create_topics: bool,
     /// Partitions that a program may ask for. Default 64.
@@ -23,6 +25,7 @@ impl Default for PortalSettings {
         Self {
             is_on: true,
             kafka: Err(EMBEDDED_ONLY),
+            topic_prefix: String::new(),
             create_topics: true,
             max_partitions: 64,
             allow_plain_http: false,

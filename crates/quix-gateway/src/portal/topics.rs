@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use axum::http::StatusCode;
 use kafka_bridge::broker::{CreateTopicError, TopicInfo};
-use kafka_bridge::names::{check_topic_name, is_internal};
+use kafka_bridge::names::check_topic_name;
 use kafka_bridge::topic_settings::{Cleanup, TopicSettings};
 use serde::Serialize;
 
@@ -54,7 +54,7 @@ impl Portal {
     /// One of them, by name or id.
     pub(super) async fn topic(&self, visitor: &Visitor, text: &str) -> Result<TopicDocument, Refusal> {
         let mut refused = Failure::UnknownTopic(text.to_owned());
-        for name in self.names_of(text).filter(|name| check_topic_name(name).is_ok() && !is_internal(name)) {
+        for name in self.names_of(text).into_iter().flatten().filter(|name| check_topic_name(name).is_ok()) {
             if !visitor.may_see(name) {
                 refused = Failure::Forbidden { scope: format!("write:{name}") };
             } else if let Some(topic) = self.gateway.in_time(self.gateway.broker.topic(name)).await? {
@@ -68,7 +68,8 @@ impl Portal {
     pub(super) async fn make_topic(&self, visitor: &Visitor, body: &[u8]) -> Result<TopicDocument, Refusal> {
         let wanted = Wanted::read(body, self.settings.max_partitions)
             .map_err(|message| Refusal::new(StatusCode::BAD_REQUEST, message))?;
-        let name = self.names_of(&wanted.name).last().unwrap_or(&wanted.name);
+        let [by_id, _, by_label] = self.names_of(&wanted.name);
+        let name = by_id.or(by_label).unwrap_or(&wanted.name);
         let gateway = &self.gateway;
         check_topic_name(name).map_err(|error| Failure::invalid(name, &error))?;
         if !visitor.may_see(name) {
@@ -98,12 +99,14 @@ impl Portal {
         }
     }
 
-    /// What a topic that is called so may be named: exactly this, else what stands behind the workspace.
-    fn names_of<'t>(&self, text: &'t str) -> impl Iterator<Item = &'t str> {
+    /// What a topic that is called so may be named: what its id stands for, exactly this, what stands behind the workspace.
+    fn names_of<'t>(&self, text: &'t str) -> [Option<&'t str>; 3] {
+        let prefix = &self.settings.topic_prefix;
+        let by_id = text.strip_prefix(&**prefix).filter(|name| !prefix.is_empty() && !name.is_empty());
         let (workspace, rest) = text.split_at_checked(self.workspace().len()).unwrap_or_default();
-        let is_id = workspace.eq_ignore_ascii_case(self.workspace()) && !workspace.is_empty();
-        let name = rest.strip_prefix('-').filter(|name| is_id && !name.is_empty());
-        [Some(text), name].into_iter().flatten()
+        let is_label = workspace.eq_ignore_ascii_case(self.workspace()) && !workspace.is_empty();
+        let by_label = rest.strip_prefix('-').filter(|name| is_label && !name.is_empty());
+        [by_id, Some(text), by_label]
     }
 
     async fn whole(&self, topic: TopicInfo) -> Result<TopicDocument, Refusal> {
@@ -121,7 +124,7 @@ impl Portal {
     fn document(&self, topic: &TopicInfo, configuration: Option<Configuration>) -> TopicDocument {
         let status = self.leaders.status(topic, Instant::now());
         TopicDocument {
-            id: topic.name.clone(),
+            id: [&self.settings.topic_prefix, &*topic.name].concat(),
             name: topic.name.clone(),
             workspace_id: self.workspace().to_owned(),
             status,

@@ -60,7 +60,7 @@ async fn serve(config: &Config) -> Result<Server, CommandError> {
         ChoiceError::Folder(error) => folder::refused(&error, &config.data, folder::Busy::AskServer),
         ChoiceError::Settings(error) => CommandError::Serve(error.to_string()),
     })?;
-    let sockets = Sockets { public, certificate: None, credentials: None, management: None, kafka: None };
+    let sockets = Sockets { public, portal: None, certificate: None, credentials: None, management: None, kafka: None };
     Server::start(config, broker, sockets).map_err(CommandError::System)
 }
 

@@ -19,6 +19,9 @@ pub(super) fn check(loaded: &Loaded) -> Result<(), ConfigError> {
     let config = &loaded.config;
     loopback(loaded, "listen", config.listen)?;
     loopback(loaded, "admin_listen", config.admin_listen)?;
+    if let Some(address) = config.portal.own_listener() {
+        loopback(loaded, "portal.listen", address)?;
+    }
     ports(loaded)?;
     auth(loaded)?;
     storage(loaded)?;
@@ -45,9 +48,14 @@ fn outgoing(loaded: &Loaded) -> Result<(), ConfigError> {
 
 fn ports(loaded: &Loaded) -> Result<(), ConfigError> {
     let config = &loaded.config;
-    let taken = [("listen", Some(config.listen)), ("admin_listen", Some(config.admin_listen))];
-    let all = [taken[0], taken[1], ("kafka_listen", config.kafka_listener())];
-    for (first, second) in [(all[0], all[1]), (all[0], all[2]), (all[1], all[2])] {
+    let all = [
+        ("listen", Some(config.listen)),
+        ("admin_listen", Some(config.admin_listen)),
+        ("kafka_listen", config.kafka_listener()),
+        ("portal.listen", config.portal.own_listener()),
+    ];
+    let pairs = (0..all.len()).flat_map(|first| (first + 1..all.len()).map(move |second| (all[first], all[second])));
+    for (first, second) in pairs {
         if let (Some(address), true) = (first.1.filter(|address| address.port() != 0), first.1 == second.1) {
             let problem = format!("are both {address}: give each a port of its own");
             return Err(conflict(loaded, first.0, second.0, problem));

@@ -83,6 +83,11 @@ pub struct Config {
     /// Workspace of requests whose host name names none; a topic's id is `<workspace>-<name>`. Default `local`.
     #[serde(deserialize_with = "values::workspace")]
     pub workspace: String,
+    /// What the names of topics begin with at the broker, and only there: the topic `cpu-load` of pages, programs and settings is
+    /// `acme-cpu-load` in Kafka with `"acme-"`; topics without it are none of this server's. Quix has it so, with the workspace in
+    /// small letters and `-`. Default `""`: topics are called alike everywhere.
+    #[serde(deserialize_with = "values::topic_prefix")]
+    pub topic_prefix: String,
     /// Origins whose web pages may use the server. Default `["auto"]`: any with authentication, as pages carry their tokens
     /// themselves, else those of this machine. Others get 403 and no CORS headers.
     pub allowed_origins: Vec<AllowedOrigin>,
@@ -127,6 +132,7 @@ impl Default for Config {
             kafka_advertised: None,
             create_topics: None,
             workspace: "local".to_owned(),
+            topic_prefix: String::new(),
             allowed_origins: vec![AllowedOrigin::Auto],
             trusted_proxies: Vec::new(),
             detailed_errors: false,

@@ -1,6 +1,7 @@
 //! `[portal]`: what programs on Quix Streams are told of Kafka; passwords in it are never shown.
 
 use std::collections::BTreeSet;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use quix_gateway::portal::{Mechanism, Portal, RESERVED_WORKSPACES, Security};
@@ -19,6 +20,10 @@ pub struct PortalConfig {
     /// Whether there is a portal. Default on: but nobody is told of Kafka where `kafka_address` is nothing. Off: its addresses
     /// answer 404.
     pub enabled: bool,
+    /// Address and port of the portal alone, so that the public side does not have it: there its addresses answer 404, here all
+    /// others but health do. `None`, written `"off"`, is the default: at `listen`, beside the hubs. TLS and tokens are as there.
+    #[serde(with = "values::address_or_off")]
+    pub listen: Option<SocketAddr>,
     /// `HOST:PORT` by which programs reach Kafka, several with commas between; in general not the address this server uses.
     /// `None`, written `"auto"`, is the default: beside the data folder `kafka_advertised`, else, to programs on this machine,
     /// `kafka_listen` if that and `listen` are loopback; else nothing, and programs are told so (HTTP 501).
@@ -113,6 +118,7 @@ impl Default for PortalConfig {
     fn default() -> Self {
         Self {
             enabled: true,
+            listen: None,
             kafka_address: None,
             security: Protocol::Plaintext,
             sasl_mechanism: SaslMechanism::ScramSha256,
@@ -143,6 +149,11 @@ impl PortalConfig {
             Protocol::SaslPlaintext => Security::Sasl(mechanism),
             Protocol::SaslSsl => Security::SaslSsl(mechanism),
         }
+    }
+
+    /// Where it listens, if not beside the hubs.
+    pub fn own_listener(&self) -> Option<SocketAddr> {
+        self.listen.filter(|_| self.enabled)
     }
 
     /// Where the password of `username` is.

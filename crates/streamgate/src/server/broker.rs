@@ -8,6 +8,7 @@ use kafka_bridge::embedded::EmbeddedBroker;
 use kafka_bridge::kafka::{KafkaBroker, SettingsError};
 use kafka_bridge::memory::{MemoryBroker, MemorySettings};
 use kafka_bridge::metrics::Metrics;
+use kafka_bridge::prefixed::PrefixedBroker;
 
 use super::settings;
 use crate::config::{Config, Storage};
@@ -55,7 +56,7 @@ pub async fn choose_broker(config: &Config) -> Result<BrokerChoice, ChoiceError>
         }
         Storage::Kafka => KafkaBroker::connect(settings::kafka(config)?, metrics.clone())?,
     };
-    Ok(BrokerChoice { broker, metrics, log })
+    Ok(BrokerChoice { broker: PrefixedBroker::around(broker, &config.topic_prefix), metrics, log })
 }
 
 async fn open(config: &Config, metrics: Metrics) -> Result<Arc<EmbeddedBroker>, OpenError> {

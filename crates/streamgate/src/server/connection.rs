@@ -24,13 +24,15 @@ use super::activity::{Activity, Stream};
 use super::addresses::{self, Place};
 use super::host;
 use super::newcomers::Newcomer;
-use super::public::Door;
+use super::public::{Door, Side};
 
 /// How a connection was let in.
 #[derive(Debug, Clone)]
 pub(super) struct Visit {
     /// Whose it is.
     pub(super) client: IpAddr,
+    /// By which listener it came.
+    pub(super) side: Side,
     /// It among those of which no request was let in.
     pub(super) newcomer: Arc<Newcomer>,
     /// Its place among those of its address, where these are counted.

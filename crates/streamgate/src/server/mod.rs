@@ -51,7 +51,7 @@ use outgoing::Outgoing;
 pub use outgoing::{check_outgoing, writes};
 use portal::PortalDoor;
 pub use portal::{check_portal, portal_address};
-use public::Door;
+use public::{Door, Side};
 pub(crate) use settings::kafka as kafka_settings;
 use webhooks::Inbound;
 pub use webhooks::check_webhooks;
@@ -79,6 +79,8 @@ pub struct Server {
 pub struct Sockets {
     /// Of the hubs and the HTTP API.
     pub public: TcpListener,
+    /// Of the portal, where it is not beside them.
+    pub portal: Option<TcpListener>,
     /// What that listener proves itself with; without, there is no TLS.
     pub certificate: Option<Arc<Certificate>>,
     /// What tokens are judged by; without, everybody may do everything.
@@ -103,7 +105,7 @@ struct State {
 impl Server {
     /// Serves `broker` on these sockets.
     pub fn start(config: &Config, broker: BrokerChoice, sockets: Sockets) -> io::Result<Self> {
-        let Sockets { public, certificate, credentials, management, kafka } = sockets;
+        let Sockets { public, portal: own_portal, certificate, credentials, management, kafka } = sockets;
         let guard = credentials.as_ref().map(|credentials| credentials.guard().clone());
         let BrokerChoice { broker, metrics: broker_metrics, log } = broker;
         let limit_hits = broker_metrics.limit_hits();
@@ -138,7 +140,12 @@ impl Server {
         let listener = kafka.as_ref().map(|door| door.address);
         let portal = PortalDoor::new(config, listener, gateway.clone(), entrance.clone()).map_err(io::Error::other)?;
         let door = Door::new(state.clone(), routes, inbound, portal, settings, entrance.clone());
-        let mut tasks = vec![tokio::spawn(door.clone().serve(public))];
+        let side = if own_portal.is_some() { Side::Hubs } else { Side::Both };
+        let mut tasks = vec![tokio::spawn(door.clone().serve(public, side))];
+        if let Some(listener) = own_portal {
+            tracing::info!(address = %listener.local_addr()?, "the portal has an address of its own");
+            tasks.push(tokio::spawn(door.clone().serve(listener, Side::Portal)));
+        }
         if let Some(guard) = guard {
             tasks.push(tokio::spawn(guard.end_revoked(state.hub.clients())));
         }

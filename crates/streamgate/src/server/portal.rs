@@ -186,6 +186,7 @@ fn settings(config: &Config, kafka: Option<SocketAddr>) -> Result<PortalSettings
     Ok(PortalSettings {
         is_on: true,
         kafka: access,
+        topic_prefix: config.topic_prefix.clone(),
         create_topics: portal.create_topics,
         max_partitions: i32::try_from(portal.max_partitions).unwrap_or(i32::MAX),
         allow_plain_http: portal.allow_plain_http,
@@ -214,7 +215,7 @@ fn kafka_address(config: &Config, listener: Option<SocketAddr>) -> Result<Place,
         (Storage::Kafka, _) => Err(NO_ADDRESS),
         (_, None) => Err(EMBEDDED_ONLY),
         (_, Some(listener)) => {
-            let local = config.listen.ip().is_loopback() && listener.ip().is_loopback();
+            let local = config.portal.listen.unwrap_or(config.listen).ip().is_loopback() && listener.ip().is_loopback();
             let here = || local.then(|| Place { address: listener.to_string(), is_for_this_machine: true });
             config.kafka_advertised.clone().map(Place::named).or_else(here).ok_or(NO_ADDRESS)
         }

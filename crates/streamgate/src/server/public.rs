@@ -50,7 +50,18 @@ impl Settings {
     }
 }
 
-/// Everything that comes in by the public port passes here.
+/// What a listener answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Side {
+    /// Everything.
+    Both,
+    /// Everything but the portal, which is elsewhere.
+    Hubs,
+    /// The portal, and health.
+    Portal,
+}
+
+/// Everything that comes in by the public port, or the portal's own, passes here.
 #[derive(Debug)]
 pub(super) struct Door {
     state: Arc<State>,
@@ -101,7 +112,7 @@ impl Door {
     }
 
     /// Accepts until the task is dropped or the door closes.
-    pub(super) async fn serve(self: Arc<Self>, listener: TcpListener) {
+    pub(super) async fn serve(self: Arc<Self>, listener: TcpListener, side: Side) {
         let mut closing = self.closing.subscribe();
         loop {
             let accepted = tokio::select! {
@@ -111,7 +122,7 @@ impl Door {
             match accepted {
                 Ok((stream, client)) => {
                     // Whoever is not let in is closed unread.
-                    if let Some(visit) = self.meet(client.ip()) {
+                    if let Some(visit) = self.meet(client.ip(), side) {
                         tokio::spawn(self.clone().receive(stream, visit, self.closing.subscribe()));
                     }
                 }
@@ -127,17 +138,17 @@ impl Door {
         self.closing.closed().await;
     }
 
-    fn meet(&self, client: IpAddr) -> Option<Visit> {
+    fn meet(&self, client: IpAddr, side: Side) -> Option<Visit> {
         if !self.has_room() {
             self.hit("connections");
             return None;
         }
         // A proxy's connections are those of its clients, who are known with their requests.
         if self.is_trusted(client) {
-            return Some(self.visit(client, None, false));
+            return Some(self.visit(client, side, None, false));
         }
         let (limit, place) = match self.addresses.admit(client, Instant::now()) {
-            Admission::Served(place) => return Some(self.visit(client, place, false)),
+            Admission::Served(place) => return Some(self.visit(client, side, place, false)),
             Admission::Refused(limit, place) => (limit, Some(place)),
             Admission::Unread(limit) => (limit, None),
         };
@@ -147,16 +158,16 @@ impl Door {
         }
         // An answer over TLS would cost more than it is worth.
         let place = place.filter(|_| self.settings.certificate.is_none())?;
-        Some(self.visit(client, Some(place), true))
+        Some(self.visit(client, side, Some(place), true))
     }
 
-    fn visit(&self, client: IpAddr, place: Option<Place>, refused: bool) -> Visit {
+    fn visit(&self, client: IpAddr, side: Side, place: Option<Place>, refused: bool) -> Visit {
         let most = self.settings.limits.unauthenticated_of(client.to_canonical()).filter(|_| !self.is_trusted(client));
         let (newcomer, limit) = self.newcomers.arrive(client, most);
         if let Some(limit) = limit {
             self.hit(limit);
         }
-        Visit { client, newcomer, place, refused }
+        Visit { client, side, newcomer, place, refused }
     }
 
     fn is_trusted(&self, client: IpAddr) -> bool {
@@ -189,6 +200,8 @@ impl Door {
             } else {
                 refuse(request.method(), StatusCode::TOO_MANY_REQUESTS, detail)
             }
+        } else if let Some(elsewhere) = elsewhere(request.uri().path(), visit.side, is_portals) {
+            Refusal::new(StatusCode::NOT_FOUND, elsewhere).into_response()
         } else if is_portals {
             self.portal.answer(request, &visit, is_draining).await
         } else if let Some(refused) = self.refuse_foreign_host(&request) {
@@ -319,6 +332,15 @@ impl Door {
     }
 }
 
+/// What is said of an address that another listener has.
+fn elsewhere(path: &str, side: Side, is_portals: bool) -> Option<&'static str> {
+    match side {
+        Side::Hubs if is_portals => Some(PORTAL_ELSEWHERE),
+        Side::Portal if !is_portals && !management::is_health(path) => Some(HUBS_ELSEWHERE),
+        Side::Both | Side::Hubs | Side::Portal => None,
+    }
+}
+
 /// What is shown to anybody: how the server is, its demo, and the description of its API.
 fn is_open(path: &str) -> bool {
     let is_below = |root: &str| path.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
@@ -339,6 +361,11 @@ fn shown(text: Option<&[u8]>) -> String {
     let text = String::from_utf8_lossy(text.unwrap_or_default());
     text.chars().take(MAX_SHOWN).collect::<String>().escape_debug().to_string()
 }
+
+const PORTAL_ELSEWHERE: &str = "The portal of this server is at an address of its own. Set Quix__Portal__Api to it; the server's \
+                                setting portal.listen says which.";
+const HUBS_ELSEWHERE: &str =
+    "This address is that of the server's portal alone. Hubs and the HTTP API are at its setting listen.";
 
 /// Pause after a failed accept.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);

@@ -29,7 +29,7 @@ impl std::fmt::Display for Portal<'_> {
             Err(why) => return writeln!(f, "# Programs on Quix Streams that ask this server are told: {why}"),
         };
         let scheme = if config.tls.certificate.is_some() { "https" } else { "http" };
-        let server = format!("{scheme}://{}", reach::from_here(config.listen));
+        let server = format!("{scheme}://{}", reach::from_here(config.portal.listen.unwrap_or(config.listen)));
         let token = config.auth.is_on().then_some("TOKEN");
         writeln!(
             f,

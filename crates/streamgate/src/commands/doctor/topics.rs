@@ -20,7 +20,10 @@ pub(super) fn configured(config: &Config, there: &[String]) -> Vec<Line> {
     let prefix = format!("{}-", config.workspace);
     let is_there = |text: &str| {
         let name = text.strip_prefix(&prefix).unwrap_or(text);
-        there.iter().any(|topic| topic == text || topic == name)
+        there
+            .iter()
+            .filter_map(|topic| topic.strip_prefix(&*config.topic_prefix))
+            .any(|topic| topic == text || topic == name)
     };
     let count = used.len();
     let missing = used.into_iter().filter(|topic| !is_there(topic));

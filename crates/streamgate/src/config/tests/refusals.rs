@@ -43,6 +43,14 @@ fn bad_values_are_refused_in_one_sentence_that_names_them() {
             "`workspace` (streamgate.toml:1) must be 1 to 100 letters, digits, '.', '_' or '-', not \"\"",
         ),
         (
+            "topic_prefix = \"acme/\"",
+            "`topic_prefix` (streamgate.toml:1) must be at most 101 letters, digits, '.', '_' or '-', and not begin with '_', not \"acme/\"",
+        ),
+        (
+            "topic_prefix = \"__acme-\"",
+            "`topic_prefix` (streamgate.toml:1) must be at most 101 letters, digits, '.', '_' or '-', and not begin with '_', not \"__acme-\"",
+        ),
+        (
             "listen = \"8080\"",
             "`listen` (streamgate.toml:1) must be an address with a port, such as \"127.0.0.1:8080\" or \"[::1]:8080\", not \"8080\"",
         ),
@@ -248,6 +256,16 @@ fn settings_that_do_not_go_together_are_refused() {
             &["--kafka-listen", "127.0.0.1:8080"],
             "",
             "`listen` (default) and `kafka_listen` (flag --kafka-listen) are both 127.0.0.1:8080: give each a port of its own".to_owned(),
+        ),
+        (
+            &["--kafka", "a:1"],
+            "portal.listen = \"127.0.0.1:8080\"",
+            "`listen` (default) and `portal.listen` (streamgate.toml:1) are both 127.0.0.1:8080: give each a port of its own".to_owned(),
+        ),
+        (
+            &[],
+            "portal.listen = \"0.0.0.0:8081\"",
+            format!("`portal.listen` (streamgate.toml:1) is 0.0.0.0:8081, {NO_AUTHENTICATION}"),
         ),
         (
             &[],
