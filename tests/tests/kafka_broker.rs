@@ -15,6 +15,7 @@ use kafka_bridge::contract::broker_contract;
 use kafka_bridge::kafka::testing::TopicAdmin;
 use kafka_bridge::kafka::{KafkaBroker, KafkaSettings};
 use kafka_bridge::metrics::Metrics;
+use kafka_bridge::names::MAX_NAME_BYTES;
 use kafka_bridge::record::{NewRecord, Record};
 use rdkafka::ClientConfig;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
@@ -22,7 +23,7 @@ use tokio::sync::OnceCell;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn keeps_the_contract() {
-    broker_contract(connect(shared().await)).await;
+    broker_contract(connect(shared().await), MAX_NAME_BYTES).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

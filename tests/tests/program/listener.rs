@@ -14,6 +14,7 @@ use kafka_bridge::broker::{Broker, Deliveries, Delivery, Health, Start};
 use kafka_bridge::contract::broker_contract;
 use kafka_bridge::kafka::{KafkaBroker, KafkaSettings};
 use kafka_bridge::metrics::Metrics;
+use kafka_bridge::names::MAX_NAME_BYTES;
 use kafka_bridge::record::{NewRecord, Record};
 use serde_json::{Value, json};
 
@@ -75,7 +76,7 @@ async fn the_broker_contract_holds_through_the_listener() {
     // Where topics have no ids, librdkafka lets a topic that it has found missing prove itself for so long once it is there.
     let mut settings = KafkaSettings::default();
     settings.properties.set("topic.metadata.propagation.max.ms", "0");
-    broker_contract(client(&program.kafka(), settings).await).await;
+    broker_contract(client(&program.kafka(), settings).await, MAX_NAME_BYTES).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
