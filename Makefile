@@ -21,7 +21,7 @@ test-long: test
 	STREAMGATE_TEST_ROWS=1000000 cargo test -p e2e --test csv_import speed:: -- --nocapture
 	STREAMGATE_TEST_ROWS=200000 STREAMGATE_TEST_ROUNDS=50 cargo test -p e2e --test csv_import cut_off:: -- --nocapture
 	@scripts/prepare recipes
-	cargo test -p e2e --test recipes -- --ignored
+	cargo test -p e2e --test recipes --test connect -- --ignored
 	PROPTEST_CASES=20000 cargo test --workspace --lib --tests --exclude e2e
 
 # The seven ways of Quix's page "How to connect to Quix", a line each.

@@ -67,6 +67,11 @@ impl Python {
         Self { programs: python.programs.with_file_name("signalr-python"), ..python }
     }
 
+    /// Folder of its interpreter and of the commands that came with its libraries, for a `PATH`.
+    pub fn commands_folder(&self) -> PathBuf {
+        self.interpreter.parent().expect("it is in a folder").to_owned()
+    }
+
     /// A command that runs one of the programs; it is killed when dropped.
     pub fn command(&self, program: &str) -> Command {
         // A shell has what it runs in the background ignore Ctrl-C, and Python would go on doing so.
