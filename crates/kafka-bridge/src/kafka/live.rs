@@ -21,6 +21,7 @@ use super::health::Context;
 use super::lookup::{Described, Lookup, TopicId, broker_error};
 use super::replay::Replays;
 use super::route::{Manners, Reader, Route};
+use super::settle::settle;
 use super::wake::Wake;
 use crate::broker::{Deliveries, Delivery, ReadError};
 use crate::metrics::Metrics;
@@ -176,6 +177,7 @@ impl Live {
         if let Err(error) = self.consumer.incremental_unassign(&list_of(topic, partitions)) {
             tracing::debug!(topic, %error, "not unassigned");
         }
+        settle(&self.consumer);
     }
 
     pub(super) fn routes(&self) -> MutexGuard<'_, HashMap<String, Route>> {

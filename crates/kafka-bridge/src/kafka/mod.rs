@@ -15,6 +15,7 @@ mod producer;
 mod replay;
 mod route;
 mod settings;
+mod settle;
 pub mod testing;
 mod topics;
 mod wake;

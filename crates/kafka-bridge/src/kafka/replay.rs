@@ -15,6 +15,7 @@ use super::batch::BatchBuilder;
 use super::health::Context;
 use super::live::{Live, Successor};
 use super::lookup::{Described, Lookup, TopicId, broker_error};
+use super::settle::settle;
 use crate::broker::{BrokerError, Deliveries, Delivery, PartitionPositions, ReadError, Start};
 use crate::metrics::Metrics;
 
@@ -174,7 +175,9 @@ impl Replay {
         for (partition, next) in (0..).zip(&self.next) {
             list.add_partition_offset(&self.topic, partition, Offset::Offset(*next))?;
         }
-        self.consumer.assign(&list)
+        let assigned = self.consumer.assign(&list);
+        settle(&self.consumer);
+        assigned
     }
 
     fn run(mut self, gaps: Vec<Delivery>, sender: &mpsc::Sender<Delivery>) {
@@ -301,7 +304,9 @@ impl Replay {
     /// Nobody has taken over: what was left to the successor is to be read here after all, from `next` on, and nothing else
     /// before it.
     fn read_on(&mut self) {
-        if let Err(error) = self.assign_again().inspect_err(|_| _ = self.consumer.unassign()) {
+        if let Err(error) = self.assign_again() {
+            let _ = self.consumer.unassign();
+            settle(&self.consumer);
             tracing::warn!(topic = self.topic, %error, "partitions not assigned anew; it is tried again");
             self.out_of_range = true;
         }
@@ -410,6 +415,22 @@ mod tests {
             offsets(&due).contains(&3)
         });
         assert_eq!(offsets(&due), [0, 1, 2, 3]);
+    }
+
+    // A fault would not fail it, but end the process.
+    #[test]
+    fn what_is_assigned_anew_again_and_again_ends_nothing() {
+        let stage = Stage::set();
+        for _ in 0..20 {
+            let mut replay = stage.replay();
+            replay.next = vec![0; 4];
+            (0..10).for_each(|_| replay.assign_again().unwrap());
+        }
+        let live = &stage.replays.live;
+        for _ in 0..100 {
+            (0..4).for_each(|partition| live.assign_one(TOPIC, partition, 0).unwrap());
+            live.unassign(TOPIC, 0..4);
+        }
     }
 
     struct Stage {
