@@ -95,7 +95,8 @@ async function persist(link, prepare = () => {}) {
     try {
       await connection.start();
       return { connection, ended };
-    } catch {
+    } catch (error) {
+      print({ disconnected: error.message });
       await new Promise((resolve) => setTimeout(resolve, pause)); // the back-off of a client, not a wait for the server
     }
   }

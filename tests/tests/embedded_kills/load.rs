@@ -55,9 +55,10 @@ impl Load {
         let counts = self.counts();
         if !(in_time && self.archive.reads()) {
             let consumer = if self.archive.reads() { "reads" } else { "has ended" };
+            let scripts: Vec<_> = self.scripts.iter().map(ScriptWriter::connection).collect();
             panic!(
-                "{when}, somebody does not go on. Counts of {WHO}: {counts:?}, before: {before:?}; the producer said last: \
-                 {:?}; the consumer {consumer}",
+                "{when}, somebody does not go on. Counts of {WHO}: {counts:?}, before: {before:?}; the scripts said last: \
+                 {scripts:?}, the producer {:?}; the consumer {consumer}",
                 self.kafka.last_error()
             );
         }

@@ -18,6 +18,8 @@ pub(crate) struct Calls {
     /// Answered that nothing was written.
     pub(crate) refused: Vec<Mark>,
     pub(crate) unknown: usize,
+    /// What was said last of the connection.
+    connection: String,
 }
 
 /// `mouse-load.mjs` as a writer: many calls in flight, through any number of connections.
@@ -46,6 +48,11 @@ impl ScriptWriter {
 
     pub(crate) fn acknowledged(&self) -> u64 {
         self.calls.lock().unwrap().acknowledged.len() as u64
+    }
+
+    /// What it said last of its connection.
+    pub(crate) fn connection(&self) -> String {
+        self.calls.lock().unwrap().connection.clone()
     }
 
     /// Lets the calls on their way end.
@@ -85,6 +92,9 @@ impl ScriptReader {
 fn note_call(calls: &mut Calls, stream: &str, line: &Value) {
     if line.get("ok").is_some() {
         return; // its sums
+    }
+    if line.get("connected").or(line.get("disconnected")).is_some() {
+        calls.connection = line.to_string();
     }
     let number = |member: &str| line[member].as_u64().map(|number| Mark::new(stream, number));
     if let Some(mark) = number("acknowledged") {
