@@ -28,6 +28,8 @@ pub mod webhook;
 
 use std::io;
 
+use tokio::signal::unix::{SignalKind, signal};
+
 pub use self::error::CommandError;
 
 /// Whoever read our output has closed it (`… | head`): that is an end, not a failure.
@@ -38,9 +40,14 @@ fn quiet_on_closed_pipe(result: Result<(), CommandError>) -> Result<(), CommandE
     }
 }
 
-/// Waits for Ctrl-C. If it cannot be caught, it ends the process by itself, and this waits for ever.
-async fn interrupted() {
-    if tokio::signal::ctrl_c().await.is_err() {
-        std::future::pending::<()>().await;
+/// Ctrl-C, caught from this call on and not only once it is waited for. If it cannot be caught, it ends the process by itself,
+/// and this waits for ever.
+fn interrupted() -> impl Future<Output = ()> {
+    let interrupts = signal(SignalKind::interrupt());
+    async {
+        match interrupts {
+            Ok(mut interrupts) => _ = interrupts.recv().await,
+            Err(_) => std::future::pending().await,
+        }
     }
 }
