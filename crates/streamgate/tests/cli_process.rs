@@ -136,6 +136,19 @@ fn an_interrupted_produce_says_what_is_durable() {
     drop(input);
 }
 
+#[test]
+fn a_sample_goes_to_the_server_that_the_environment_names() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/below/", listener.local_addr().unwrap());
+    let mut command = streamgate();
+    command.args(["webhook", "send", "none", "-"]).env("STREAMGATE_URL", &url).stdin(Stdio::null());
+    let sender = thread::spawn(move || command.output().unwrap());
+    let (mut connection, request) = in_time(move || accept(&listener));
+    assert!(request.starts_with("POST /below/webhooks/none HTTP/1.1"), "{request}");
+    answer(&mut connection, "");
+    assert_eq!(text(&sender.join().unwrap()), "200 OK\n");
+}
+
 fn streamgate() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_streamgate"));
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("STREAMGATE_")) {

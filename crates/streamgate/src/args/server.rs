@@ -31,12 +31,14 @@ impl ServerArgs {
     /// # Errors
     /// What is wrong with the environment's, as a sentence.
     pub fn url(&self) -> Result<Url, String> {
-        // Not read by clap, to which it would be a flag that excludes --data.
-        let text = std::env::var(URL_VARIABLE).ok().filter(|text| !text.is_empty());
-        match &self.url {
-            Some(url) => Ok(url.clone()),
-            None => parse_url(text.as_deref().unwrap_or(DEFAULT_URL))
-                .map_err(|problem| format!("the environment variable {URL_VARIABLE} is no address: {problem}")),
-        }
+        self.url.clone().map_or_else(usual_url, Ok)
     }
+}
+
+/// The server's address where no flag tells: the environment's, else the default. Not read by clap, to which it would be a flag,
+/// and exclude `--data`.
+pub(super) fn usual_url() -> Result<Url, String> {
+    let text = std::env::var(URL_VARIABLE).ok().filter(|text| !text.is_empty());
+    parse_url(text.as_deref().unwrap_or(DEFAULT_URL))
+        .map_err(|problem| format!("the environment variable {URL_VARIABLE} is no address: {problem}"))
 }

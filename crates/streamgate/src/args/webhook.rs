@@ -6,7 +6,7 @@ use clap::Subcommand;
 use reqwest::Url;
 use ways::webhook::Preset;
 
-use super::{DEFAULT_URL, parse_url};
+use super::{parse_url, server::usual_url};
 
 /// `streamgate webhook`.
 #[derive(Debug, clap::Args)]
@@ -31,7 +31,7 @@ pub struct WebhookSendArgs {
     pub preset: Preset,
     /// File of the body, in JSON, of twilio a form; - reads standard input
     pub file: PathBuf,
-    /// Address of the webhook [default: http://127.0.0.1:8080/webhooks/PRESET]
+    /// Address of the webhook [default: /webhooks/PRESET of the server that STREAMGATE_URL names, else of http://127.0.0.1:8080]
     #[arg(long, value_name = "URL", value_parser = parse_url)]
     pub url: Option<Url>,
     /// Environment variable that holds the secret
@@ -49,10 +49,16 @@ impl WebhookSendArgs {
     /// Where to send it.
     ///
     /// # Errors
-    /// None but for a preset whose name is no part of an address.
+    /// What is wrong with the environment's address of the server, as a sentence.
     pub fn url(&self) -> Result<Url, String> {
-        let default = || parse_url(&format!("{DEFAULT_URL}/webhooks/{}", self.preset.name()));
-        self.url.clone().map_or_else(default, Ok)
+        if let Some(url) = &self.url {
+            return Ok(url.clone());
+        }
+        let mut url = usual_url()?;
+        if let Ok(mut path) = url.path_segments_mut() {
+            path.pop_if_empty().extend(["webhooks", self.preset.name()]);
+        }
+        Ok(url)
     }
 }
 
