@@ -1,8 +1,7 @@
 //! Plain HTTP: Quix's Writer API, and for tools topics and the packages in them.
 
+mod answer_body;
 mod ask;
-mod bodies;
-mod body;
 mod cursor;
 mod ends;
 mod extract;
@@ -12,7 +11,9 @@ mod json;
 mod lines;
 mod openapi;
 mod packages;
+mod request_bodies;
 mod schemas;
+mod source;
 mod streams;
 mod tail;
 mod topics;
@@ -27,9 +28,9 @@ use axum::http::StatusCode;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-pub(crate) use self::bodies::Bodies;
 pub use self::extract::Body;
 pub(crate) use self::held::{Held, MAX_HELD_BYTES};
+pub(crate) use self::request_bodies::Bodies;
 pub use self::schemas::WritingProblems;
 use crate::errors::Problem;
 use crate::gateway::Gateway;

@@ -12,15 +12,16 @@ use futures::FutureExt;
 use kafka_bridge::broker::{NextOffset, PartitionPositions, Start};
 use kafka_bridge::feed::Following;
 
+use super::answer_body::{self, Patience};
 use super::ask::{Ask, From, Pairs, Query};
-use super::body::{self, Patience};
 use super::cursor::Cursor;
 use super::ends::Ends;
 use super::extract::{Parameters, TopicText};
 use super::form::{Form, Text};
 use super::lines::PackageLines;
 use super::schemas::{ReadingProblems, TopicPath};
-use super::tail::{Opened, Read, Source, Tail};
+use super::source::Source;
+use super::tail::{Opened, Read, Tail};
 use crate::errors::{Failure, Problem};
 use crate::gateway::Gateway;
 use crate::topics::Topic;
@@ -104,10 +105,10 @@ pub(super) async fn read(
         if ask.form == Form::Events {
             ask.form.heartbeat(&mut first, &cursor);
         }
-        return Ok(answer(ask.form, &cursor, body::going_on(tail, first, patience)));
+        return Ok(answer(ask.form, &cursor, answer_body::going_on(tail, first, patience)));
     };
     let Read { text, cursor, permit } = tail.read(bounds).await;
-    let mut answer = answer(ask.form, &cursor, body::whole(text, permit, patience));
+    let mut answer = answer(ask.form, &cursor, answer_body::whole(text, permit, patience));
     if let Ok(link) = HeaderValue::try_from(next_link(&pairs, &cursor)) {
         answer.headers_mut().insert(header::LINK, link);
     }

@@ -10,7 +10,8 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
 use super::form::{PART_BYTES, Text};
-use super::tail::{Next, TOO_SLOW, Tail};
+use super::source::TOO_SLOW;
+use super::tail::{Next, Tail};
 use crate::metrics::Metrics;
 
 /// How long a body may be left untaken, and where it counts that one was.
@@ -134,7 +135,8 @@ mod tests {
     use crate::http_api::cursor::Cursor;
     use crate::http_api::form::Form;
     use crate::http_api::lines::PackageLines;
-    use crate::http_api::tail::{Opened, Source};
+    use crate::http_api::source::Source;
+    use crate::http_api::tail::Opened;
     use crate::read_rules::Rows;
     use crate::replays::{Client, Replays};
     use crate::subscription::{Kind, Scope, Select, Subscription};
