@@ -26,13 +26,16 @@ fn settings() -> EmbeddedSettings {
 
 /// Opens a folder whose last user may just be leaving.
 async fn open(folder: &Path, settings: EmbeddedSettings) -> Arc<EmbeddedBroker> {
-    loop {
-        match EmbeddedBroker::open(folder, settings.clone(), Metrics::default()) {
-            Ok(broker) => return broker,
-            Err(OpenError::Locked { .. }) => tokio::time::sleep(Duration::from_millis(5)).await,
-            Err(error) => panic!("{error}"),
+    in_time(async {
+        loop {
+            match EmbeddedBroker::open(folder, settings.clone(), Metrics::default()) {
+                Ok(broker) => return broker,
+                Err(OpenError::Locked { .. }) => tokio::time::sleep(Duration::from_millis(5)).await,
+                Err(error) => panic!("{error}"),
+            }
         }
-    }
+    })
+    .await
 }
 
 /// What never comes fails the test instead of holding it up.
