@@ -1,4 +1,4 @@
-//! `glance`: what a folder is, told without a change to it and without a look at its records.
+//! `glance` and `log_id`: what a folder is, told without a change to it and without a look at its records.
 
 use std::{fs, io, path::Path};
 
@@ -51,6 +51,12 @@ pub fn glance(folder: &Path) -> Result<Glance, OpenError> {
     Ok(Glance::Log { free: storage.room().ok().map(|room| room.free), reserve: default_reserve(&storage) })
 }
 
+/// The id of the log there, as [`Log::id`](crate::Log::id) tells it, whoever has it; `None` if there is none that can be read.
+pub fn log_id(folder: &Path) -> Option<String> {
+    let format = fs::read(folder.join(format::FILE)).ok()?;
+    Format::parse(&format, folder).ok().map(Format::id)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -67,7 +73,10 @@ mod tests {
         assert_eq!(glance(&folder).unwrap(), Glance::Fresh);
         assert_eq!(fs::read(folder.join("lock")).unwrap(), b"7");
 
+        assert_eq!(log_id(&folder), None);
+
         let log = Log::open(&folder, Options::default()).unwrap();
+        assert_eq!(log_id(&folder).as_deref(), Some(log.id()));
         let held = glance(&folder).unwrap_err();
         assert!(matches!(&held, OpenError::Locked { holder, .. } if holder.contains(&std::process::id().to_string())));
         drop(log);

@@ -54,7 +54,7 @@ mod topic;
 pub use self::{
     catalog::CommittedOffset,
     error::{AppendError, OpenError, ReadError, TopicError, WriteError},
-    glance::{Glance, glance},
+    glance::{Glance, glance, log_id},
     log::{Log, Pending},
     options::{CommitReport, Observer, Options},
     partition::{Partition, Range},

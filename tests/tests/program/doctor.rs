@@ -39,6 +39,14 @@ async fn a_data_folder_opens_or_is_in_use_by_a_server_whose_listener_is_reached(
     assert!(has(&lines, "ok    kafka", &format!("answers at {kafka}: 1 broker")), "{lines:#?}");
     assert!(has(&lines, "ok    kafka", &format!("is reached at {kafka}, which it tells its clients")), "{lines:#?}");
 
+    let other =
+        Program::serve(&["--data", home.path().join("other").to_str().unwrap(), "--kafka-listen", "127.0.0.1:0"]).await;
+    let not_its_own: Vec<_> =
+        beside.iter().map(|flag| if *flag == kafka { other.kafka() } else { (*flag).to_owned() }).collect();
+    let lines = said(&not_its_own.iter().map(String::as_str).collect::<Vec<_>>(), 0).await;
+    let expected = format!("what listens at {} is another Kafka", other.kafka());
+    assert!(has(&lines, "warn  kafka", &expected), "{lines:#?}");
+
     program.kill().await;
     let before = files(data);
     let lines = said(&alone, 0).await;

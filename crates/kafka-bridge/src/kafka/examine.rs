@@ -18,6 +18,8 @@ use crate::names::is_internal;
 /// A cluster at one moment.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Cluster {
+    /// Its id, where it tells one.
+    pub id: Option<String>,
     /// By id.
     pub brokers: Vec<ClusterBroker>,
     /// By name, without internal ones.
@@ -88,6 +90,7 @@ impl Cluster {
             }
             metadata.map(|metadata| {
                 let mut cluster = Self::of(&metadata);
+                cluster.id = client.client().fetch_cluster_id(timeout);
                 cluster.look_for_later(&client, &metadata, later_ms, timeout);
                 cluster
             })
@@ -116,7 +119,7 @@ impl Cluster {
         let usable = metadata.topics().iter().filter(|topic| topic.error().is_none() && !is_internal(topic.name()));
         let mut topics: Vec<_> = usable.map(topic).collect();
         topics.sort_unstable_by(|a, b| a.name.cmp(&b.name));
-        Self { brokers, topics }
+        Self { brokers, topics, ..Self::default() }
     }
 
     fn look_for_later(&mut self, client: &BaseConsumer<Told>, metadata: &Metadata, later_ms: i64, timeout: Duration) {

@@ -255,6 +255,6 @@ mod tests {
         let settings: BTreeMap<_, _> =
             GOOD.iter().chain(changed).map(|(name, value)| ((*name).into(), (*value).into())).collect();
         let broker = |id| ClusterBroker { id, address: "b:9092".into(), settings: Some(settings.clone()) };
-        Cluster { brokers: (0..brokers as i32).map(broker).collect(), topics: Vec::new() }
+        Cluster { brokers: (0..brokers as i32).map(broker).collect(), ..Cluster::default() }
     }
 }

@@ -76,6 +76,9 @@ mod tests {
         let data = tempfile::TempDir::new().unwrap();
         drop(Log::open(data.path(), Options::default()).unwrap());
         let mut config = Config { data: data.path().to_owned(), ..Config::default() };
+        while look(&config).1 {
+            std::thread::yield_now(); // its writer ends by itself
+        }
         for (reserve, verdict) in [(None, Verdict::Ok), (Some(usize::MAX), Verdict::Fail)] {
             config.log.reserve = reserve;
             let (lines, _) = look(&config);

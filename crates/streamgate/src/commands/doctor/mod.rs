@@ -113,6 +113,11 @@ async fn listener(loaded: &Loaded) -> Vec<Line> {
             format!("what listens at {brokers} does not answer as Kafka does ({error})"),
             "choose another port with --kafka-listen",
         )],
+        Ok(cluster) if cluster.id != embedded_log::log_id(&loaded.config.data) => vec![Line::warn(
+            Subject::Kafka,
+            format!("what listens at {brokers} is another Kafka, not the server that has the folder"),
+            "choose another port with --kafka-listen, or name that of the server",
+        )],
         Ok(cluster) => {
             let mut lines = cluster::brokers(&brokers, &cluster);
             lines.extend(reach::all(&cluster).await);

@@ -66,7 +66,7 @@ mod tests {
         let broker = |address: String| ClusterBroker { id: 7, address, settings: None };
         let there = broker(listener.local_addr().unwrap().to_string());
         // Port 1 is nobody's on a machine for tests.
-        let cluster = Cluster { brokers: vec![there, broker("127.0.0.1:1".to_owned())], topics: Vec::new() };
+        let cluster = Cluster { brokers: vec![there, broker("127.0.0.1:1".to_owned())], ..Cluster::default() };
         let lines: Vec<_> = all(&cluster).await.iter().map(Line::to_string).collect();
         assert!(lines[0].starts_with("ok    kafka     broker 7 is reached at 127.0.0.1:"), "{lines:?}");
         assert!(

@@ -259,6 +259,6 @@ mod tests {
 
     fn cluster(brokers: i32, topics: Vec<ClusterTopic>) -> Cluster {
         let broker = |id| ClusterBroker { id, address: "b:9092".into(), settings: None };
-        Cluster { brokers: (0..brokers).map(broker).collect(), topics }
+        Cluster { brokers: (0..brokers).map(broker).collect(), topics, ..Cluster::default() }
     }
 }
