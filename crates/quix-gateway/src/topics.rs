@@ -1,6 +1,6 @@
 //! Topics as clients call them: by name or by id, and which of them are there.
 //!
-//! A topic's *name* is what the broker calls it; its *id* is `<workspace>-<name>`. Clients use either, everywhere, and are
+//! A topic's *name* is what the broker here calls it; its *id* is `<workspace>-<name>`. Clients use either, everywhere, and are
 //! told both. The workspace is the one the client's request is for. Source: Quix Streaming APIs.
 
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use crate::visitor::Visitor;
 /// A topic that is there.
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub struct Topic {
-    /// Short name, also the broker's.
+    /// Short name.
     pub name: String,
     /// `<workspace>-<name>`.
     pub id: String,
@@ -231,7 +231,10 @@ impl TopicDirectory {
     }
 
     fn without_workspace<'t>(&self, visitor: &Visitor, text: &'t str) -> Option<&'t str> {
-        text.strip_prefix(self.workspace(visitor))?.strip_prefix('-').filter(|name| !name.is_empty())
+        let workspace = self.workspace(visitor);
+        let (start, rest) = text.split_at_checked(workspace.len())?;
+        // Where Quix has the workspace in topics' names in Kafka, it is in small letters.
+        rest.strip_prefix('-').filter(|name| start.eq_ignore_ascii_case(workspace) && !name.is_empty())
     }
 }
 
@@ -278,6 +281,15 @@ mod tests {
         assert_eq!(topics.known(ANYBODY, Right::Read, "ws-f1"), topics.known(ANYBODY, Right::Read, "f1"));
         assert_eq!(topics.open(ANYBODY, Right::Read, "f2").await, Err(Failure::UnknownTopic("f2".into())));
         assert!(topics.known(ANYBODY, Right::Read, "f2").is_none());
+    }
+
+    #[tokio::test]
+    async fn the_workspace_in_an_id_may_be_in_any_letters() {
+        let topics = directory(true);
+        for text in ["WS-f1", "ws-f1", "Ws-f1"] {
+            assert_eq!(topics.open(ANYBODY, Right::Write, text).await.unwrap().id, "ws-f1");
+        }
+        assert_eq!(topics.open(ANYBODY, Right::Write, "wsx-f1").await.unwrap().name, "wsx-f1");
     }
 
     #[tokio::test]

@@ -17,7 +17,7 @@ async fn programs_need_no_more_of_kafka_than_their_topics_and_groups() {
     allow(&python, &kafka).await;
     for (mechanism, python, is_old) in [("PLAIN", Python::quix_0_5().await, true), ("SCRAM-SHA-256", python, false)] {
         let settings = settings_of_secured(mechanism, &certificate, port);
-        let named = format!("workspace = \"acme\"\ntopic_prefix = \"acme-\"\n{settings}");
+        let named = format!("workspace = \"acme\"\nworkspace_prefix = true\n{settings}");
         let program = Program::serve_with_settings(&named, &["--kafka", &kafka.bootstrap()]).await;
         let place = Place { program };
         let run = |arguments: &[&str]| Script::start(&python, "portal.py", arguments, &place.environment());

@@ -97,20 +97,20 @@ async fn programs_that_start_together_on_a_topic_that_is_not_there_all_run() {
 #[tokio::test(flavor = "multi_thread")]
 async fn topics_are_called_in_kafka_as_quix_calls_them_where_a_prefix_is_set() {
     let kafka = shared_kafka().await;
-    let (workspace, settings) = (own_topic("acme"), format!("[portal]\nkafka_address = \"{kafka}\""));
-    let named = format!("workspace = \"{workspace}\"\ntopic_prefix = \"{workspace}-\"\n{settings}");
+    let (workspace, settings) = (own_topic("Acme"), format!("[portal]\nkafka_address = \"{kafka}\""));
+    let named = format!("workspace = \"{workspace}\"\nworkspace_prefix = true\n{settings}");
     let place = Place { program: Program::serve_with_settings(&named, &["--kafka", &kafka]).await };
     let plain = Place { program: Program::serve_with_settings(&settings, &["--kafka", &kafka]).await };
     for (python, topic, row) in
         [(Python::quix_0_5().await, "old", json!([41.5])), (Python::quix_3().await, "new", json!(41.5))]
     {
         let run = |arguments: &[&str]| Script::start(&python, "portal.py", arguments, &place.environment());
-        let id = format!("{workspace}-{topic}");
+        let id = format!("{}-{topic}", workspace.to_lowercase());
         for asked in [topic, &id] {
             run(&["write", asked]).succeed().await;
         }
-        // Of pages here by its name; where no prefix is set, by what it is called in Kafka.
-        for (place, called) in [(&place, topic), (&plain, &*id)] {
+        // Of pages here by its name and its id; of others by what it is called in Kafka.
+        for (place, called) in [(&place, topic), (&place, &*id), (&plain, &*id)] {
             let packages = packages(place, called).await;
             let rows =
                 packages.iter().filter(|(_, value)| value["speed"] == row || value["NumericValues"]["speed"] == row);

@@ -23,6 +23,7 @@ pub(super) fn check(loaded: &Loaded) -> Result<(), ConfigError> {
         loopback(loaded, "portal.listen", address)?;
     }
     ports(loaded)?;
+    workspace(loaded)?;
     auth(loaded)?;
     storage(loaded)?;
     tls(loaded)?;
@@ -60,6 +61,16 @@ fn ports(loaded: &Loaded) -> Result<(), ConfigError> {
             let problem = format!("are both {address}: give each a port of its own");
             return Err(conflict(loaded, first.0, second.0, problem));
         }
+    }
+    Ok(())
+}
+
+fn workspace(loaded: &Loaded) -> Result<(), ConfigError> {
+    let config = &loaded.config;
+    if config.workspace_prefix && config.workspace.starts_with('_') {
+        let problem = "cannot begin with '_' while topics' names begin with it (workspace_prefix): Kafka would take them for its \
+                       own; choose another";
+        return Err(invalid(loaded, "workspace", problem.to_owned()));
     }
     Ok(())
 }

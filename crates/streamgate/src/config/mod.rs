@@ -83,11 +83,10 @@ pub struct Config {
     /// Workspace of requests whose host name names none; a topic's id is `<workspace>-<name>`. Default `local`.
     #[serde(deserialize_with = "values::workspace")]
     pub workspace: String,
-    /// What the names of topics begin with at the broker, and only there: the topic `cpu-load` of pages, programs and settings is
-    /// `acme-cpu-load` in Kafka with `"acme-"`; topics without it are none of this server's. Quix has it so, with the workspace in
-    /// small letters and `-`. Default `""`: topics are called alike everywhere.
-    #[serde(deserialize_with = "values::topic_prefix")]
-    pub topic_prefix: String,
+    /// Whether the names of topics begin with the workspace in small letters and `-` at the broker, and only there, as Quix has
+    /// it: for the workspace `Acme` the topic `cpu-load` of pages, programs and settings is `acme-cpu-load` in Kafka; topics that
+    /// begin otherwise are none of this server's. Default off: topics are called alike everywhere.
+    pub workspace_prefix: bool,
     /// Origins whose web pages may use the server. Default `["auto"]`: any with authentication, as pages carry their tokens
     /// themselves, else those of this machine. Others get 403 and no CORS headers.
     pub allowed_origins: Vec<AllowedOrigin>,
@@ -132,7 +131,7 @@ impl Default for Config {
             kafka_advertised: None,
             create_topics: None,
             workspace: "local".to_owned(),
-            topic_prefix: String::new(),
+            workspace_prefix: false,
             allowed_origins: vec![AllowedOrigin::Auto],
             trusted_proxies: Vec::new(),
             detailed_errors: false,
@@ -176,6 +175,11 @@ impl Config {
             (false, true) => Storage::Folder,
             (false, false) => Storage::Kafka,
         }
+    }
+
+    /// What the names of topics begin with at the broker; nothing, where they are called alike everywhere.
+    pub fn topic_prefix(&self) -> String {
+        if self.workspace_prefix { format!("{}-", self.workspace.to_ascii_lowercase()) } else { String::new() }
     }
 
     /// Where Kafka clients are to be served, if anywhere.

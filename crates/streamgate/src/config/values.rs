@@ -42,19 +42,6 @@ pub(crate) fn workspace<'de, D: Deserializer<'de>>(deserializer: D) -> Result<St
     Err(de::Error::custom(format!("must be 1 to {MAX_WORKSPACE_BYTES} letters, digits, '.', '_' or '-', not {text:?}")))
 }
 
-/// What topics' names may begin with: nothing, or characters of such names, but not as Kafka's own begin.
-pub(crate) fn topic_prefix<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
-    if text.len() <= MAX_WORKSPACE_BYTES + 1 && text.bytes().all(allowed) && !text.starts_with('_') {
-        return Ok(text);
-    }
-    let most = MAX_WORKSPACE_BYTES + 1;
-    let problem =
-        format!("must be at most {most} letters, digits, '.', '_' or '-', and not begin with '_', not {text:?}");
-    Err(de::Error::custom(problem))
-}
-
 /// Leaves room for the name in a topic id of 249 bytes.
 const MAX_WORKSPACE_BYTES: usize = 100;
 

@@ -56,7 +56,7 @@ pub async fn choose_broker(config: &Config) -> Result<BrokerChoice, ChoiceError>
         }
         Storage::Kafka => KafkaBroker::connect(settings::kafka(config)?, metrics.clone())?,
     };
-    Ok(BrokerChoice { broker: PrefixedBroker::around(broker, &config.topic_prefix), metrics, log })
+    Ok(BrokerChoice { broker: PrefixedBroker::around(broker, &config.topic_prefix()), metrics, log })
 }
 
 async fn open(config: &Config, metrics: Metrics) -> Result<Arc<EmbeddedBroker>, OpenError> {

@@ -86,7 +86,8 @@ async fn kafka(loaded: &Loaded) -> Vec<Line> {
     };
     match Cluster::examine(&settings, later_ms(), TIMEOUT).await {
         Err(error) => vec![cluster::unreachable(&settings.brokers, &error, &settings.properties)],
-        Ok(cluster) => {
+        Ok(mut cluster) => {
+            topics::keep_ours(config, &mut cluster);
             let mut lines = cluster::brokers(&settings.brokers, &cluster);
             lines.extend(reach::all(&cluster).await);
             lines.extend(cluster::settings(&cluster, settings.message_max_bytes));

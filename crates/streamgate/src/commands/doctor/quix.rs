@@ -69,6 +69,10 @@ impl std::fmt::Display for Broker<'_> {
             );
         };
         writeln!(f, "# Without the portal, from 2 on, the program says itself where Kafka is:")?;
+        let prefix = self.0.config.topic_prefix();
+        if !prefix.is_empty() {
+            writeln!(f, "# There the topic NAME is called {prefix}NAME.")?;
+        }
         if !is_protected(&self.0.config) {
             return writeln!(f, "#   Application(broker_address=\"{address}\")");
         }
@@ -149,6 +153,11 @@ mod tests {
                 "[kafka]\nbrokers = ['a:1']\n[portal]\nkafka_address = 'k.example:9093'\nsecurity = 'ssl'",
                 &["# They are told k.example:9093.\n", "export", "bootstrap_servers=\"k.example:9093\""],
                 &["a:1"],
+            ),
+            (
+                "workspace = 'Acme'\nworkspace_prefix = true",
+                &["# There the topic NAME is called acme-NAME.\n#   Application(broker_address="],
+                &["Acme"],
             ),
             ("[portal]\nenabled = false", &["portal is off", "broker_address=\"127.0.0.1:9092\""], &["export"]),
             (

@@ -8,6 +8,12 @@ use super::cluster::number;
 use super::line::{Line, Subject};
 use crate::config::Config;
 
+/// Leaves out those that a server of this configuration does not see.
+pub(super) fn keep_ours(config: &Config, cluster: &mut Cluster) {
+    let prefix = config.topic_prefix();
+    cluster.topics.retain(|topic| topic.name.starts_with(&prefix));
+}
+
 /// Those that the configuration names and that are not there.
 pub(super) fn configured(config: &Config, there: &[String]) -> Vec<Line> {
     let used = config.webhooks.iter().map(|webhook| &webhook.topic);
@@ -17,13 +23,10 @@ pub(super) fn configured(config: &Config, there: &[String]) -> Vec<Line> {
     let mut used: Vec<_> = used.chain(destinations().filter_map(|to| to.dead_letter.as_ref())).collect();
     used.sort_unstable();
     used.dedup();
-    let prefix = format!("{}-", config.workspace);
+    let (label, prefix) = (format!("{}-", config.workspace), config.topic_prefix());
     let is_there = |text: &str| {
-        let name = text.strip_prefix(&prefix).unwrap_or(text);
-        there
-            .iter()
-            .filter_map(|topic| topic.strip_prefix(&*config.topic_prefix))
-            .any(|topic| topic == text || topic == name)
+        let name = text.strip_prefix(&label).unwrap_or(text);
+        there.iter().filter_map(|topic| topic.strip_prefix(&prefix)).any(|topic| topic == text || topic == name)
     };
     let count = used.len();
     let missing = used.into_iter().filter(|topic| !is_there(topic));
@@ -201,9 +204,24 @@ mod tests {
         assert_eq!(found.len(), 2);
         let all = ["ok    topics    those of webhooks, sources and destinations are there"];
         assert_eq!(lines(&config, &["a", "b", "c"]), all);
+        config.workspace_prefix = true;
+        assert_eq!(lines(&config, &["ws-a", "ws-b", "ws-c"]), all);
+        assert!(lines(&config, &["a", "b", "c"])[0].starts_with("fail"), "they are called otherwise in Kafka");
+        config.workspace_prefix = false;
         config.create_topics = Some(true);
         assert_eq!(lines(&config, &["a", "c"]), ["ok    topics    'b' is made by its first use"]);
         assert!(lines(&Config::default(), &[]).is_empty());
+    }
+
+    #[test]
+    fn topics_without_the_prefix_are_none_of_ours() {
+        let mut config = Config { workspace: "Acme".into(), ..Config::default() };
+        for (is_prefixed, kept) in [(false, &["acme-a", "billing"][..]), (true, &["acme-a"])] {
+            config.workspace_prefix = is_prefixed;
+            let mut cluster = cluster(1, vec![topic("acme-a", 1, "1"), topic("billing", 1, "1")]);
+            keep_ours(&config, &mut cluster);
+            assert_eq!(cluster.topics.iter().map(|topic| &*topic.name).collect::<Vec<_>>(), kept);
+        }
     }
 
     #[test]

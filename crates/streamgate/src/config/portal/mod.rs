@@ -28,7 +28,7 @@ pub struct PortalConfig {
     pub listen: Option<SocketAddr>,
     /// `HOST:PORT` by which programs reach Kafka, several with commas between; in general not the address this server uses.
     /// `None`, written `"auto"`, is the default: beside the data folder `kafka_advertised`, else, to programs on this machine,
-    /// `kafka_listen` if that and `listen` are loopback; else nothing, and programs are told so (HTTP 501).
+    /// `kafka_listen` if that and the portal's address are loopback; else nothing, and programs are told so (HTTP 501).
     #[serde(with = "values::auto_text")]
     pub kafka_address: Option<String>,
     /// What programs protect their connections by: `plaintext`, `ssl`, `sasl_plaintext` or `sasl_ssl`. Default `plaintext`.

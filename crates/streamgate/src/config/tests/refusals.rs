@@ -43,12 +43,8 @@ fn bad_values_are_refused_in_one_sentence_that_names_them() {
             "`workspace` (streamgate.toml:1) must be 1 to 100 letters, digits, '.', '_' or '-', not \"\"",
         ),
         (
-            "topic_prefix = \"acme/\"",
-            "`topic_prefix` (streamgate.toml:1) must be at most 101 letters, digits, '.', '_' or '-', and not begin with '_', not \"acme/\"",
-        ),
-        (
-            "topic_prefix = \"__acme-\"",
-            "`topic_prefix` (streamgate.toml:1) must be at most 101 letters, digits, '.', '_' or '-', and not begin with '_', not \"__acme-\"",
+            "workspace_prefix = true\nworkspace = \"__acme\"",
+            "`workspace` (streamgate.toml:2) cannot begin with '_' while topics' names begin with it (workspace_prefix): Kafka would take them for its own; choose another",
         ),
         (
             "listen = \"8080\"",
