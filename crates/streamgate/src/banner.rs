@@ -14,6 +14,8 @@ pub(crate) struct Banner<'a> {
     pub(crate) management: Option<SocketAddr>,
     /// `None` if its port was taken, or if it was not wanted.
     pub(crate) kafka: Option<SocketAddr>,
+    /// `None` if the portal has no address of its own.
+    pub(crate) portal: Option<SocketAddr>,
 }
 
 /// Name, what is there, and what to know about it.
@@ -78,6 +80,9 @@ impl Banner<'_> {
             Some(Row("hub", format!("{public}/hub"), "for SignalR clients".into())),
             Some(Row("api", format!("{public}/topics"), "for curl, and the commands below".into())),
             kafka,
+            self.portal.map(|address| {
+                Row("portal", format!("{}://{address}", self.scheme()), "for programs on Quix Streams".into())
+            }),
             Some(metrics),
             access,
         ];
@@ -93,8 +98,8 @@ impl Banner<'_> {
     fn risks(&self) -> Vec<Row> {
         let mut risks = Vec::new();
         if !self.config.auth.is_on() {
-            let whoever =
-                if self.config.listen.ip().is_loopback() { "is on this machine" } else { "reaches the server" };
+            let is_local = self.config.listen.ip().is_loopback() && self.portal.is_none_or(|at| at.ip().is_loopback());
+            let whoever = if is_local { "is on this machine" } else { "reaches the server" };
             risks.push(("no authentication", format!("whoever {whoever} may read and write")));
         }
         if self.config.makes_topics() && !self.config.auth.is_on() {
@@ -131,8 +136,11 @@ impl Banner<'_> {
     }
 
     fn url(&self) -> String {
-        let scheme = if self.config.tls.certificate.is_some() { "https" } else { "http" };
-        format!("{scheme}://{}", self.public)
+        format!("{}://{}", self.scheme(), self.public)
+    }
+
+    fn scheme(&self) -> &'static str {
+        if self.config.tls.certificate.is_some() { "https" } else { "http" }
     }
 
     fn next(&self) -> String {
@@ -167,8 +175,14 @@ mod tests {
         config.kafka.properties.insert(property, Secret::from("false".to_owned()));
         config.kafka_listen = Some(([0, 0, 0, 0], 9092).into());
         let kafka = config.kafka_listen;
-        let banner =
-            Banner { config: &config, broker: "streamgate-data", public: config.listen, management: None, kafka };
+        let banner = Banner {
+            config: &config,
+            broker: "streamgate-data",
+            public: config.listen,
+            management: None,
+            kafka,
+            portal: None,
+        };
         let text = banner.text(false);
         let expected = "
   Streamgate VERSION
@@ -201,7 +215,8 @@ mod tests {
         config.auth.secret = Some(Secret::from("hunter2".to_owned()));
         let text = |config: &Config| {
             let (public, management) = (config.listen, Some(config.admin_listen));
-            Banner { config, broker: "d", public, management, kafka: None }.text(false)
+            let portal = config.portal.listen;
+            Banner { config, broker: "d", public, management, kafka: None, portal }.text(false)
         };
         let said = text(&config);
         assert!(
@@ -212,6 +227,12 @@ mod tests {
         config.admin_listen = ([0, 0, 0, 0], 9090).into();
         assert!(text(&config).contains("0.0.0.0:9090: other machines may read the metrics"));
         config.auth = crate::config::AuthConfig { insecure_no_auth: true, ..Default::default() };
+        assert!(text(&config).contains("whoever is on this machine may read and write"));
+        config.portal.listen = Some(([0, 0, 0, 0], 8081).into());
+        let said = text(&config);
+        assert!(said.contains("    portal    http://0.0.0.0:8081 "), "{said}");
+        assert!(said.contains("whoever reaches the server may read and write"), "{said}");
+        config.portal.listen = None;
         config.listen = ([0, 0, 0, 0], 8080).into();
         assert!(text(&config).contains("whoever reaches the server may read and write"));
     }
@@ -220,7 +241,7 @@ mod tests {
     fn where_kafka_clients_are_served_is_said_where_they_could_be() {
         let text = |config: &Config, kafka| {
             let public = config.listen;
-            Banner { config, broker: "d", public, management: None, kafka }.text(false)
+            Banner { config, broker: "d", public, management: None, kafka, portal: None }.text(false)
         };
         let (default, off) = (Config::default(), Config { kafka_listen: None, ..Config::default() });
         let memory = Config { memory: true, ..Config::default() };

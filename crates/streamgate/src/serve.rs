@@ -7,7 +7,7 @@ use embedded_log::listener::Listener;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::args::ServeArgs;
+use crate::args::{ServeArgs, changed_by};
 use crate::banner::Banner;
 use crate::commands::{CommandError, folder};
 use crate::config::{Config, Loaded};
@@ -44,6 +44,7 @@ pub async fn run(args: &ServeArgs) -> Result<(), CommandError> {
         Some(address) => Some(bind("portal.listen", address).await?),
         None => None,
     };
+    let portal_address = portal.as_ref().and_then(|listener| listener.local_addr().ok());
     let kafka = bind_kafka(&loaded).await?;
     let broker = choose_broker(config).await.map_err(|error| match error {
         ChoiceError::Folder(error) => folder::refused(&error, &config.data, folder::Busy::OtherFolder),
@@ -53,7 +54,7 @@ pub async fn run(args: &ServeArgs) -> Result<(), CommandError> {
     let sockets = Sockets { public, portal, certificate, credentials, management, kafka };
     let server = Server::start(config, broker, sockets).map_err(CommandError::System)?;
     let (public, management, kafka) = (server.public, server.management, server.kafka());
-    greet(&Banner { config, broker: &described, public, management, kafka });
+    greet(&Banner { config, broker: &described, public, management, kafka, portal: portal_address });
     if let Some(descriptors) = descriptors.filter(|_| config.limits.connections < wanted_connections) {
         let connections = config.limits.connections;
         tracing::info!(
@@ -86,8 +87,8 @@ fn not_bound(setting: &str, address: SocketAddr, error: &io::Error) -> CommandEr
         io::ErrorKind::AddrNotAvailable => "this machine does not have this address".to_owned(),
         _ => error.to_string(),
     };
-    let flag = setting.replace(['_', '.'], "-");
-    CommandError::Serve(format!("cannot listen on {address}: {reason}; name another address with --{flag}"))
+    let change = changed_by(setting);
+    CommandError::Serve(format!("cannot listen on {address}: {reason}; name another address with {change}"))
 }
 
 /// A port that was asked for must be free; without the default one the server runs on, and says so.

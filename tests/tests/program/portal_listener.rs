@@ -1,15 +1,14 @@
 //! The portal at an address of its own: there it is and nothing else, and where the hubs are it is not.
 
-use e2e::ports::lasting_ports;
 use e2e::program::Program;
 use serde_json::Value;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_portal_is_where_it_listens_and_nothing_else_is() {
-    let [port] = lasting_ports();
-    let settings = format!("[portal]\nlisten = \"127.0.0.1:{port}\"");
-    let program = Program::serve_with_settings(&settings, &["--kafka-listen", "127.0.0.1:0"]).await;
-    let own = format!("http://127.0.0.1:{port}");
+    let settings = "[portal]\nlisten = \"127.0.0.1:0\"";
+    let program = Program::serve_with_settings(settings, &["--kafka-listen", "127.0.0.1:0"]).await;
+    let row = program.banner.lines().find_map(|line| line.trim().strip_prefix("portal "));
+    let own = row.and_then(|row| row.split_whitespace().next()).expect("the banner names it").to_owned();
     let ask = async |url: &str, path: &str| {
         let answer = reqwest::get(format!("{url}{path}")).await.unwrap();
         (answer.status().as_u16(), answer.text().await.unwrap())

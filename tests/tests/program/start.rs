@@ -50,7 +50,7 @@ async fn the_banner_names_what_a_settings_file_makes_insecure() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_port_that_is_taken_is_one_sentence_with_the_flag() {
+async fn a_port_that_is_taken_is_one_sentence_with_the_flag_or_the_setting() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     for flag in ["--listen", "--admin-listen"] {
@@ -60,6 +60,11 @@ async fn a_port_that_is_taken_is_one_sentence_with_the_flag() {
             format!("cannot listen on {address}: another program has this port; name another address with {flag}");
         assert_eq!(said, expected);
     }
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), format!("portal.listen = \"{address}\"")).unwrap();
+    let ports = ["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"];
+    let said = failed(&[&["serve", "--config", file.path().to_str().unwrap()], &ports[..]].concat(), "").await;
+    assert!(said.ends_with("; name another address with the setting portal.listen"), "{said}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -26,6 +26,7 @@ pub use self::produce::ProduceArgs;
 pub use self::recipes::{RecipesArgs, RecipesCommand, RecipesShowArgs};
 pub use self::sample::SampleArgs;
 pub use self::server::ServerArgs;
+pub(crate) use self::settings::changed_by;
 pub use self::settings::{ConfigArgs, ConfigCommand, ConfigFile, ConfigFlags, ServeArgs};
 pub use self::streams::StreamsArgs;
 pub use self::tail::{From, TailArgs};

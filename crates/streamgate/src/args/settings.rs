@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::Subcommand;
+use clap::{Args as _, Subcommand};
 use toml::Value;
 
 use crate::config::{self, ConfigError, DEFAULT_FILE, FileChoice, Loaded, Origin, Setting, Sources};
@@ -55,6 +55,14 @@ pub struct ConfigFlags {
     /// Serve other machines without authentication: whoever reaches the server may read and write everything
     #[arg(long)]
     pub insecure_no_auth: bool,
+}
+
+/// What changes a setting: its flag, if it has one.
+pub(crate) fn changed_by(setting: &str) -> String {
+    let flag = setting.replace(['_', '.'], "-");
+    let flags = ConfigFlags::augment_args(clap::Command::new("serve"));
+    let has_flag = flags.get_arguments().any(|argument| argument.get_long() == Some(&flag));
+    if has_flag { format!("--{flag}") } else { format!("the setting {setting}") }
 }
 
 impl ConfigFlags {

@@ -143,7 +143,6 @@ impl Server {
         let side = if own_portal.is_some() { Side::Hubs } else { Side::Both };
         let mut tasks = vec![tokio::spawn(door.clone().serve(public, side))];
         if let Some(listener) = own_portal {
-            tracing::info!(address = %listener.local_addr()?, "the portal has an address of its own");
             tasks.push(tokio::spawn(door.clone().serve(listener, Side::Portal)));
         }
         if let Some(guard) = guard {

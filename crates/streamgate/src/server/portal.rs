@@ -1,4 +1,4 @@
-//! The portal on the public listener: what the settings let it tell, and who is let in to ask.
+//! The portal, at the public listener or one of its own: what the settings let it tell, and who is let in to ask.
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -186,7 +186,7 @@ fn settings(config: &Config, kafka: Option<SocketAddr>) -> Result<PortalSettings
     Ok(PortalSettings {
         is_on: true,
         kafka: access,
-        topic_prefix: config.topic_prefix.clone(),
+        topic_prefix: config.topic_prefix(),
         create_topics: portal.create_topics,
         max_partitions: i32::try_from(portal.max_partitions).unwrap_or(i32::MAX),
         allow_plain_http: portal.allow_plain_http,
@@ -297,11 +297,17 @@ mod tests {
             Config { portal, ..config }
         };
         let public = |config: Config| Config { listen: "0.0.0.0:8080".parse().unwrap(), ..config };
+        let at = |config: Config, listen: &str| {
+            let portal = crate::config::PortalConfig { listen: listen.parse().ok(), ..Default::default() };
+            Config { portal, ..config }
+        };
         for (config, listener, told) in [
             (folder(), Some(local), Ok(("127.0.0.1:9092", true))),
             (folder(), None, Err(EMBEDDED_ONLY)),
             (folder(), Some(any), Err(NO_ADDRESS)),
             (public(folder()), Some(local), Err(NO_ADDRESS)),
+            (at(public(folder()), "127.0.0.1:8081"), Some(local), Ok(("127.0.0.1:9092", true))),
+            (at(folder(), "10.0.0.7:8081"), Some(local), Err(NO_ADDRESS)),
             (advertised(), Some(any), Ok(("plant:9092", false))),
             (advertised(), Some(local), Ok(("plant:9092", false))),
             (public(advertised()), Some(any), Ok(("plant:9092", false))),

@@ -7,6 +7,7 @@ use tokio::net::TcpListener;
 
 use super::line::{Line, Subject};
 use super::reach;
+use crate::args::changed_by;
 use crate::commands::client::Client;
 use crate::config::Loaded;
 
@@ -30,6 +31,7 @@ pub(super) async fn look(loaded: &Loaded, is_held: Option<bool>) -> Vec<Line> {
         ("listen", Some(config.listen), true),
         ("admin_listen", Some(config.admin_listen), loaded.is_set("admin_listen")),
         ("kafka_listen", loaded.kafka_listener(), loaded.is_set("kafka_listen")),
+        ("portal.listen", config.portal.own_listener(), true),
     ];
     let mut lines = Vec::new();
     for (setting, address, is_needed) in ports {
@@ -72,7 +74,7 @@ fn line(setting: &str, address: SocketAddr, is_needed: bool, port: Port) -> Line
         Port::Taken => format!("{address} ({setting}) is taken by another program"),
         Port::Refused(reason) => format!("it could not listen at {address} ({setting}): {reason}"),
     };
-    let remedy = format!("choose another address with --{}", setting.replace('_', "-"));
+    let remedy = format!("choose another address with {}", changed_by(setting));
     if is_needed {
         return Line::fail(Subject::Server, what, remedy);
     }
@@ -110,6 +112,10 @@ mod tests {
             (
                 line("kafka_listen", address, true, Port::Taken),
                 "fail  server    127.0.0.1:8080 (kafka_listen) is taken by another program; choose another address with --kafka-listen",
+            ),
+            (
+                line("portal.listen", address, true, Port::Taken),
+                "fail  server    127.0.0.1:8080 (portal.listen) is taken by another program; choose another address with the setting portal.listen",
             ),
             (
                 line("admin_listen", address, false, Port::Taken),
