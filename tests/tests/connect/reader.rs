@@ -11,7 +11,7 @@ use tokio::process::Command;
 
 use crate::document::{Section, Step, sections};
 use crate::pattern;
-use crate::shell::{self, Shell, kill_group};
+use crate::shell::{self, Shell};
 
 /// Does all that a section says, with a server that was started as the first section says; programs are found in these
 /// folders too.
@@ -116,7 +116,6 @@ impl Drop for Reader {
         if std::thread::panicking() {
             eprintln!("the server's log: {}", self.server.log());
         }
-        kill_group(self.server.pid());
     }
 }
 
@@ -133,7 +132,13 @@ impl Place {
 
     /// A text of the page with the ports of here.
     fn here(&self, text: &str) -> String {
-        self.ports.iter().fold(text.to_owned(), |text, (there, here)| text.replace(there, &here.to_string()))
+        // By way of what no text has: a port of here may hold the digits of one of there.
+        let marked = (0..)
+            .zip(&self.ports)
+            .fold(text.to_owned(), |text, (number, (there, _))| text.replace(there, &format!("\0{number}\0")));
+        (0..)
+            .zip(&self.ports)
+            .fold(marked, |text, (number, (_, here))| text.replace(&format!("\0{number}\0"), &here.to_string()))
     }
 
     /// A block in this folder, with no environment but what has the ports of here be the ones that nobody needs to name.

@@ -9,7 +9,7 @@ use tokio::process::{Child, Command};
 
 use crate::pattern;
 
-/// It and all that it has started are killed when dropped.
+/// Killed when dropped.
 pub struct Shell {
     block: String,
     child: Child,
@@ -66,19 +66,19 @@ impl Drop for Shell {
         if std::thread::panicking() {
             eprintln!("{}printed:\n{}", self.block, self.printed().concat());
         }
-        self.child.id().inspect(|leader| kill_group(*leader));
     }
 }
 
-/// A command that runs a block, at the head of a process group.
+/// What runs a block. A single command, which may go on and on, has no shell around it that could be killed in its place.
 pub fn command(block: &str) -> Command {
+    let block = block.trim_end();
+    let is_single = !block.replace("\\\n", "").contains('\n');
+    let script = match block.strip_prefix('(').and_then(|block| block.strip_suffix(')')) {
+        Some(inner) if is_single => inner.to_owned(), // it ends with `exec` itself
+        None if is_single => format!("exec {block}"),
+        _ => block.to_owned(),
+    };
     let mut command = Command::new("sh");
-    command.args(["-eu", "-c", block]).process_group(0).kill_on_drop(true);
+    command.args(["-eu", "-c", &script]).kill_on_drop(true);
     command
-}
-
-/// Kills a process that leads a group and has not been waited for, and the group.
-pub fn kill_group(leader: u32) {
-    // Whoever has ended already cannot be killed.
-    let _ = std::process::Command::new("kill").args(["-KILL", "--", &format!("-{leader}")]).output();
 }
