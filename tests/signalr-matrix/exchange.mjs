@@ -43,10 +43,13 @@ async function exchange(checks, hubs, seen) {
   Object.assign(seen, { at: cuts.map(({ received }) => received), sent, received, sentAgain, receivedAgain, acks });
 }
 
-// The server counts anew in each piece; gives how many it has sent in all.
+// The server counts anew in each piece, the last begun behind the last cut; gives how many it has sent in all.
 async function receive(connection, count, progress) {
   let received = 0;
-  while (received < count || !progress.isAllCut) received += await connection.invoke("Flood", PIECE, 40);
+  for (let isLast = false; !isLast; ) {
+    isLast = received >= count && progress.isAllCut;
+    received += await connection.invoke("Flood", PIECE, 40);
+  }
   return received;
 }
 

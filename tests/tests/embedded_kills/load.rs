@@ -136,4 +136,5 @@ const WHO: &str = "two scripts, producer; consumer, our reader, script that read
 /// What each has to get on by between two ends.
 const PROGRESS: u64 = 100;
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
-const PATIENCE: Duration = Duration::from_secs(60);
+/// Longer than the 100 s after which the official client gives up a request that has no answer.
+const PATIENCE: Duration = Duration::from_secs(150);
