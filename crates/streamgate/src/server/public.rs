@@ -1,4 +1,4 @@
-//! The public listener: the hub, the HTTP API and the demo on one port, behind the checks that hold for all of them.
+//! The listeners for strangers: the hub, the HTTP API, the demo and the portal, behind the checks that hold for all of them.
 
 use std::net::IpAddr;
 use std::sync::Arc;
