@@ -13,6 +13,7 @@ pub mod program;
 pub mod python;
 pub mod receiver;
 pub mod report;
+pub mod secured;
 pub mod seed;
 pub mod server;
 pub mod stage;

@@ -13,7 +13,8 @@ async fn they_are_listed_and_each_is_printed_with_the_broker_in_it() {
     for name in names {
         let own = printed(&["recipes", "show", name], "").await;
         let other = printed(&["recipes", "show", name, "--kafka", "kafka.example:19092"], "").await;
-        assert_eq!(own.matches("127.0.0.1:9092").count(), 1, "{own}");
+        // The engine of one asks the portal instead.
+        assert_eq!(own.matches("127.0.0.1:9092").count(), usize::from(name != "quix-output"), "{own}");
         assert_eq!(own.replace("127.0.0.1:9092", "kafka.example:19092"), other);
         for file in ["README.md", ".env.example"] {
             let stored = Path::new(env!("CARGO_MANIFEST_DIR")).join("../recipes").join(name).join(file);

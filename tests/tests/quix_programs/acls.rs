@@ -3,22 +3,22 @@
 use e2e::kafka::Kafka;
 use e2e::program::Program;
 use e2e::python::Python;
+use e2e::secured::SecuredKafka;
 use e2e::wait::own_topic;
 
 use crate::both_ways::{packages, write_from_page};
-use crate::place::{Place, secured_kafka, settings_of_secured};
+use crate::place::Place;
 use crate::script::Script;
 
 /// Topics are made by the server, whose user may do everything.
 #[tokio::test(flavor = "multi_thread")]
 async fn programs_need_no_more_of_kafka_than_their_topics_and_groups() {
     let python = Python::quix_3().await;
-    let (kafka, certificate, port) = secured_kafka(&AUTHORIZER).await;
-    allow(&python, &kafka).await;
+    let secured = SecuredKafka::start(&AUTHORIZER).await;
+    allow(&python, &secured.kafka).await;
     for (mechanism, python, is_old) in [("PLAIN", Python::quix_0_5().await, true), ("SCRAM-SHA-256", python, false)] {
-        let settings = settings_of_secured(mechanism, &certificate, port);
-        let named = format!("workspace = \"acme\"\nworkspace_prefix = true\n{settings}");
-        let program = Program::serve_with_settings(&named, &["--kafka", &kafka.bootstrap()]).await;
+        let named = format!("workspace = \"acme\"\nworkspace_prefix = true\n{}", secured.portal(mechanism));
+        let program = Program::serve_with_settings(&named, &["--kafka", &secured.kafka.bootstrap()]).await;
         let place = Place { program };
         let run = |arguments: &[&str]| Script::start(&python, "portal.py", arguments, &place.environment());
         run(&["write", &own_topic("f1-allowed")]).succeed().await;

@@ -4,11 +4,12 @@ use std::net::IpAddr;
 
 use e2e::certificate::TestCertificate;
 use e2e::program::{Program, process};
+use e2e::secured::PASSWORD;
 use reqwest::{Client, Method, RequestBuilder};
 use serde_json::{Value, json};
 use tokio::net::TcpSocket;
 
-use crate::place::{PASSWORD, SECRET, token};
+use crate::place::{SECRET, token};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn pages_of_elsewhere_are_refused_and_told_nothing() {

@@ -3,10 +3,8 @@
 use std::time::{Duration, SystemTime};
 
 use access::{Algorithm, Signer, TokenRequest};
-use e2e::certificate::TestCertificate;
-use e2e::kafka::{Kafka, Options, Secured};
-use e2e::ports::lasting_ports;
 use e2e::program::Program;
+use e2e::secured::SecuredKafka;
 use e2e::stage::shared_kafka;
 use streamgate::quix_environment::quix_environment;
 use tokio::sync::OnceCell;
@@ -47,33 +45,10 @@ impl Place {
     }
 }
 
-/// The server itself comes by the plain listener: what it may is not what programs may.
 async fn secured(mechanism: &str) -> Program {
-    static KAFKA: OnceCell<(Kafka, TestCertificate, u16)> = OnceCell::const_new();
-    let (kafka, certificate, port) = KAFKA.get_or_init(|| secured_kafka(&[])).await;
-    let settings = settings_of_secured(mechanism, certificate, *port);
-    Program::serve_with_settings(&settings, &["--kafka", &kafka.bootstrap()]).await
-}
-
-/// What a server in front of such a Kafka tells programs.
-pub(crate) fn settings_of_secured(mechanism: &str, certificate: &TestCertificate, port: u16) -> String {
-    format!(
-        "[portal]\nkafka_address = \"localhost:{port}\"\nsecurity = \"sasl_ssl\"\nsasl_mechanism = \"{mechanism}\"\n\
-         username = \"programs\"\npassword = \"{PASSWORD}\"\nca_file = \"{}\"",
-        certificate.file()
-    )
-}
-
-/// A Kafka with these properties beside, the certificate of its second listener, and that one's port.
-pub(crate) async fn secured_kafka(properties: &[(&str, &str)]) -> (Kafka, TestCertificate, u16) {
-    let certificate = TestCertificate::make();
-    let pem = [certificate.key(), certificate.file()].map(|file| std::fs::read_to_string(file).unwrap()).concat();
-    let keystore = std::path::Path::new(&certificate.file()).with_file_name("keystore.pem");
-    std::fs::write(&keystore, pem).unwrap();
-    let [port] = lasting_ports();
-    let secured = Secured { port, keystore, user: "programs".into(), password: PASSWORD.into() };
-    let properties = properties.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect();
-    (Kafka::start_with(Options { secured: Some(secured), properties }).await, certificate, port)
+    static KAFKA: OnceCell<SecuredKafka> = OnceCell::const_new();
+    let secured = KAFKA.get_or_init(|| SecuredKafka::start(&[])).await;
+    Program::serve_with_settings(&secured.portal(mechanism), &["--kafka", &secured.kafka.bootstrap()]).await
 }
 
 /// What a program's environment says of a portal and a token.
@@ -94,4 +69,3 @@ pub(crate) fn signer() -> Signer {
 
 /// What tokens are signed with.
 pub(crate) const SECRET: &str = "a secret of these stories, long enough";
-pub(crate) const PASSWORD: &str = "hush-4-programs";

@@ -24,7 +24,10 @@ impl Engine {
         let folder = TempDir::new().unwrap();
         let page = printed(&["recipes", "show", recipe, "--file", "README.md"], "").await;
         for line in page.lines().filter(|line| line.starts_with("streamgate recipes show ")) {
-            let line = line.replace("127.0.0.1:9092", &program.kafka());
+            let line = match line.contains(KAFKA) {
+                true => line.replace(KAFKA, &program.kafka()),
+                false => line.to_owned(),
+            };
             let shown = shell(&line, folder.path(), program::path().parent().unwrap()).status().await.unwrap();
             assert!(shown.success(), "{line}");
         }
@@ -95,4 +98,6 @@ fn environment(example: &str, variables: &[(&str, &str)]) -> String {
     lines.join("\n")
 }
 
+/// As pages name the listener.
+const KAFKA: &str = "127.0.0.1:9092";
 const LOG: &str = "log";

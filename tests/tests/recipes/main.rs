@@ -10,6 +10,7 @@ mod kafka_connect;
 mod mosquitto;
 mod mqtt;
 mod postgres;
+mod quix;
 mod rows;
 mod telegraf;
 mod topic;
