@@ -1,0 +1,116 @@
+//! Reads from old positions, over librdkafka's broker for tests.
+
+use rdkafka::mocking::MockCluster;
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
+
+use super::*;
+
+#[test]
+fn what_a_successor_does_not_take_over_is_read_after_all() {
+    let stage = Stage::set();
+    let mut replay = stage.replay();
+    stage.write(3);
+    replay.handing_over = Some((Successor::that_left(vec![1]), vec![false]));
+    replay.assign_again().unwrap();
+    let (sender, _receiver) = mpsc::channel(1);
+    let mut due = Vec::new();
+    until(|| {
+        replay.poll(&mut due);
+        assert!(replay.hand_over(&sender).is_ok());
+        replay.handing_over.is_none()
+    });
+    stage.write(1);
+    until(|| {
+        replay.poll(&mut due);
+        offsets(&due).contains(&3)
+    });
+    assert_eq!(offsets(&due), [0, 1, 2, 3]);
+}
+
+#[test]
+fn so_it_is_when_partitions_come_while_it_is_handed_over() {
+    let stage = Stage::set();
+    let mut replay = stage.replay();
+    stage.write(3);
+    replay.handing_over = Some((Successor::that_left(vec![1]), vec![false]));
+    replay.assign_again().unwrap();
+    let mut due = Vec::new();
+    until(|| {
+        replay.poll(&mut due);
+        replay.handing_over.as_ref().is_some_and(|(_, reached)| reached[0])
+    });
+    replay.grow(Described { partitions: 2, ..replay.described });
+    let (sender, _receiver) = mpsc::channel(1);
+    assert!(replay.hand_over(&sender).is_ok() && replay.handing_over.is_none());
+    stage.write(1);
+    until(|| {
+        replay.poll(&mut due);
+        offsets(&due).contains(&3)
+    });
+    assert_eq!(offsets(&due), [0, 1, 2, 3]);
+}
+
+// A fault would not fail it, but end the process.
+#[test]
+fn what_is_assigned_anew_again_and_again_ends_nothing() {
+    let stage = Stage::set();
+    for _ in 0..20 {
+        let mut replay = stage.replay();
+        replay.next = vec![0; 4];
+        (0..10).for_each(|_| replay.assign_again().unwrap());
+    }
+    let live = &stage.replays.live;
+    for _ in 0..100 {
+        (0..4).for_each(|partition| live.assign_one(TOPIC, partition, 0).unwrap());
+        live.unassign(TOPIC, 0..4);
+    }
+}
+
+struct Stage {
+    replays: Arc<Replays>,
+    producer: BaseProducer,
+    _cluster: MockCluster<'static, rdkafka::producer::DefaultProducerContext>,
+}
+
+impl Stage {
+    fn set() -> Self {
+        let cluster = MockCluster::new(1).unwrap();
+        cluster.create_topic(TOPIC, 1, 1).unwrap();
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", cluster.bootstrap_servers());
+        let producer = config.create().unwrap();
+        config.set("group.id", "test").set("enable.auto.commit", "false").set("enable.partition.eof", "true");
+        Self { replays: Replays::for_test(config, Metrics::default()), producer, _cluster: cluster }
+    }
+
+    fn replay(&self) -> Replay {
+        let described = Described { id: TopicId::for_test(), partitions: 1, has_leaders: true };
+        let mut replay = self.replays.replay(TOPIC, described, self.replays.slot().unwrap()).unwrap();
+        (replay.next, replay.caught_up) = (vec![0], vec![true]);
+        replay
+    }
+
+    fn write(&self, records: usize) {
+        for _ in 0..records {
+            self.producer.send(BaseRecord::<(), _>::to(TOPIC).partition(0).payload("x")).unwrap();
+        }
+        self.producer.flush(TIMEOUT).unwrap();
+    }
+}
+
+fn offsets(due: &[Delivery]) -> Vec<i64> {
+    let batches = due.iter().filter_map(|delivery| match delivery {
+        Delivery::Batch(batch) => Some(&batch.records),
+        _ => None,
+    });
+    batches.flatten().map(|record| record.offset).collect()
+}
+
+fn until(mut condition: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !condition() {
+        assert!(begun.elapsed() < Duration::from_secs(60), "in time");
+    }
+}
+
+const TOPIC: &str = "t";
