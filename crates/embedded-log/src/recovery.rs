@@ -99,9 +99,9 @@ impl Found {
         // What an interrupted making left, in this order: a segment alone would be part of a log that lost its format.
         for name in &self.segments {
             storage.remove(&name.to_string())?;
-            storage.sync_folder()?;
         }
         if self.others.iter().any(|name| name == format::NEW_FILE) {
+            storage.sync_folder()?; // also of what another making has removed
             storage.remove(format::NEW_FILE)?;
         }
         let format = Format::new().map_err(io::Error::other)?;

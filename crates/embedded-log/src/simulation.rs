@@ -45,6 +45,26 @@ fn nothing_acknowledged_is_lost_at_any_crash_point() {
     println!("{} histories, {crashes} crash points, {records} records acknowledged", seeds.count());
 }
 
+/// The folder's names may become durable in any order: whatever is left, it is the beginning of a log and nothing else.
+#[test]
+fn a_making_that_was_interrupted_twice_is_begun_again() {
+    for seed in 0..100 {
+        let storage = Arc::new(FaultyStorage::new());
+        storage.put("format.new", Vec::new());
+        storage.put("00000000000000000000.log", b"torn".to_vec());
+        let end = |storage: &Arc<FaultyStorage>, call| {
+            storage.plan(Fault { call: Some(call), after: 0, lasting: false, failure: Failure::End });
+            assert!(recovery::open(storage.clone(), Options::default()).is_err());
+        };
+        end(&storage, Call::SyncFolder);
+        let storage = Arc::new(storage.restart());
+        end(&storage, Call::Write);
+        let storage = Arc::new(storage.crash(&mut Dice::new(seed)));
+        let opened = recovery::open(storage.clone(), Options::default());
+        assert!(opened.is_ok(), "seed {seed}: {:?} with {:?}", opened.err(), storage.files());
+    }
+}
+
 /// The time of the log under test, where one is simulated.
 pub(crate) fn clock() -> Option<i64> {
     CLOCK.get()
@@ -149,7 +169,7 @@ impl History {
             return;
         }
         self.storage.heal();
-        self.compare(&log);
+        self.compare(&log, writer.catalog.next_topic());
         if self.dice.one_in(2) {
             self.end_within(60);
         }
@@ -172,8 +192,9 @@ impl History {
         }
     }
 
-    /// The log is as the model has it, with the group of unknown fate or without.
-    fn compare(&mut self, log: &Log) {
+    /// The log is as the model has it, with the group of unknown fate or without. Of a topic that was made and deleted in that
+    /// group only the id is left to see, which is not given again.
+    fn compare(&mut self, log: &Log, next_topic: u32) {
         let without = difference(log, &mut self.certain, self.retired);
         if let Err(without) = without {
             let Some(mut possible) = self.possible.take() else { panic!("{without}") };
@@ -181,6 +202,8 @@ impl History {
                 panic!("without the unfinished group: {without}; with it: {with}");
             }
             self.certain = possible;
+        } else if let Some(possible) = self.possible.take().filter(|possible| possible.next_topic == next_topic) {
+            self.certain.next_topic = possible.next_topic;
         }
         (self.possible, self.retired) = (None, false);
     }

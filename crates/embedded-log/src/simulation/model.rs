@@ -15,7 +15,7 @@ use crate::error::{AppendError, TopicError, WriteError};
 pub(super) struct State {
     pub(super) topics: BTreeMap<String, TopicState>,
     pub(super) groups: BTreeMap<String, GroupState>,
-    next_topic: u32,
+    pub(super) next_topic: u32,
 }
 
 #[derive(Debug, Clone, Default)]

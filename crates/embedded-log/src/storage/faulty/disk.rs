@@ -188,7 +188,10 @@ impl FileOperation {
         let (position, bytes) = match (self, later) {
             (Self::Write { position, bytes }, _) => (position, bytes),
             (Self::Length(_), Self::Length(_)) => return Vec::new(),
-            (length, _) => return vec![length],
+            // A file is as long as what was written into it later and synced.
+            (Self::Length(length), Self::Write { position, bytes }) => {
+                return vec![Self::Length(length.max(position + bytes.len()))];
+            }
         };
         let end = position + bytes.len();
         let part = |from: usize, to: usize| {
