@@ -202,8 +202,8 @@ impl History {
                 panic!("without the unfinished group: {without}; with it: {with}");
             }
             self.certain = possible;
-        } else if let Some(possible) = self.possible.take().filter(|possible| possible.next_topic == next_topic) {
-            self.certain.next_topic = possible.next_topic;
+        } else if self.possible.as_ref().is_some_and(|possible| possible.next_topic == next_topic) {
+            self.certain.next_topic = next_topic;
         }
         (self.possible, self.retired) = (None, false);
     }

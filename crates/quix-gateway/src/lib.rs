@@ -39,6 +39,6 @@ pub use guard::{Guard, Lapsed, NotAdmitted};
 pub use http_api::{Body, WritingProblems, read_body, router, router_with};
 pub use quix_model::{RowRule, Splitting, WriteForm, WriteSettings};
 pub use read_rules::ReadRules;
-pub use topics::Topic;
+pub use topics::{Topic, behind_workspace};
 pub use visitor::{Visitor, workspace_of_host};
 pub use write_rules::WriteRules;

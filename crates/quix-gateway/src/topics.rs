@@ -231,11 +231,15 @@ impl TopicDirectory {
     }
 
     fn without_workspace<'t>(&self, visitor: &Visitor, text: &'t str) -> Option<&'t str> {
-        let workspace = self.workspace(visitor);
-        let (start, rest) = text.split_at_checked(workspace.len())?;
-        // Where Quix has the workspace in topics' names in Kafka, it is in small letters.
-        rest.strip_prefix('-').filter(|name| start.eq_ignore_ascii_case(workspace) && !name.is_empty())
+        behind_workspace(text, self.workspace(visitor))
     }
+}
+
+/// The name in a topic's id, `<workspace>-<name>`, whose workspace may be in any letters: where Quix has it in names in Kafka, it is
+/// in small ones.
+pub fn behind_workspace<'t>(text: &'t str, workspace: &str) -> Option<&'t str> {
+    let (start, rest) = text.split_at_checked(workspace.len())?;
+    rest.strip_prefix('-').filter(|name| start.eq_ignore_ascii_case(workspace) && !name.is_empty())
 }
 
 /// Workspaces beside the configured one whose topics are remembered.
@@ -289,7 +293,9 @@ mod tests {
         for text in ["WS-f1", "ws-f1", "Ws-f1"] {
             assert_eq!(topics.open(ANYBODY, Right::Write, text).await.unwrap().id, "ws-f1");
         }
-        assert_eq!(topics.open(ANYBODY, Right::Write, "wsx-f1").await.unwrap().name, "wsx-f1");
+        for text in ["wsx-f1", "ab-f1"] {
+            assert_eq!(topics.open(ANYBODY, Right::Write, text).await.unwrap().name, text);
+        }
     }
 
     #[tokio::test]

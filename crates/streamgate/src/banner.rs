@@ -229,6 +229,9 @@ mod tests {
         config.auth = crate::config::AuthConfig { insecure_no_auth: true, ..Default::default() };
         assert!(text(&config).contains("whoever is on this machine may read and write"));
         config.portal.listen = Some(([0, 0, 0, 0], 8081).into());
+        config.tls.certificate = Some("c".into());
+        assert!(text(&config).contains("    portal    https://0.0.0.0:8081 "), "{}", text(&config));
+        config.tls.certificate = None;
         let said = text(&config);
         assert!(said.contains("    portal    http://0.0.0.0:8081 "), "{said}");
         assert!(said.contains("whoever reaches the server may read and write"), "{said}");

@@ -44,7 +44,6 @@ pub async fn run(args: &ServeArgs) -> Result<(), CommandError> {
         Some(address) => Some(bind("portal.listen", address).await?),
         None => None,
     };
-    let portal_address = portal.as_ref().and_then(|listener| listener.local_addr().ok());
     let kafka = bind_kafka(&loaded).await?;
     let broker = choose_broker(config).await.map_err(|error| match error {
         ChoiceError::Folder(error) => folder::refused(&error, &config.data, folder::Busy::OtherFolder),
@@ -53,8 +52,8 @@ pub async fn run(args: &ServeArgs) -> Result<(), CommandError> {
     let described = broker.broker.describe();
     let sockets = Sockets { public, portal, certificate, credentials, management, kafka };
     let server = Server::start(config, broker, sockets).map_err(CommandError::System)?;
-    let (public, management, kafka) = (server.public, server.management, server.kafka());
-    greet(&Banner { config, broker: &described, public, management, kafka, portal: portal_address });
+    let Server { public, management, portal, .. } = server;
+    greet(&Banner { config, broker: &described, public, management, portal, kafka: server.kafka() });
     if let Some(descriptors) = descriptors.filter(|_| config.limits.connections < wanted_connections) {
         let connections = config.limits.connections;
         tracing::info!(

@@ -11,12 +11,7 @@ use quix_model::Outgoing;
 pub trait Append: fmt::Debug + Send + Sync + 'static {
     /// Hands the records of one model over: done when they are, in the order of these calls for one stream, if each is
     /// awaited before the next. What it gives is done when all of them are durable. `topic` is a name or an id.
-    fn hand_over<'a>(
-        &'a self,
-        topic: &'a str,
-        stream_id: &'a str,
-        outgoing: Outgoing<'a>,
-    ) -> BoxFuture<'a, Result<Durable, AppendError>>;
+    fn hand_over<'a>(&'a self, topic: &'a str, stream_id: &'a str, outgoing: Outgoing<'a>) -> HandedOver<'a>;
 
     /// The same, done when durable.
     fn append<'a>(
@@ -34,6 +29,9 @@ pub trait Append: fmt::Debug + Send + Sync + 'static {
         1024
     }
 }
+
+/// Done when it is handed over.
+pub type HandedOver<'a> = BoxFuture<'a, Result<Durable, AppendError>>;
 
 /// Done when what was handed over is durable.
 pub type Durable = BoxFuture<'static, Result<(), AppendError>>;

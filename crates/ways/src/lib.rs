@@ -41,7 +41,7 @@ mod stopping;
 pub mod units;
 pub mod webhook;
 
-pub use append::{Append, AppendError, Durable};
+pub use append::{Append, AppendError, Durable, HandedOver};
 pub use json::Json;
 pub use quix_model::Pointer;
 pub use record::{Circumstances, Made, Record, RecordError, Rule};

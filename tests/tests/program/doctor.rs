@@ -107,6 +107,11 @@ async fn a_real_kafka_is_told_with_its_settings_its_topics_and_clocks() {
     let lines = said(&flags, 0).await;
     assert!(has(&lines, "ok    topics", "those of webhooks, sources and destinations are there"), "{lines:#?}");
     assert!(has(&lines, "warn  clock", &topic), "{lines:#?}");
+
+    std::fs::write(file.path(), "workspace = 'acme'\nworkspace_prefix = true").unwrap();
+    let lines = said(&flags, 0).await;
+    assert!(has(&lines, "ok    topics", "0 with 0 partitions"), "it is none of a server with a prefix: {lines:#?}");
+    assert!(has(&lines, "ok    clock", ""), "{lines:#?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

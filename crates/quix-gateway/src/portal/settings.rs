@@ -10,7 +10,8 @@ pub struct PortalSettings {
     pub is_on: bool,
     /// How programs reach Kafka, or the sentence that says why nobody is told.
     pub kafka: Result<KafkaAccess, &'static str>,
-    /// What the broker's names of topics have before those that are said here: a topic's id begins with it. Default nothing.
+    /// What the broker's names of topics have before those that are said here: nothing, the default, or the workspace in small
+    /// letters and `-`. A topic's id begins with it.
     pub topic_prefix: String,
     /// Whether topics are made for programs, whose tokens need the right `create_topics` for it. Default yes.
     pub create_topics: bool,

@@ -13,6 +13,7 @@ use super::leaders::ERROR;
 use super::new_topic::Wanted;
 use super::refusal::Refusal;
 use crate::errors::Failure;
+use crate::topics::behind_workspace;
 use crate::visitor::Visitor;
 
 /// A topic. Clients wait for one without a status, and stop at a word that they do not know.
@@ -68,8 +69,7 @@ impl Portal {
     pub(super) async fn make_topic(&self, visitor: &Visitor, body: &[u8]) -> Result<TopicDocument, Refusal> {
         let wanted = Wanted::read(body, self.settings.max_partitions)
             .map_err(|message| Refusal::new(StatusCode::BAD_REQUEST, message))?;
-        let [by_id, _, by_label] = self.names_of(&wanted.name);
-        let name = by_id.or(by_label).unwrap_or(&wanted.name);
+        let name = behind_workspace(&wanted.name, self.workspace()).unwrap_or(&wanted.name);
         let gateway = &self.gateway;
         check_topic_name(name).map_err(|error| Failure::invalid(name, &error))?;
         if !visitor.may_see(name) {
@@ -99,14 +99,11 @@ impl Portal {
         }
     }
 
-    /// What a topic that is called so may be named: what its id stands for, exactly this, what stands behind the workspace.
-    fn names_of<'t>(&self, text: &'t str) -> [Option<&'t str>; 3] {
-        let prefix = &self.settings.topic_prefix;
-        let by_id = text.strip_prefix(&**prefix).filter(|name| !prefix.is_empty() && !name.is_empty());
-        let (workspace, rest) = text.split_at_checked(self.workspace().len()).unwrap_or_default();
-        let is_label = workspace.eq_ignore_ascii_case(self.workspace()) && !workspace.is_empty();
-        let by_label = rest.strip_prefix('-').filter(|name| is_label && !name.is_empty());
-        [by_id, Some(text), by_label]
+    /// What a topic that is called so may be named: exactly this, and what stands behind the workspace; that first where ids have
+    /// the workspace.
+    fn names_of<'t>(&self, text: &'t str) -> [Option<&'t str>; 2] {
+        let names = [Some(text), behind_workspace(text, self.workspace())];
+        if self.settings.topic_prefix.is_empty() { names } else { [names[1], names[0]] }
     }
 
     async fn whole(&self, topic: TopicInfo) -> Result<TopicDocument, Refusal> {

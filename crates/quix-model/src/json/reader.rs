@@ -221,7 +221,8 @@ mod tests {
     #[test]
     fn what_is_no_value_is_broken() {
         for text in [
-            "", " ", "nul", "x", "+1", "inf", "nan", "1x", "-", "\"open", "\"\\", "\"\\č", "[1", "{]", "{\"a\"}", "--1",
+            "", " ", "nul", "x", "+1", ".5", "inf", "nan", "-inf", "-nan", "1x", "-", "\"open", "\"\\", "\"\\č", "[1",
+            "{]", "{\"a\"}", "--1",
         ] {
             assert_eq!(Reader::new(text).value(), Err(Broken), "{text}");
         }

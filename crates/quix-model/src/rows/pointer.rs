@@ -115,6 +115,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::json::Value;
 
     #[test]
     fn texts_are_taken_apart() {
@@ -134,6 +135,16 @@ mod tests {
             assert_eq!(error, format!("must be a JSON pointer such as \"/user/id\", not {text:?}"));
         }
         assert_eq!("/a/b".parse::<Pointer>().unwrap().dotted(), "a.b");
+    }
+
+    #[test]
+    fn elements_are_told_by_plain_numbers() {
+        for (text, found) in
+            [("/x/0", Some("7")), ("/x/1", Some("8")), ("/x/2", None), ("/x/01", None), ("/x/+1", None)]
+        {
+            let value = text.parse::<Pointer>().unwrap().find(&Reader::new(r#"{"x":[7,8]}"#)).unwrap();
+            assert_eq!(value.map(|mut reader| reader.value()), found.map(|number| Ok(Value::Number(number))), "{text}");
+        }
     }
 
     proptest! {

@@ -3,12 +3,11 @@
 use std::io::{self, Write};
 
 use futures::FutureExt;
-use futures::future::BoxFuture;
 use quix_model::{Outgoing, WriteForm, WriteSettings};
 use serde_json::json;
 use ways::fetch::Fetcher;
 use ways::poll::Source;
-use ways::{Append, AppendError, Durable};
+use ways::{Append, AppendError, HandedOver};
 
 use super::{CommandError, folder, quiet_on_closed_pipe};
 use crate::args::PollArgs;
@@ -62,12 +61,7 @@ struct Printed {
 }
 
 impl Append for Printed {
-    fn hand_over<'a>(
-        &'a self,
-        topic: &'a str,
-        stream_id: &'a str,
-        outgoing: Outgoing<'a>,
-    ) -> BoxFuture<'a, Result<Durable, AppendError>> {
+    fn hand_over<'a>(&'a self, topic: &'a str, stream_id: &'a str, outgoing: Outgoing<'a>) -> HandedOver<'a> {
         let printed = print(topic, stream_id, outgoing);
         async move { printed.map(|()| std::future::ready(Ok(())).boxed()) }.boxed()
     }

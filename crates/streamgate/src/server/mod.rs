@@ -65,6 +65,8 @@ pub struct Server {
     pub public: SocketAddr,
     /// Address of the management listener, where there is one.
     pub management: Option<SocketAddr>,
+    /// Address of the portal, where it is not that of the hubs.
+    pub portal: Option<SocketAddr>,
     kafka: Option<KafkaDoor>,
     state: Arc<State>,
     gateway: Arc<Gateway>,
@@ -131,6 +133,7 @@ impl Server {
         let state = Arc::new(State { hub, broker, registry, credentials: credentials.clone(), started, draining });
 
         let (address, management_address) = (public.local_addr()?, management.as_ref().map(TcpListener::local_addr));
+        let portal_address = own_portal.as_ref().map(TcpListener::local_addr);
         let api = quix_gateway::router_with(gateway.clone(), import::router());
         let routes = demo::router().merge(management::health(state.clone(), false));
         let routes = routes.fallback_service(api);
@@ -159,6 +162,7 @@ impl Server {
         Ok(Self {
             public: address,
             management: management_address.transpose()?,
+            portal: portal_address.transpose()?,
             kafka,
             state,
             gateway,

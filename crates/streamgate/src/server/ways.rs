@@ -3,23 +3,17 @@
 use std::sync::Arc;
 
 use futures::FutureExt;
-use futures::future::BoxFuture;
 use kafka_bridge::broker::NotWritten;
 use quix_gateway::{Failure, Gateway, Visitor, WriteFailure};
 use quix_model::{Outgoing, WriteError};
-use ways::{Append, AppendError, Durable};
+use ways::{Append, AppendError, HandedOver};
 
 /// The gateway's writes. Their topics are named in the settings, so no token is asked for.
 #[derive(Debug)]
 pub(super) struct Writes(pub(super) Arc<Gateway>);
 
 impl Append for Writes {
-    fn hand_over<'a>(
-        &'a self,
-        topic: &'a str,
-        stream_id: &'a str,
-        outgoing: Outgoing<'a>,
-    ) -> BoxFuture<'a, Result<Durable, AppendError>> {
+    fn hand_over<'a>(&'a self, topic: &'a str, stream_id: &'a str, outgoing: Outgoing<'a>) -> HandedOver<'a> {
         async move {
             let visitor = Visitor::anybody();
             let durable = self.0.write(&visitor, topic, stream_id, outgoing).await.map_err(told)?;

@@ -3,10 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use futures::future::BoxFuture;
 use kafka_bridge::broker::{Broker, NextOffset};
 use quix_model::Outgoing;
-use ways::{Append, AppendError, Durable};
+use ways::{Append, HandedOver};
 
 use crate::local::{Receiver, Reply, Writes, broker, records, until};
 use crate::running::{PATIENCE, Running, came, committed, write, write_many};
@@ -208,12 +207,7 @@ struct Counted {
 }
 
 impl Append for Counted {
-    fn hand_over<'a>(
-        &'a self,
-        topic: &'a str,
-        stream_id: &'a str,
-        outgoing: Outgoing<'a>,
-    ) -> BoxFuture<'a, Result<Durable, AppendError>> {
+    fn hand_over<'a>(&'a self, topic: &'a str, stream_id: &'a str, outgoing: Outgoing<'a>) -> HandedOver<'a> {
         self.tries.fetch_add(1, Ordering::SeqCst);
         self.writes.hand_over(topic, stream_id, outgoing)
     }

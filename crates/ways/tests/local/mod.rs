@@ -10,12 +10,11 @@ use std::time::Duration;
 
 use flate2::{Compression, write::GzEncoder};
 use futures::FutureExt;
-use futures::future::BoxFuture;
 use kafka_bridge::broker::{AckError, Broker, NotWritten};
 use kafka_bridge::memory::MemoryBroker;
 use kafka_bridge::record::{NewRecord, Record};
 use quix_model::{Outgoing, WriteSettings};
-use ways::{Append, AppendError, Durable};
+use ways::{Append, AppendError, HandedOver};
 
 pub use self::receiver::{Receiver, Reply};
 
@@ -31,12 +30,7 @@ pub fn gzip(body: &[u8]) -> Reply {
 pub struct Writes(pub Arc<dyn Broker>);
 
 impl Append for Writes {
-    fn hand_over<'a>(
-        &'a self,
-        topic: &'a str,
-        stream_id: &'a str,
-        outgoing: Outgoing<'a>,
-    ) -> BoxFuture<'a, Result<Durable, AppendError>> {
+    fn hand_over<'a>(&'a self, topic: &'a str, stream_id: &'a str, outgoing: Outgoing<'a>) -> HandedOver<'a> {
         async move {
             let records = WriteSettings::default().records(outgoing, stream_id, 0);
             let records = records.map_err(|error| AppendError::Refused(error.to_string()))?;

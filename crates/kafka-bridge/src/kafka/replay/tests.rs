@@ -8,10 +8,7 @@ use super::*;
 #[test]
 fn what_a_successor_does_not_take_over_is_read_after_all() {
     let stage = Stage::set();
-    let mut replay = stage.replay();
-    stage.write(3);
-    replay.handing_over = Some((Successor::that_left(vec![1]), vec![false]));
-    replay.assign_again().unwrap();
+    let mut replay = stage.left_by_its_successor();
     let (sender, _receiver) = mpsc::channel(1);
     let mut due = Vec::new();
     until(|| {
@@ -19,21 +16,13 @@ fn what_a_successor_does_not_take_over_is_read_after_all() {
         assert!(replay.hand_over(&sender).is_ok());
         replay.handing_over.is_none()
     });
-    stage.write(1);
-    until(|| {
-        replay.poll(&mut due);
-        offsets(&due).contains(&3)
-    });
-    assert_eq!(offsets(&due), [0, 1, 2, 3]);
+    stage.reads_on(&mut replay, due);
 }
 
 #[test]
 fn so_it_is_when_partitions_come_while_it_is_handed_over() {
     let stage = Stage::set();
-    let mut replay = stage.replay();
-    stage.write(3);
-    replay.handing_over = Some((Successor::that_left(vec![1]), vec![false]));
-    replay.assign_again().unwrap();
+    let mut replay = stage.left_by_its_successor();
     let mut due = Vec::new();
     until(|| {
         replay.poll(&mut due);
@@ -42,12 +31,7 @@ fn so_it_is_when_partitions_come_while_it_is_handed_over() {
     replay.grow(Described { partitions: 2, ..replay.described });
     let (sender, _receiver) = mpsc::channel(1);
     assert!(replay.hand_over(&sender).is_ok() && replay.handing_over.is_none());
-    stage.write(1);
-    until(|| {
-        replay.poll(&mut due);
-        offsets(&due).contains(&3)
-    });
-    assert_eq!(offsets(&due), [0, 1, 2, 3]);
+    stage.reads_on(&mut replay, due);
 }
 
 // A fault would not fail it, but end the process.
@@ -88,6 +72,25 @@ impl Stage {
         let mut replay = self.replays.replay(TOPIC, described, self.replays.slot().unwrap()).unwrap();
         (replay.next, replay.caught_up) = (vec![0], vec![true]);
         replay
+    }
+
+    /// Of three records; to be handed over behind the first, and the live read cannot take over any more.
+    fn left_by_its_successor(&self) -> Replay {
+        let mut replay = self.replay();
+        self.write(3);
+        replay.handing_over = Some((Successor::that_left(vec![1]), vec![false]));
+        replay.assign_again().unwrap();
+        replay
+    }
+
+    /// A fourth record comes, and all four are read once.
+    fn reads_on(&self, replay: &mut Replay, mut due: Vec<Delivery>) {
+        self.write(1);
+        until(|| {
+            replay.poll(&mut due);
+            offsets(&due).contains(&3)
+        });
+        assert_eq!(offsets(&due), [0, 1, 2, 3]);
     }
 
     fn write(&self, records: usize) {

@@ -159,6 +159,11 @@ mod tests {
                 &["# There the topic NAME is called acme-NAME.\n#   Application(broker_address="],
                 &["Acme"],
             ),
+            (
+                "portal.listen = '127.0.0.1:8081'",
+                &["export Quix__Portal__Api='http://127.0.0.1:8081'\n"],
+                &["8080", "NAME is called"],
+            ),
             ("[portal]\nenabled = false", &["portal is off", "broker_address=\"127.0.0.1:9092\""], &["export"]),
             (
                 "[kafka]\nbrokers = ['a:1']\n[kafka.properties]\n'security.protocol' = 'sasl_ssl'\n'sasl.password' = 'hunter2'",

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use kafka_bridge::kafka::{Cluster, ClusterTopic};
+use quix_gateway::behind_workspace;
 
 use super::cluster::number;
 use super::line::{Line, Subject};
@@ -23,9 +24,9 @@ pub(super) fn configured(config: &Config, there: &[String]) -> Vec<Line> {
     let mut used: Vec<_> = used.chain(destinations().filter_map(|to| to.dead_letter.as_ref())).collect();
     used.sort_unstable();
     used.dedup();
-    let (label, prefix) = (format!("{}-", config.workspace), config.topic_prefix());
+    let prefix = config.topic_prefix();
     let is_there = |text: &str| {
-        let name = text.strip_prefix(&label).unwrap_or(text);
+        let name = behind_workspace(text, &config.workspace).unwrap_or(text);
         there.iter().filter_map(|topic| topic.strip_prefix(&prefix)).any(|topic| topic == text || topic == name)
     };
     let count = used.len();
@@ -180,13 +181,22 @@ mod tests {
         let settings = "
             [[webhooks]]
             path = '/webhooks/a'
-            topic = 'ws-a'
+            topic = 'WS-a'
+            preset = 'none'
+            [[webhooks]]
+            path = '/webhooks/a2'
+            topic = 'a'
             preset = 'none'
             [[sources.poll]]
             name = 'b'
             topic = 'b'
             url = 'https://b.example/'
             every = '4s'
+            [[destinations.webhook]]
+            name = 'to'
+            topic = 'to'
+            url = 'https://to.example/'
+            dead_letter = 'dead'
             [topics.c]
             form = 'json'
             [topics.'d*']
@@ -198,18 +208,27 @@ mod tests {
             let there: Vec<_> = there.iter().map(|name| (*name).to_owned()).collect();
             configured(config, &there).iter().map(Line::to_string).collect::<Vec<_>>()
         };
-        let found = lines(&config, &["a", "x"]);
+        let found = lines(&config, &["a", "x", "to", "dead"]);
         assert!(found[0].starts_with("fail  topics    'b', which the settings use, does not exist; `streamgate topic"));
         assert!(found[1].starts_with("warn  topics    the section [topics.\"c\"] stands for no topic there is; "));
         assert_eq!(found.len(), 2);
+        for missing in ["to", "dead"] {
+            let there: Vec<_> = ["a", "b", "c", "to", "dead"].into_iter().filter(|name| *name != missing).collect();
+            let found = lines(&config, &there);
+            assert!(found.len() == 1 && found[0].starts_with(&format!("fail  topics    '{missing}', ")), "{found:#?}");
+        }
         let all = ["ok    topics    those of webhooks, sources and destinations are there"];
-        assert_eq!(lines(&config, &["a", "b", "c"]), all);
+        assert_eq!(lines(&config, &["a", "b", "c", "to", "dead"]), all);
+        assert_eq!(lines(&config, &["WS-a", "a", "b", "c", "to", "dead"]), all, "by its own name");
         config.workspace_prefix = true;
-        assert_eq!(lines(&config, &["ws-a", "ws-b", "ws-c"]), all);
-        assert!(lines(&config, &["a", "b", "c"])[0].starts_with("fail"), "they are called otherwise in Kafka");
+        assert_eq!(lines(&config, &["ws-a", "ws-b", "ws-c", "ws-to", "ws-dead"]), all);
+        assert!(
+            lines(&config, &["a", "b", "c", "to", "dead"])[0].starts_with("fail"),
+            "they are called otherwise in Kafka"
+        );
         config.workspace_prefix = false;
         config.create_topics = Some(true);
-        assert_eq!(lines(&config, &["a", "c"]), ["ok    topics    'b' is made by its first use"]);
+        assert_eq!(lines(&config, &["a", "c", "to", "dead"]), ["ok    topics    'b' is made by its first use"]);
         assert!(lines(&Config::default(), &[]).is_empty());
     }
 

@@ -149,6 +149,17 @@ fn the_folder_that_systemd_offers_is_the_default_and_nothing_more() {
 }
 
 #[test]
+fn the_prefix_of_topics_is_the_workspace_where_that_is_asked_for() {
+    for (file, prefix) in [
+        ("workspace = \"__x\"", ""),
+        ("workspace_prefix = true", "local-"),
+        ("workspace = \"Acme\"\nworkspace_prefix = true", "acme-"),
+    ] {
+        assert_eq!(Setup { file, ..Setup::default() }.load().unwrap().config.topic_prefix(), prefix, "{file}");
+    }
+}
+
+#[test]
 fn variables_that_are_no_settings_are_left_alone() {
     let environment = &[
         ("PATH", "/bin"),

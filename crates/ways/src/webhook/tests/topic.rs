@@ -3,14 +3,13 @@
 use std::sync::{Arc, Mutex};
 
 use futures::FutureExt;
-use futures::future::BoxFuture;
 use quix_model::Outgoing;
 use tokio::sync::Semaphore;
 
 use super::config;
 use crate::metrics::Metrics;
 use crate::webhook::*;
-use crate::{Append, AppendError, Durable};
+use crate::{Append, AppendError, HandedOver};
 
 /// What was written, and what becomes of what is.
 #[derive(Debug)]
@@ -57,12 +56,7 @@ impl Topic {
 }
 
 impl Append for Inner {
-    fn hand_over<'a>(
-        &'a self,
-        topic: &'a str,
-        stream_id: &'a str,
-        outgoing: Outgoing<'a>,
-    ) -> BoxFuture<'a, Result<Durable, AppendError>> {
+    fn hand_over<'a>(&'a self, topic: &'a str, stream_id: &'a str, outgoing: Outgoing<'a>) -> HandedOver<'a> {
         async move {
             self.gate.acquire().await.unwrap().forget();
             self.gate.add_permits(1);
