@@ -33,7 +33,7 @@ pub trait Broker: fmt::Debug + Send + Sync + 'static {
     }
 
     /// Makes a topic. Once this completes, `append`, `read` and other clients of the broker know it. One that exists already
-    /// is [`CreateTopicError::Exists`].
+    /// is [`CreateTopicError::Exists`], and known as well, also where others make it meanwhile.
     fn make_topic(&self, name: &str, wanted: NewTopic) -> BoxFuture<'_, Result<TopicInfo, CreateTopicError>>;
 
     /// How a topic is kept, or `None` if there is none of that name.

@@ -45,6 +45,7 @@ const CHECKS: &[(&str, Check)] = &[
     ("a slow reader does not hold up others", |s| slow_reader_alone(s).boxed()),
     ("unknown topics", |s| unknown_topics(s).boxed()),
     ("topics exist once and are listed", |s| topics_exist_once(s).boxed()),
+    ("a topic that others make meanwhile can be used at once", |s| topics_made_together(s).boxed()),
     ("a topic is as it was asked for", |s| topics_are_as_asked_for(s).boxed()),
     ("names", |s| names(s).boxed()),
     ("positions", |s| positions(s).boxed()),
@@ -297,6 +298,24 @@ async fn topics_exist_once(s: Subject) {
     assert!(listed.is_sorted_by(|a, b| a.name < b.name), "by name");
     assert!(listed.iter().all(|topic| !topic.name.starts_with("__")));
     assert!(s.broker.create_topic(&unique("default"), None).await.unwrap().partitions >= 1);
+}
+
+/// Who is told that a topic exists goes on with it, as who made it does.
+async fn topics_made_together(s: Subject) {
+    for _ in 0..40 {
+        let name = unique("together");
+        let uses = (0..6).map(async |_| {
+            let created = s.broker.create_topic(&name, Some(2)).await;
+            let found = s.broker.topic(&name).await.unwrap();
+            assert!(found.is_some_and(|topic| topic.partitions == 2), "not found after {created:?}");
+            s.store(&name, None, "x").await;
+            created
+        });
+        let (made, others): (Vec<_>, Vec<_>) =
+            futures::future::join_all(uses).await.into_iter().partition(|created| created.is_ok());
+        assert_eq!(made.len(), 1, "{name}");
+        assert!(others.iter().all(|other| *other == Err(CreateTopicError::Exists(name.clone()))), "{others:?}");
+    }
 }
 
 async fn topics_are_as_asked_for(s: Subject) {

@@ -219,15 +219,16 @@ impl Broker for KafkaBroker {
     fn make_topic(&self, name: &str, wanted: NewTopic) -> BoxFuture<'_, Result<TopicInfo, CreateTopicError>> {
         let name = name.to_owned();
         async move {
-            let made = self.topics.create(&name, &wanted).await?;
-            if let Some(producer) = self.producer.clone() {
+            let made = self.topics.create(&name, &wanted).await;
+            let is_there = matches!(made, Ok(_) | Err(CreateTopicError::Exists(_)));
+            if let Some(producer) = self.producer.clone().filter(|_| is_there) {
                 blocking(move || {
                     producer.hear_of(&name, TIMEOUT);
                     Ok::<_, BrokerError>(())
                 })
                 .await?;
             }
-            Ok(made)
+            made
         }
         .boxed()
     }

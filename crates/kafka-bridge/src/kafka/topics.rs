@@ -29,12 +29,12 @@ pub(super) struct Topics {
 }
 
 impl Topics {
-    /// Makes a topic and waits until its partitions have leaders, so that it can be used at once.
+    /// Makes a topic and waits until its partitions have leaders, so that it can be used at once; also where others have just
+    /// made it, which a cluster tells before its brokers have all heard.
     pub(super) async fn create(&self, name: &str, wanted: &NewTopic) -> Result<TopicInfo, CreateTopicError> {
-        let invalid = |reason: String| CreateTopicError::Invalid { name: name.to_owned(), reason };
-        check_topic_name(name).map_err(|error| invalid(error.to_string()))?;
+        check_topic_name(name).map_err(|error| invalid(name, error.to_string()))?;
         if wanted.partitions.is_some_and(|count| count < 1) {
-            return Err(invalid("a topic has at least 1 partition".to_owned()));
+            return Err(invalid(name, "a topic has at least 1 partition".to_owned()));
         }
         let copies = self.possible_copies(wanted.replication_factor).await?;
         let (partitions, properties) = (wanted.partitions.unwrap_or(BROKER_DEFAULT), wanted.properties());
@@ -42,18 +42,16 @@ impl Topics {
         let topic = properties.iter().fold(topic, |topic, (name, value)| topic.set(name, value));
         let options = AdminOptions::new().request_timeout(Some(TIMEOUT)).operation_timeout(Some(TIMEOUT));
         let results = self.admin.create_topics([&topic], &options).await.map_err(|error| broker_error(&error))?;
-        for result in results {
-            result.map_err(|(_, code)| match code {
-                RDKafkaErrorCode::TopicAlreadyExists => CreateTopicError::Exists(name.to_owned()),
-                RDKafkaErrorCode::InvalidTopic
-                | RDKafkaErrorCode::InvalidPartitions
-                | RDKafkaErrorCode::InvalidReplicationFactor
-                | RDKafkaErrorCode::InvalidConfig
-                | RDKafkaErrorCode::PolicyViolation => invalid(code.to_string()),
-                code => broker_error(&KafkaError::AdminOp(code)).into(),
-            })?;
+        let exists = match results.into_iter().next() {
+            Some(Err((_, RDKafkaErrorCode::TopicAlreadyExists))) => true,
+            Some(Err((_, code))) => return Err(not_made(name, code)),
+            Some(Ok(_)) | None => false,
+        };
+        let usable = self.wait_until_usable(name.to_owned()).await;
+        if exists {
+            return Err(CreateTopicError::Exists(name.to_owned())); // usable or not
         }
-        let made = self.wait_until_usable(name.to_owned()).await?;
+        let made = usable?;
         self.limits.ask_again(name);
         Ok(made)
     }
@@ -188,6 +186,23 @@ impl Topics {
 impl std::fmt::Debug for Topics {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Topics").finish_non_exhaustive()
+    }
+}
+
+fn invalid(name: &str, reason: String) -> CreateTopicError {
+    CreateTopicError::Invalid { name: name.to_owned(), reason }
+}
+
+/// Why Kafka made no topic of this name.
+fn not_made(name: &str, code: RDKafkaErrorCode) -> CreateTopicError {
+    use RDKafkaErrorCode as E;
+    match code {
+        E::InvalidTopic
+        | E::InvalidPartitions
+        | E::InvalidReplicationFactor
+        | E::InvalidConfig
+        | E::PolicyViolation => invalid(name, code.to_string()),
+        code => broker_error(&KafkaError::AdminOp(code)).into(),
     }
 }
 
