@@ -9,6 +9,7 @@ use kafka_bridge::broker::{Broker, NotWritten};
 use kafka_bridge::misbehaving::MisbehavingBroker;
 use local::{Receiver, Reply, Writes, broker, records, until};
 use tokio::sync::watch;
+use ways::AppendError;
 use ways::fetch::Fetcher;
 use ways::fields::{Entry, Fields};
 use ways::poll::{PollConfig, PollError, PollMetrics, Polled, Source};
@@ -126,6 +127,33 @@ async fn what_could_not_be_written_is_new_at_the_next_poll() {
     misbehaving.refuse_appends(None);
     assert_eq!(source.poll(&writes).await, Ok(polled(3, 0, 0)));
     assert_eq!(records(&*misbehaving, "users").await.len(), 3);
+}
+
+/// What was written is not known, so what was before it is a change.
+#[tokio::test]
+async fn what_comes_back_to_what_it_was_is_written_where_nobody_knows_what_is_in_between() {
+    for has_tags in [true, false] {
+        let server = Receiver::start(move |request, before| match before {
+            1 => Reply::json(r#"{"is":"down"}"#),
+            _ if has_tags && request.headers.contains_key("if-none-match") => Reply::status(304),
+            _ => Reply::Whole(200, vec![("etag", "\"1\"".to_owned())], br#"{"is":"up"}"#.to_vec()),
+        })
+        .await;
+        let misbehaving = MisbehavingBroker::new(broker(&["users"]).await);
+        let (mut source, writes) = (source(&server.url("/"), "only_changed = true"), Writes(misbehaving.clone()));
+        assert_eq!(source.poll(&writes).await, Ok(polled(1, 0, 0)));
+        misbehaving.hold_acks();
+        let lost = async {
+            until("it is stored", || misbehaving.held() == 1).await;
+            misbehaving.die();
+        };
+        let (failed, ()) = tokio::join!(source.poll(&writes), lost);
+        assert!(matches!(failed, Err(PollError::Append(AppendError::OutcomeUnknown(_)))), "{failed:?}");
+        misbehaving.release_acks();
+        misbehaving.revive();
+        assert_eq!(source.poll(&writes).await, Ok(polled(1, 0, 0)), "{has_tags}");
+        assert_eq!(records(&*misbehaving, "users").await.len(), 3, "up, down, up");
+    }
 }
 
 #[tokio::test]

@@ -43,6 +43,12 @@ impl Changes {
         self.keep(seen.identity, seen.content);
     }
 
+    /// Nobody can say what was written last: whatever comes next is new.
+    pub(super) fn forget(&mut self, seen: Seen) {
+        self.recent.remove(&seen.identity);
+        self.older.remove(&seen.identity);
+    }
+
     fn keep(&mut self, identity: u64, content: u64) {
         self.recent.insert(identity, content);
         if self.recent.len() > REMEMBERED / 2 {
@@ -88,6 +94,17 @@ mod tests {
         assert!(changes.of(Some("a"), "2").is_some());
         assert!(changes.of(Some("a"), "2").is_some());
         assert!(changes.of(Some("a"), "1").is_none(), "that is what was written last");
+    }
+
+    #[test]
+    fn what_may_be_written_or_not_is_new_again_and_so_is_what_was_before() {
+        for content in ["1", "2"] {
+            let mut changes = Changes::default();
+            assert!(is_new(&mut changes, Some("a"), "1"));
+            let seen = changes.of(Some("a"), "2").unwrap();
+            changes.forget(seen);
+            assert!(is_new(&mut changes, Some("a"), content), "{content}");
+        }
     }
 
     #[test]

@@ -135,6 +135,7 @@ impl Source {
                 polled.not_modified = true;
                 return Ok(polled);
             }
+            self.validators.clear(); // until all of this is written
             let document = Json::parse(&answer.body)?;
             self.write(document, append, &mut polled).await?;
             let Some(next) = self.next_page(document, &answer.url)? else {
@@ -202,7 +203,12 @@ impl Source {
                 seen.into_iter().for_each(|seen| self.changes.remember(seen));
                 None
             }
-            Err(error) => self.refused(error, polled),
+            Err(error) => {
+                if matches!(error, AppendError::OutcomeUnknown(_)) {
+                    seen.into_iter().for_each(|seen| self.changes.forget(seen));
+                }
+                self.refused(error, polled)
+            }
         }
     }
 
@@ -254,7 +260,6 @@ impl Source {
 
     /// Only a document of one page, all of which is written, need not be sent again.
     fn remember(&mut self, page: usize, answer: &Answer, polled: Polled) {
-        self.validators.clear();
         if !self.config.only_changed || page > 0 || polled.refused > 0 {
             return;
         }
