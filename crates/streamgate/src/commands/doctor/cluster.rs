@@ -189,7 +189,11 @@ mod tests {
                 &[("default.replication.factor", "1"), ("min.insync.replicas", "1")],
                 "warn  kafka     default.replication.factor=1, min.insync.replicas=1, one broker: ",
             ),
-            (3, &[("default.replication.factor", "1"), ("min.insync.replicas", "1")], "warn  kafka     default.rep"),
+            (
+                3,
+                &[("default.replication.factor", "1"), ("min.insync.replicas", "1")],
+                "warn  kafka     default.replication.factor=1, min.insync.replicas=1: new topics are lost with one machine",
+            ),
             (3, &[("default.replication.factor", "1")], "fail  kafka     default.replication.factor=1, min.insync"),
             (
                 3,
@@ -207,8 +211,14 @@ mod tests {
                 "warn  kafka     message.max.bytes=1048588: records of up to 4MiB are taken in here, and refused there; \
                  set it to 4194304, or lower",
             ),
+            (3, &[("message.max.bytes", "4194304")], "ok    kafka     message.max.bytes=4194304"),
             (3, &[], "ok    kafka     records are kept 7d (log.retention.hours), where"),
             (3, &[("log.retention.ms", "60000")], "ok    kafka     records are kept 60s (log.retention.ms), where"),
+            (
+                3,
+                &[("log.retention.minutes", "1")],
+                "ok    kafka     records are kept 60s (log.retention.minutes), where",
+            ),
             (3, &[("log.retention.ms", "-1")], "ok    kafka     records are kept for ever (log.retention.ms), where"),
         ] {
             let lines = lines(brokers, changed);
