@@ -110,7 +110,7 @@ function inked(page, selector, colour, x, y) {
       return false;
     },
     [selector, colour, x, y],
-    { timeout: 10_000 },
+    { timeout: 60_000 },
   );
 }
 
@@ -133,13 +133,14 @@ async function combinedPage(browser, url, screenshot) {
 
   const box = await page.locator("#writer").boundingBox();
   const at = (x, y) => [box.x + (x / 500) * box.width, box.y + (y / 300) * box.height];
-  await page.mouse.move(...at(20, 15));
-  await page.mouse.move(...at(480, 15), { steps: 12 }); // along the top, where the figure never is
   for (const x of [60, 250, 440]) {
+    // Along the top, where the figure never is; anew for each, as strokes fade.
+    await page.mouse.move(...at(x - 40, 15));
+    await page.mouse.move(...at(x + 40, 15), { steps: 4 });
+    assert.equal(await page.textContent("#hand"), "you draw");
     await within(inked(page, "#writer", "green", x, 15), `green at ${x}, 15`);
     await within(inked(page, "#reader", "red", x, 15), `red at ${x}, 15`);
   }
-  assert.equal(await page.textContent("#hand"), "you draw");
 
   await page.click("#copy");
   const copied = await page.evaluate(() => navigator.clipboard.readText());

@@ -8,7 +8,7 @@ const OPTIONS = {
   client: { type: "string", default: "signalr-newest" }, // an alias of package.json
   workspace: { type: "string", default: "local" },
   topic: { type: "string" },
-  timeout: { type: "string", default: "30" }, // seconds for the whole script
+  timeout: { type: "string", default: "180" }, // seconds for the whole script, on a busy machine
 };
 
 // The command line: the options above and `more` of the script's own.

@@ -15,7 +15,6 @@ await run(story, {
   big: { type: "string" },
   token: { type: "string", default: "" },
   screenshot: { type: "string" },
-  timeout: { type: "string", default: "60" },
 });
 
 async function story({ url, topic, file, big, token, screenshot, chromium: executablePath }) {

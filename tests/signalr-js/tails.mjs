@@ -10,7 +10,7 @@ import { run, within } from "./harness.mjs";
 const CUTS = 3;
 const EVENTS = 40;
 
-await run(story, { chromium: { type: "string", default: "/usr/bin/chromium" }, timeout: { type: "string", default: "60" } });
+await run(story, { chromium: { type: "string", default: "/usr/bin/chromium" } });
 
 async function story({ url, topic, chromium: executablePath }) {
   const proxy = await throughProxy(new URL(url));

@@ -118,8 +118,8 @@ async fn nothing_is_lost_between_the_list_and_the_changes() {
 #[tokio::test]
 async fn streams_become_idle_and_leave_by_time() {
     let settings = StreamSettings {
-        idle_after: Duration::from_millis(100),
-        silent_after: Duration::from_millis(300),
+        idle_after: Duration::from_millis(500),
+        silent_after: Duration::from_secs(3),
         ..StreamSettings::default()
     };
     let server = Server::start(settings).await;

@@ -35,7 +35,7 @@ def before_call(context, case, kwargs):
 checks = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance"
 arguments = ["run", f"{URL}/swagger/v1/swagger.json", "--url", URL, "--checks", checks]
 arguments += ["--phases", "examples,coverage,fuzzing", "--max-examples", "20", "--seed", "1", "--workers", "1"]
-arguments += ["--request-timeout", "10", "--no-color"]
+arguments += ["--request-timeout", "60", "--no-color"]
 with tempfile.TemporaryDirectory() as folder:
     os.chdir(folder)  # it keeps what it found, and tries that again the next time
     command(arguments)

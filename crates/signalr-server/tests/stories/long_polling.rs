@@ -283,7 +283,7 @@ async fn polls_stand_for_pings_in_both_directions() {
         ..Options::default()
     };
     options.protocol.keep_alive_interval = Duration::from_millis(50);
-    options.protocol.peer_timeout = Duration::from_millis(100);
+    options.protocol.peer_timeout = Duration::from_millis(500);
     let server = started(&lobby, options).await;
     let poller = Poller::open(&server).await;
     poller.post("{\"type\":6}\x1e").await;
