@@ -219,7 +219,10 @@ impl Log {
         self.shared().status()
     }
 
-    /// Waits until everything handed over so far is answered.
+    /// Waits until the fate of everything handed over so far is known, whatever it is.
+    ///
+    /// # Errors
+    /// [`WriteError::Overdue`] or [`WriteError::Stalled`] where it is not: some may be durable later.
     pub fn flush(&self) -> Pending<(), WriteError> {
         self.request(|answer| Request::Flush { answer })
     }

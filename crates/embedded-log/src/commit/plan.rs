@@ -89,6 +89,8 @@ impl Request {
             Self::DeleteTopic { answer, .. } | Self::AddPartitions { answer, .. } => _ = answer.send(Err(error.into())),
             Self::CommitOffsets { answer, .. } | Self::ForgetGroup { answer, .. } => _ = answer.send(Err(error)),
             Self::NewProducerId { answer } => _ = answer.send(Err(error)),
+            // What the disk was asked to write before may be stored later.
+            Self::Flush { answer } if error == WriteError::Stalled => _ = answer.send(Err(error)),
             Self::Flush { answer } => _ = answer.send(Ok(())), // all is answered: that is what was asked
         }
     }

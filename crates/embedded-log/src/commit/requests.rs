@@ -43,7 +43,10 @@ impl Writer {
                     let id = self.producer_id(plan);
                     plan.then(move |fate| _ = answer.send(fate.map(|_| id)));
                 }
-                Request::Flush { answer } => plan.then(move |_| _ = answer.send(Ok(()))),
+                Request::Flush { answer } => plan.then(move |fate| {
+                    let undecided = fate.err().filter(|error| *error == WriteError::Overdue);
+                    let _ = answer.send(undecided.map_or(Ok(()), Err)); // nobody may wait any more
+                }),
             }
         }
     }

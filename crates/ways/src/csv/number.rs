@@ -21,7 +21,8 @@ pub(super) fn keeps_digits(text: &str, value: f64) -> bool {
     if text.len() <= EXACT_DIGITS || text.bytes().any(|byte| !matches!(byte, b'0'..=b'9' | b'-' | b'+')) {
         return true;
     }
-    text.parse::<i128>().is_ok_and(|whole| value as i128 == whole)
+    // A double beyond them all would become the greatest of them.
+    text.parse::<i128>().is_ok_and(|whole| value < 2_f64.powi(127) && value as i128 == whole)
 }
 
 /// The number as JSON with the digits of the text; those that JSON has not, as texts. `text` is a number.
@@ -103,6 +104,7 @@ mod tests {
             ("9223372036854775808", true),
             ("100000000000000000000", true),
             ("100000000000000000001", false),
+            ("170141183460469231731687303715884105727", false),
             ("340282366920938463463374607431768211456", false),
             ("0.1000000000000000055", true),
             ("1.7e308", true),

@@ -43,7 +43,12 @@ impl Intake {
     pub(super) fn take(&mut self, record: &Record, progress: &mut Progress) -> Vec<Job> {
         let (partition, offset, key) = (record.partition, record.offset, record.key.as_deref());
         progress.read(partition, offset);
-        match Package::read(key, headers(&record.headers), record.value.as_deref()) {
+        let reading = Package::read(key, headers(&record.headers), record.value.as_deref());
+        if !matches!(reading, Reading::Segment(_)) {
+            let dropped = self.merger.pass(partition, offset);
+            self.given_up(&dropped, progress);
+        }
+        match reading {
             Reading::Skip(_) => Vec::new(),
             Reading::Package(package) => self.jobs(&package, record, (partition, offset), progress),
             Reading::Segment(segment) => {
@@ -160,6 +165,18 @@ mod tests {
         assert_eq!((jobs[0].id("t"), jobs[0].written_ms), ("t-0-10".to_owned(), Some(WRITTEN_MS)));
         progress.done(0, 10);
         assert!(progress.to_commit()[0].offset > 11, "all segments");
+    }
+
+    #[test]
+    fn segments_that_others_have_long_passed_hold_up_nothing() {
+        let (mut intake, mut progress) = (intake(Instant::now()), Progress::default());
+        let first = segments().swap_remove(0);
+        intake.take(&first, &mut progress);
+        let (value, far) = (Some(Bytes::from_static(b"of somebody else")), first.offset + 501);
+        let other = Record { offset: far, value, ..first };
+        intake.take(&other, &mut progress);
+        assert_eq!(intake.skipped.get(), 1);
+        assert!(progress.to_commit()[0].offset >= far, "{:?}", progress.to_commit());
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! A destination's task: reads its topic, sends, commits.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use kafka_bridge::broker::{Broker, Deliveries, NextOffset, PartitionPositions, ReadError, Start};
 use tokio::sync::watch;
@@ -66,12 +66,21 @@ pub async fn run(config: DestinationConfig, sender: Sender, surroundings: Surrou
     };
     context.metrics.paused.set(0);
     let mut receiver = Receiver::new(context.config.rate);
+    let mut begin = Beginning::from(context.config.from);
     loop {
-        let mut told = stopping.clone();
+        let (mut told, looked) = (stopping.clone(), SystemTime::now());
         let ended = tokio::select! {
-            opened = open(&mut context, &workspace, &mut receiver) => match opened {
-                Ok((deliveries, work)) => work.run(&context, deliveries, &mut stopping).await,
-                Err(error) => Ended::Interrupted(error.to_string()),
+            opened = open(&mut context, &workspace, &mut receiver, begin) => match opened {
+                Ok((deliveries, work)) => {
+                    begin = Beginning::Earliest; // it has run: only of a topic that is made anew nothing is committed
+                    work.run(&context, deliveries, &mut stopping).await
+                }
+                Err(error) => {
+                    if matches!(error, ReadError::UnknownTopic(_)) {
+                        begin = begin.of_a_topic_made_after(looked);
+                    }
+                    Ended::Interrupted(error.to_string())
+                }
             },
             () = stopped(&mut told) => return,
         };
@@ -94,6 +103,7 @@ async fn open<'r>(
     context: &mut Context,
     workspace: &str,
     receiver: &'r mut Receiver,
+    begin: Beginning,
 ) -> Result<(Deliveries, Work<'r>), ReadError> {
     context.topic = topic(&*context.broker, &context.config.topic, workspace).await?;
     let Context { broker, group, topic, .. } = &*context;
@@ -101,7 +111,7 @@ async fn open<'r>(
     // Asked later: what another server has committed meanwhile must not stand beyond the ends known here.
     let positions = broker.positions(&topic.name).await?;
     if next.is_empty() {
-        next = begin(context.config.from, &positions);
+        next = begin.offsets(&**broker, &topic.name, &positions).await?;
     }
     for (next, at) in made_anew(&mut next, &positions) {
         tracing::warn!(destination = context.config.name, partition = at.partition, "the topic was made anew");
@@ -118,9 +128,48 @@ async fn open<'r>(
 }
 
 /// Where a group begins that has committed nothing.
-fn begin(from: Begin, positions: &[PartitionPositions]) -> Vec<NextOffset> {
-    let offset = |at: &PartitionPositions| if from == Begin::End { at.end } else { at.earliest };
-    positions.iter().map(|at| NextOffset { partition: at.partition, offset: offset(at) }).collect()
+#[derive(Debug, Clone, Copy)]
+enum Beginning {
+    Earliest,
+    /// What came since then: the topic was not there.
+    Since(SystemTime),
+    End,
+}
+
+impl Beginning {
+    /// What comes while a topic is made, and before it is looked for again, comes after the destination was there.
+    fn of_a_topic_made_after(self, looked: SystemTime) -> Self {
+        if let Self::End = self { Self::Since(looked) } else { self }
+    }
+
+    async fn offsets(
+        self,
+        broker: &dyn Broker,
+        topic: &str,
+        positions: &[PartitionPositions],
+    ) -> Result<Vec<NextOffset>, ReadError> {
+        let offsets = match self {
+            Self::Earliest => positions.iter().map(|at| at.earliest).collect(),
+            Self::Since(time) => broker.offsets_at(topic, milliseconds(time)).await?,
+            Self::End => positions.iter().map(|at| at.end).collect(),
+        };
+        let place = |(at, offset): (&PartitionPositions, i64)| NextOffset { partition: at.partition, offset };
+        Ok(positions.iter().zip(offsets).map(place).collect())
+    }
+}
+
+impl From<Begin> for Beginning {
+    fn from(begin: Begin) -> Self {
+        match begin {
+            Begin::Earliest => Self::Earliest,
+            Begin::End => Self::End,
+        }
+    }
+}
+
+/// Since 1970.
+fn milliseconds(time: SystemTime) -> i64 {
+    time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64)
 }
 
 /// What stands beyond the end of its partition: it was committed of another topic of that name.

@@ -68,6 +68,23 @@ async fn a_new_destination_begins_at_the_end_and_remembers_that() {
     assert_eq!(came(&receiver, |_| true), all(2, 2));
 }
 
+/// Made once, and made anew.
+#[tokio::test]
+async fn a_destination_that_was_there_before_its_topic_misses_nothing_of_it() {
+    let broker = broker(&[]).await;
+    let receiver = Receiver::start(|_, _| Reply::status(200)).await;
+    let running = Running::start(broker.clone(), &receiver.url("/"), "from = 'end'");
+    tokio::task::yield_now().await; // it has looked for the topic: all runs on this thread, and it waits for nothing before
+    for (numbers, came_by_then) in [(0..2, 2), (2..3, 3)] {
+        broker.create_topic("t", Some(1)).await.unwrap();
+        write_many(&broker, 1, numbers).await;
+        until("what was written first", || receiver.asked().len() >= came_by_then).await;
+        broker.delete_topic("t");
+    }
+    running.stop().await;
+    assert_eq!(came(&receiver, |_| true), all(1, 3));
+}
+
 #[tokio::test]
 async fn a_receiver_that_says_gone_is_left_alone_and_nothing_is_passed_over() {
     let broker = broker(&["t"]).await;
