@@ -56,6 +56,8 @@ pub(crate) struct Begun {
 
 pub(crate) enum Work {
     Call(CallFuture),
+    /// The same, of a method that admits it first.
+    Pipelined(CallFuture),
     Stream(Box<dyn ItemStream>),
 }
 
@@ -110,7 +112,7 @@ where
             Ok(rest) => Ok(Admission::Admitted(done(rest, encoding))),
             Err(error) => Err(CallError::Method(error)),
         };
-        Ok(Work::Call(admission.map(admitted).boxed()).into())
+        Ok(Work::Pipelined(admission.map(admitted).boxed()).into())
     })
 }
 

@@ -62,6 +62,8 @@ impl Hub {
     /// A call holds one of the connection's [`max_parallel_invocations`](crate::Options::max_parallel_invocations) slots
     /// until it has completed; with none free, later messages of that connection wait.
     ///
+    /// When its connection ends, a call is dropped where it stands: what must not be cut off belongs in a task of its own.
+    ///
     /// # Panics
     /// If there is a method of that name already.
     pub fn method<A, R, F, Fut>(self, name: &str, method: F) -> Self
@@ -95,6 +97,8 @@ impl Hub {
     /// part holds the connection's slot, so calls are admitted in the order they arrive; the second runs beside later
     /// calls, up to [`max_calls_in_flight`](crate::Options::max_calls_in_flight). So a client that does not await each
     /// call keeps its order and does not wait for each round trip.
+    ///
+    /// What a client has sent before it left is still admitted, in up to 5 s.
     ///
     /// # Panics
     /// If there is a method of that name already.

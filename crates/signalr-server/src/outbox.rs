@@ -89,6 +89,8 @@ struct State {
     is_written_off: bool,
     /// Of the connection's task. A push takes it only when the queue was empty: one wake per episode.
     waker: Option<Waker>,
+    /// Somebody wanted to wake the task when there was no waker.
+    is_called: bool,
     /// Of the body that takes what waits, where that is not the task.
     taker: Option<Waker>,
     /// What the client has not acknowledged, where it does so.
@@ -121,6 +123,7 @@ impl Outbox {
     ) -> Self {
         let state = State {
             phase: Phase::Open,
+            is_called: false,
             last_push: now,
             queue: None,
             is_written_off: false,
@@ -348,10 +351,11 @@ impl Outbox {
     /// Wakes the connection's task for something that is not in here.
     pub(crate) fn wake_task(&self) {
         // It stays: who is next may be heard in the same turn of the task, which gives its waker at the end.
-        let waker = self.lock().waker.clone();
-        if let Some(waker) = waker {
-            waker.wake();
-        }
+        let mut state = self.lock();
+        let waker = state.waker.clone();
+        state.is_called = waker.is_none(); // a turn has begun, and may have looked already
+        drop(state);
+        waker.into_iter().for_each(Waker::wake);
     }
 
     /// Whether so many bytes more may wait; if so, the queue is there for them.

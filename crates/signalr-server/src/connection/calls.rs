@@ -60,6 +60,8 @@ struct Call {
 enum Standing {
     /// Holds one, or as the connected handler all of them.
     Holding,
+    /// Holds one until it is admitted.
+    Admitting,
     /// Has given its slot back and counts as in flight.
     Admitted,
     /// Beside the slots, as it reads uploads.
@@ -200,8 +202,13 @@ impl Calls {
         out: &mut Vec<u8>,
     ) {
         let (server, encoding) = (self.server.clone(), arrival.encoding);
-        let (registered, future, sinks) = match self.begun(&server, handle, call, false, encoding) {
-            Ok((registered, Begun { work: Work::Call(future), sinks })) => (registered, future, sinks),
+        let (registered, future, sinks, standing) = match self.begun(&server, handle, call, false, encoding) {
+            Ok((registered, Begun { work: Work::Call(future), sinks })) => {
+                (registered, future, sinks, Standing::Holding)
+            }
+            Ok((registered, Begun { work: Work::Pipelined(future), sinks })) => {
+                (registered, future, sinks, Standing::Admitting)
+            }
             Ok((_, Begun { work: Work::Stream(_), .. })) => unreachable!("its kind was checked"),
             Err(error) => {
                 return self.answer_error(call.invocation_id.as_deref(), &call.target, &error, encoding, out);
@@ -221,7 +228,7 @@ impl Calls {
             answer.bytes = arrival.bytes;
             self.slots_used += 1;
             self.bytes += arrival.bytes;
-            Standing::Holding
+            standing
         } else {
             answer.uploads = self.beside(handle).open(&server, call, sinks);
             self.uploading += 1;
@@ -296,6 +303,22 @@ impl Calls {
         self.is_ending = true;
     }
 
+    /// The connection has ended: drops all calls but what is being admitted, which goes on for as long as it is polled.
+    pub(crate) fn leave(&mut self) {
+        let waiting = self.waiting.take().unwrap_or_default();
+        self.clear();
+        for call in waiting.into_iter().filter(|call| call.standing == Standing::Admitting) {
+            self.slots_used += 1;
+            self.bytes += call.under_way.as_ref().map_or(0, |(_, answer)| answer.bytes);
+            self.keep(call);
+        }
+    }
+
+    /// Whether none is under way.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.waiting.is_none()
+    }
+
     /// Drops all calls; what they began elsewhere goes on there.
     pub(crate) fn clear(&mut self) {
         self.uncount(self.counted);
@@ -319,10 +342,14 @@ impl Calls {
                 None => return Ok(()),
             }
         }
+        self.keep(call);
+        Ok(())
+    }
+
+    fn keep(&mut self, call: Call) {
         self.server.calls_waiting.fetch_add(1, Ordering::Relaxed);
         self.counted += 1;
         self.waiting.get_or_insert_default().push(call);
-        Ok(())
     }
 
     fn uncount(&mut self, calls: usize) {
@@ -340,7 +367,7 @@ impl Calls {
     ) -> Result<Option<Call>, ConnectRefused> {
         match step {
             Step::Admitted(rest, answer) => {
-                let standing = if standing == Standing::Holding {
+                let standing = if matches!(standing, Standing::Holding | Standing::Admitting) {
                     self.free_slot(&answer);
                     Standing::Admitted
                 } else {
@@ -371,7 +398,7 @@ impl Calls {
     /// Takes a call out of the numbers it counts in.
     fn give_back(&mut self, answer: &mut Answer, standing: Standing) {
         match standing {
-            Standing::Holding => self.free_slot(answer),
+            Standing::Holding | Standing::Admitting => self.free_slot(answer),
             Standing::Admitted => {}
             Standing::Uploading => self.uploading -= 1,
             Standing::Asking => self.asking -= 1,

@@ -24,7 +24,7 @@ use super::ConnectionHandle;
 use super::buffers::Buffers;
 use super::calls::{Calls, ConnectRefused};
 use super::detached::Detached;
-use super::ending::{Stage, close_frame, keeps_output, shown};
+use super::ending::{Stage, admits_calls, close_frame, keeps_output, shown};
 use super::input_share::InputShare;
 use super::raw;
 use super::reattach::Reattach;
@@ -185,6 +185,7 @@ impl Driver {
             self.discard_input(&mut buffers.input, cx);
         }
         self.do_what_is_due(&mut buffers.output, now);
+        self.finish_calls(&mut buffers.output, cx);
         let ended = self.poll_end(&mut buffers.input, now, cx);
         if ended.is_pending() {
             self.poll_timer(now, cx);
@@ -232,6 +233,16 @@ impl Driver {
         if let Err(ConnectRefused(reason)) = self.calls.poll(encoding, cx, out) {
             self.is_known_to_hub = false;
             self.protocol.close(reason);
+        }
+    }
+
+    /// After the goodbye: what was being admitted comes to its end, and nobody is answered.
+    fn finish_calls(&mut self, out: &mut Vec<u8>, cx: &mut Context<'_>) {
+        if !matches!(self.stage, Stage::Running) && !self.calls.is_empty() {
+            // In whichever encoding: what is appended goes nowhere. Only the connected handler, which is dropped, could refuse.
+            let _ = self.calls.poll(Encoding::Json, cx, out);
+            self.calls.drop_guards();
+            out.truncate(HEAD_ROOM);
         }
     }
 
@@ -307,11 +318,15 @@ impl Driver {
         write_head(opcode(encoding.unwrap_or(Encoding::Json)), out)
     }
 
-    /// Says goodbye, tells the hub, and forgets the calls.
+    /// Says goodbye, tells the hub, and forgets the calls, but for what is being admitted.
     fn end(&mut self, reason: CloseReason, out: &mut Vec<u8>, now: Instant) {
         tracing::info!(connection_id = %self.handle.id(), reason = reason.label(), error = reason.error().map(shown), "connection closed");
         self.server.metrics.closed(reason.label());
-        self.calls.clear();
+        if admits_calls(&reason) {
+            self.calls.leave();
+        } else {
+            self.calls.clear();
+        }
         let was_detached = self.detached.take().is_some();
         if let Some(reattach) = &self.reattach {
             reattach.close();
@@ -435,6 +450,9 @@ impl Driver {
             outbox.end(); // nobody will fetch what is left
         }
         let drained = self.io.poll_drain(outbox, cx);
+        if self.stage.deadline().is_some_and(|deadline| deadline <= now) {
+            self.calls.clear();
+        }
         if let Some(farewell) = &mut self.farewell
             && farewell.as_mut().poll(cx).is_ready()
         {
@@ -466,7 +484,7 @@ impl Driver {
         // A client that has closed its side may still read what is on its way out.
         let is_over = (self.end_of_stream && matches!(self.stage, Stage::Lingering { .. }))
             || self.stage.deadline().is_some_and(|deadline| deadline <= now);
-        if is_over && self.farewell.is_none() { Poll::Ready(()) } else { Poll::Pending }
+        if is_over && self.farewell.is_none() && self.calls.is_empty() { Poll::Ready(()) } else { Poll::Pending }
     }
 }
 

@@ -45,6 +45,12 @@ pub(crate) fn keeps_output(reason: &CloseReason) -> bool {
     !matches!(reason, CloseReason::TooSlow | CloseReason::Fault(_))
 }
 
+/// Whether calls that are being admitted when a connection ends for this reason go on, for as long as the client's goodbye is
+/// waited for. A stop and the end of credentials have waited for them before.
+pub(crate) fn admits_calls(reason: &CloseReason) -> bool {
+    !matches!(reason, CloseReason::Draining | CloseReason::Expired | CloseReason::Revoked)
+}
+
 /// An error for the log: it may repeat what a client wrote, of which only so much is kept, and nothing that controls a
 /// terminal.
 pub(crate) fn shown(error: String) -> String {

@@ -79,7 +79,11 @@ impl Streams {
 
     /// Takes a stream out, to be dropped.
     pub(crate) fn take(&mut self, id: &str) -> Option<Running> {
-        self.running.remove(id)
+        let taken = self.running.remove(id);
+        if self.running.is_empty() {
+            self.ready.clear(); // nobody would look there again before another stream begins
+        }
+        taken
     }
 
     /// Lets streams produce until one ends. `None`: none is ready, or the budget is used up; the task is woken to go on.
@@ -140,6 +144,10 @@ impl Ready {
         Some(next)
     }
 
+    fn clear(&self) {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
     fn is_empty(&self) -> bool {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
     }
@@ -165,6 +173,35 @@ const BYTES_PER_TURN: usize = 32 * 1024;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    struct Never;
+
+    impl ItemStream for Never {
+        fn poll_item(
+            &mut self,
+            _: &str,
+            _: Encoding,
+            _: &mut Context<'_>,
+            _: &mut Vec<u8>,
+        ) -> Poll<Option<Result<(), CallError>>> {
+            Poll::Pending
+        }
+    }
+
+    #[test]
+    fn streams_that_were_stopped_leave_nothing() {
+        let mut streams = Streams::default();
+        let cx = Context::from_waker(Waker::noop());
+        for id in 0..100 {
+            let (target, uploads) = (Box::from("s"), Box::default());
+            let counted = Counted::by(&Default::default());
+            let stream =
+                Running { items: Box::new(Never), target, began: Instant::now(), metrics: None, uploads, counted };
+            streams.start(&id.to_string(), stream, &cx);
+            assert!(streams.take(&id.to_string()).is_some());
+        }
+        assert!(streams.ready.is_empty());
+    }
 
     #[test]
     fn what_was_woken_and_never_polled_goes_with_its_connection() {

@@ -26,13 +26,15 @@ impl Outbox {
             };
             // Whoever condemned it during this turn may have found no waker to wake.
             let condemned = matches!(state.phase, Phase::Condemned(_));
-            let empty = state.queue.is_none();
+            let (empty, is_called) = (state.queue.is_none(), std::mem::take(&mut state.is_called));
             let waiting: Vec<Bytes> =
                 state.queue.iter().flat_map(|queue| queue.frames()).take(MAX_SLICES).cloned().collect();
             drop(state);
             drop(old);
-            if condemned {
+            if condemned || is_called {
                 cx.waker().wake_by_ref();
+            }
+            if condemned {
                 return Poll::Pending;
             }
             if empty {

@@ -247,6 +247,22 @@ fn a_task_in_the_midst_of_its_turn_still_learns_that_it_is_to_end() {
 }
 
 #[test]
+fn a_task_in_the_midst_of_its_turn_still_learns_that_it_was_called() {
+    let outbox = queue_only(roomy());
+    let wakes = Arc::new(Wakes::default());
+    let waker = Waker::from(wakes.clone());
+    let mut cx = Context::from_waker(&waker);
+    assert!(outbox.poll_drain(&mut cx, refuse).is_ready());
+    push(&outbox, b"a");
+    assert_eq!(wakes.count(), 1, "the turn begins, and looks for what it may be called for");
+    outbox.wake_task();
+    let _ = outbox.poll_drain(&mut cx, |_, slices| Poll::Ready(Ok(slices.iter().map(|slice| slice.len()).sum())));
+    assert_eq!(wakes.count(), 2, "it must run again to look");
+    let _ = outbox.poll_drain(&mut cx, refuse);
+    assert_eq!(wakes.count(), 2, "once");
+}
+
+#[test]
 fn wakers_are_let_go_with_the_connection() {
     let outbox = queue_only(roomy());
     let wakes = Arc::new(Wakes::default());

@@ -1,5 +1,6 @@
 //! How connections end: what is said last, violations, timeouts, and the stop of the server.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -25,6 +26,7 @@ on_every_transport!(
     handshakes_that_fail_are_told_why,
     a_handshake_that_does_not_come_is_canceled,
     a_stopping_server_finishes_calls_and_invites_everyone_back,
+    what_is_being_admitted_when_its_client_leaves_is_admitted,
 );
 
 async fn a_goodbye_is_answered_with_a_close_and_code_1000(wire: Wire) {
@@ -381,6 +383,42 @@ async fn a_stopping_server_finishes_calls_and_invites_everyone_back(wire: Wire) 
     assert_eq!(new.closed().await.0, Some(json!({"type": 7, "allowReconnect": true})));
     soon("the drain ends", draining).await.unwrap();
     assert_eq!(server.hub.calls_in_flight(), 0, "no new call was read");
+}
+
+async fn what_is_being_admitted_when_its_client_leaves_is_admitted(wire: Wire) {
+    let gate = Arc::new(Semaphore::new(0));
+    let [admitted, left] = [(); 2].map(|()| Arc::new(AtomicUsize::new(0)));
+    let (opens, counted, told) = (gate.clone(), admitted.clone(), left.clone());
+    let hub = Hub::new()
+        .pipelined_method("Write", move |_: Caller, (): ()| {
+            let (opens, counted) = (opens.clone(), counted.clone());
+            async move {
+                opens.acquire().await.unwrap().forget();
+                counted.fetch_add(1, Ordering::SeqCst);
+                Ok(std::future::ready(Ok(())))
+            }
+        })
+        .on_disconnected(move |_, _| {
+            told.fetch_add(1, Ordering::SeqCst);
+            std::future::ready(())
+        });
+    let server = Server::start_with(wire, hub, Options::default()).await;
+    // Who polls is missed only after a while.
+    let ways = if wire == Wire::Polls { &[true][..] } else { &[true, false] };
+    for (number, says_goodbye) in (1..).zip(ways) {
+        let mut client = server.connect().await;
+        client.tell("Write", json!([])).await;
+        until("the call runs", || server.hub.calls_in_flight() == 1).await;
+        if *says_goodbye {
+            client.send(&json!({"type": 7})).await;
+        } else {
+            drop(client);
+        }
+        until("the hub is told", || left.load(Ordering::SeqCst) == number).await;
+        gate.add_permits(1);
+        until("it is admitted", || admitted.load(Ordering::SeqCst) == number).await;
+        until("it is over", || server.hub.calls_in_flight() == 0).await;
+    }
 }
 
 #[tokio::test]

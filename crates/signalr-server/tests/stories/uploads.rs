@@ -251,6 +251,33 @@ async fn ids_of_open_uploads_may_not_be_used_again_and_their_number_is_bounded()
 }
 
 #[tokio::test]
+async fn calls_whose_uploads_have_ended_are_as_many_as_uploads_may_be() {
+    let gate = Arc::new(Semaphore::new(0));
+    let opens = gate.clone();
+    let hub = Hub::new().upload_method("Hold", move |_: Caller, (): (), (items,): (Upload<i64>,)| {
+        let opens = opens.clone();
+        async move {
+            let items: Vec<i64> = items.try_collect().await?;
+            opens.acquire().await.unwrap().forget();
+            Ok(items.len())
+        }
+    });
+    let server = Server::start_with(Wire::Own, hub, Options { max_upload_streams: 2, ..Options::default() }).await;
+    let mut client = server.connect().await;
+    for id in ["1", "2", "3"] {
+        upload(&mut client, 1, Some(id), "Hold", json!([]), &[id]).await;
+        client.end_upload(id).await;
+    }
+    let refused = client.next().await;
+    assert_eq!(refused["invocationId"], "3");
+    assert!(refused["error"].as_str().unwrap().ends_with("as many streams as it may have."), "{refused}");
+    gate.add_permits(2);
+    for _ in 0..2 {
+        assert_eq!(client.next().await["result"], 0);
+    }
+}
+
+#[tokio::test]
 async fn items_that_wait_count_as_unfinished_input() {
     let (gated, gate) = Gated::new();
     let options = Options { max_total_input_bytes: 2_000, ..Options::default() };

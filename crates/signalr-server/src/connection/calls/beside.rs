@@ -101,7 +101,7 @@ impl Calls {
                 };
                 beside.streams.start(id, running, cx);
             }
-            Ok((_, Begun { work: Work::Call(_), .. })) => unreachable!("its kind was checked"),
+            Ok((_, Begun { work: Work::Call(_) | Work::Pipelined(_), .. })) => unreachable!("its kind was checked"),
             Err(error) => self.answer_error(Some(id), &call.target, &error, arrival.encoding, out),
         }
     }
@@ -126,7 +126,9 @@ impl Calls {
         if let Some(id) = uploads.taken_id(&call.stream_ids) {
             return Err(CallError::IdInUse(id.to_owned()));
         }
-        if uploads.len() + call.stream_ids.len() > self.server.options.max_upload_streams {
+        // A call may go on when its uploads have ended.
+        let reading = uploads.len().max(self.uploading as usize);
+        if reading + call.stream_ids.len() > self.server.options.max_upload_streams {
             return Err(self.too_many("upload_streams"));
         }
         Ok(())
