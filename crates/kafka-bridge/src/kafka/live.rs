@@ -116,6 +116,8 @@ impl Live {
         if let Some(route) = &route {
             // What was handed out since the ends were asked comes no more.
             ends.iter_mut().zip(&route.next).for_each(|(end, next)| *end = (*end).max(*next));
+            // Partitions may have come since: no reader of a route knows fewer than the route.
+            ends.extend(route.next.iter().skip(ends.len()));
         }
         let mut reader = Reader::new(sender, ends.clone(), manners);
         reader.number = number;
@@ -346,6 +348,8 @@ const DRAIN_BYTES: usize = 256 << 10;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use rdkafka::mocking::MockCluster;
+
     use super::*;
     use crate::record::{Batch, Record};
 
@@ -374,6 +378,25 @@ mod tests {
         assert_eq!(ends.1.try_recv(), Err(mpsc::error::TryRecvError::Disconnected));
         let behind = live.behind.lock().unwrap();
         assert!(behind.len() == 1 && !behind[0].2.is_pending());
+    }
+
+    #[test]
+    fn one_that_joins_while_partitions_come_knows_all_of_them() {
+        let cluster = MockCluster::new(1).unwrap();
+        cluster.create_topic("t", 3, 1).unwrap();
+        let mut config = rdkafka::ClientConfig::new();
+        config.set("group.id", "test").set("bootstrap.servers", cluster.bootstrap_servers());
+        let replays = Replays::for_test(config, Metrics::default());
+        let live = &replays.live;
+        let (sender, _queued) = mpsc::channel(1);
+        let mut route = Route::new(TopicId::for_test(), vec![0; 2], Reader::new(sender, vec![0; 2], Manners::Waits));
+        route.grow(3); // which the one that joins has not been told
+        live.routes().insert("t".into(), route);
+        let described = Described { id: TopicId::for_test(), partitions: 2, has_leaders: true };
+        let mut joined = live.add("t", described, Manners::Waits).unwrap();
+        assert_eq!(joined.ends, [0; 3]);
+        live.routes().get_mut("t").unwrap().jump(2, 5, 5);
+        assert_eq!(joined.queued.try_recv().unwrap(), Delivery::Gap { partition: 2, next_offset: 5, lost: 5 });
     }
 
     /// A read that has taken over from a replay, and its reader's queue, of one place.
