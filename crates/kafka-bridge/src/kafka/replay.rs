@@ -333,6 +333,7 @@ impl Replay {
             }
             self.next.push(0);
             self.caught_up.push(true); // it began empty
+            self.described.partitions = self.next.len() as i32;
         }
     }
 

@@ -34,6 +34,16 @@ fn so_it_is_when_partitions_come_while_it_is_handed_over() {
     stage.reads_on(&mut replay, due);
 }
 
+#[test]
+fn of_a_topic_that_grew_all_partitions_are_to_be_handed_over() {
+    let stage = Stage::set();
+    let mut replay = stage.replay();
+    let grown = Described { partitions: 3, ..replay.described };
+    replay.grow(grown);
+    assert_eq!((&replay.next, &replay.caught_up), (&vec![0; 3], &vec![true; 3]));
+    assert!(replay.described.is_same(grown), "or there is nobody to hand over to");
+}
+
 // A fault would not fail it, but end the process.
 #[test]
 fn what_is_assigned_anew_again_and_again_ends_nothing() {
