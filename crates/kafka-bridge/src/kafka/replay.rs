@@ -158,7 +158,7 @@ impl Replay {
         let mut gaps = Vec::new();
         for position in positions {
             let Some(next) = self.next.get_mut(position.partition as usize) else { continue };
-            let next_offset = (*next).clamp(position.earliest, position.end);
+            let next_offset = position.nearest(*next);
             if next_offset != *next {
                 let lost = (next_offset - *next).max(0);
                 gaps.push(Delivery::Gap { partition: position.partition, next_offset, lost });

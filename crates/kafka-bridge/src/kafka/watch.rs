@@ -135,7 +135,7 @@ fn offsets(live: &Live) -> HashMap<String, Vec<i64>> {
 fn repair(live: &Live, topic: &str, before: &[i64], positions: &[PartitionPositions]) -> usize {
     let mut repaired = 0;
     for (position, next) in positions.iter().zip(before) {
-        let go_on_at = (*next).clamp(position.earliest, position.end);
+        let go_on_at = position.nearest(*next);
         let partition = position.partition as usize;
         let mut routes = live.routes();
         let Some(route) = routes.get_mut(topic) else { return repaired };
