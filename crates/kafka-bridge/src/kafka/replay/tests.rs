@@ -35,6 +35,39 @@ fn so_it_is_when_partitions_come_while_it_is_handed_over() {
 }
 
 #[test]
+fn the_end_of_a_leader_that_is_behind_is_no_end() {
+    let stage = Stage::set();
+    let mut replay = stage.replay();
+    replay.caught_up = vec![false];
+    stage.write(2); // of three that there were when it was asked
+    assert!(replay.assign(&[PartitionPositions { partition: 0, earliest: 0, end: 3 }]).unwrap().is_empty());
+    replay.handing_over = Some((Successor::that_left(vec![3]), vec![false]));
+    let has_reached = |replay: &Replay| replay.handing_over.as_ref().is_some_and(|(_, reached)| reached[0]);
+    let mut due = Vec::new();
+    until(|| {
+        replay.poll(&mut due);
+        replay.out_of_range || has_reached(&replay)
+    });
+    assert!(!has_reached(&replay) && !due.contains(&CAUGHT_UP), "{due:?}");
+    stage.write(1);
+    replay.assign_again().unwrap();
+    until(|| {
+        replay.poll(&mut due);
+        has_reached(&replay)
+    });
+    assert!(offsets(&due) == [0, 1, 2] && due.last() == Some(&CAUGHT_UP), "{due:?}");
+}
+
+#[test]
+fn markers_of_transactions_may_be_all_that_is_left() {
+    let rows =
+        [(90, 100, 90, false), (90, 100, 100, true), (90, 100, -1, false), (100, 100, 100, true), (5, 0, -1, true)];
+    for (next, end, watermark, is) in rows {
+        assert_eq!(is_end(next, end, watermark), is, "{next} of {end}, {watermark}");
+    }
+}
+
+#[test]
 fn of_a_topic_that_grew_all_partitions_are_to_be_handed_over() {
     let stage = Stage::set();
     let mut replay = stage.replay();
@@ -127,3 +160,4 @@ fn until(mut condition: impl FnMut() -> bool) {
 }
 
 const TOPIC: &str = "t";
+const CAUGHT_UP: Delivery = Delivery::CaughtUp { partition: 0 };
