@@ -18,6 +18,7 @@ use super::health::Context;
 use super::live::{Live, Successor};
 use super::lookup::{Described, Lookup, TopicId, broker_error};
 use super::settle::settle;
+use super::watch::{Missing, SECOND_LOOK};
 use crate::broker::{BrokerError, Deliveries, Delivery, PartitionPositions, ReadError, Start};
 use crate::metrics::Metrics;
 
@@ -103,6 +104,8 @@ impl Replays {
             handing_over: None,
             hand_over_at: Instant::now() + AGAIN, // for a short read it is not worth it
             out_of_range: false,
+            look_at: Instant::now() + self.refresh,
+            missing: Missing::default(),
             _slot: slot,
         })
     }
@@ -151,6 +154,9 @@ struct Replay {
     hand_over_at: Instant,
     /// To be assigned anew: a partition cannot go on, or its end was told and is none, or nothing is assigned.
     out_of_range: bool,
+    /// When the topic is looked at next.
+    look_at: Instant,
+    missing: Missing,
     _slot: Slot,
 }
 
@@ -190,7 +196,6 @@ impl Replay {
     }
 
     fn run(mut self, gaps: Vec<Delivery>, sender: &mpsc::Sender<Delivery>) {
-        let mut looked = Instant::now();
         let mut due = gaps;
         loop {
             for delivery in due.drain(..) {
@@ -201,8 +206,7 @@ impl Replay {
             if self.hand_over(sender).is_err() {
                 return;
             }
-            if looked.elapsed() > self.replays.refresh {
-                looked = Instant::now();
+            if Instant::now() >= self.look_at {
                 self.look(&mut due);
                 if !due.is_empty() {
                     continue;
@@ -334,13 +338,17 @@ impl Replay {
 
     /// Whether the topic went or grew.
     fn look(&mut self, due: &mut Vec<Delivery>) {
-        let lookup = &self.replays.lookup;
-        match lookup.topic(&self.topic, TIMEOUT) {
-            Ok(Some(found)) if found.id == self.described.id => self.grow(found),
+        let found = self.replays.lookup.topic(&self.topic, TIMEOUT);
+        self.look_at = Instant::now() + self.replays.refresh;
+        match found {
+            Ok(Some(found)) if found.id == self.described.id => {
+                self.missing = Missing::default();
+                self.grow(found);
+            }
             Ok(Some(_)) => due.push(Delivery::TopicGone),
-            // One look is not enough: a broker just started may not have heard of all topics.
-            Ok(None) if matches!(lookup.topic(&self.topic, TIMEOUT), Ok(None)) => due.push(Delivery::TopicGone),
-            Ok(None) | Err(_) => {}
+            Ok(None) if self.missing.is_gone(Instant::now()) => due.push(Delivery::TopicGone),
+            Ok(None) => self.look_at = Instant::now() + self.replays.refresh.min(SECOND_LOOK),
+            Err(_) => {}
         }
     }
 

@@ -7,6 +7,7 @@ use tokio::sync::mpsc;
 
 use super::lookup::TopicId;
 use super::replay::Replays;
+use super::watch::Missing;
 use crate::broker::Delivery;
 use crate::metrics::{Metrics, PartitionLabels};
 use crate::record::Batch;
@@ -19,8 +20,7 @@ pub(super) struct Route {
     pub(super) next: Vec<i64>,
     pub(super) readers: Vec<Reader>,
     pub(super) paused: bool,
-    /// Looks in a row that did not find the topic.
-    pub(super) missing: u32,
+    pub(super) missing: Missing,
 }
 
 /// One read of the topic.
@@ -51,7 +51,7 @@ pub(super) enum Manners {
 
 impl Route {
     pub(super) fn new(id: TopicId, ends: Vec<i64>, reader: Reader) -> Self {
-        Self { id, next: ends, readers: vec![reader], paused: false, missing: 0 }
+        Self { id, next: ends, readers: vec![reader], paused: false, missing: Missing::default() }
     }
 
     /// Gives a batch to all readers; the number of records in it that were new.
