@@ -17,7 +17,7 @@ use rdkafka::{Offset, TopicPartitionList};
 use tokio::sync::mpsc;
 
 use super::batch::BatchBuilder;
-use super::health::Context;
+use super::health::{Context, count_unread};
 use super::lookup::{Described, Lookup, TopicId, broker_error};
 use super::replay::Replays;
 use super::route::{Manners, Reader, Route};
@@ -304,7 +304,7 @@ impl Drained {
         match polled {
             Ok(message) => self.push(&message),
             Err(KafkaError::MessageConsumption(RDKafkaErrorCode::AutoOffsetReset)) => live.watch.wake(),
-            Err(error) => tracing::debug!(%error, "while reading"), // librdkafka goes on by itself
+            Err(error) => count_unread(&error, &live.metrics), // librdkafka goes on by itself
         }
     }
 
@@ -348,14 +348,18 @@ const DRAIN_BYTES: usize = 256 << 10;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use rdkafka::ClientConfig;
     use rdkafka::mocking::MockCluster;
+    use rdkafka::producer::{BaseProducer, BaseRecord, DefaultProducerContext, Producer};
+    use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 
     use super::*;
+    use crate::metrics::Cause;
     use crate::record::{Batch, Record};
 
     #[test]
     fn of_readers_that_are_behind_few_wait_for_a_place_and_hold_nothing() {
-        let mut config = rdkafka::ClientConfig::new();
+        let mut config = ClientConfig::new();
         config.set("group.id", "test");
         let replays = Replays::for_test(config, Metrics::default());
         let live = &replays.live;
@@ -382,12 +386,8 @@ mod tests {
 
     #[test]
     fn one_that_joins_while_partitions_come_knows_all_of_them() {
-        let cluster = MockCluster::new(1).unwrap();
-        cluster.create_topic("t", 3, 1).unwrap();
-        let mut config = rdkafka::ClientConfig::new();
-        config.set("group.id", "test").set("bootstrap.servers", cluster.bootstrap_servers());
-        let replays = Replays::for_test(config, Metrics::default());
-        let live = &replays.live;
+        let (_cluster, config) = topic_of(3);
+        let live = Replays::for_test(config, Metrics::default()).live.clone();
         let (sender, _queued) = mpsc::channel(1);
         let mut route = Route::new(TopicId::for_test(), vec![0; 2], Reader::new(sender, vec![0; 2], Manners::Waits));
         route.grow(3); // which the one that joins has not been told
@@ -397,6 +397,35 @@ mod tests {
         assert_eq!(joined.ends, [0; 3]);
         live.routes().get_mut("t").unwrap().jump(2, 5, 5);
         assert_eq!(joined.queued.try_recv().unwrap(), Delivery::Gap { partition: 2, next_offset: 5, lost: 5 });
+    }
+
+    #[test]
+    fn records_that_cannot_be_read_are_counted() {
+        let (cluster, config) = topic_of(1);
+        let producer: BaseProducer = config.create().unwrap();
+        producer.send(BaseRecord::<(), _>::to("t").payload("x")).unwrap();
+        producer.flush(Duration::from_secs(60)).unwrap();
+        let metrics = Metrics::default();
+        let live = Replays::for_test(config, metrics.clone()).live.clone();
+        cluster.request_errors(RDKafkaApiKey::Fetch, &[RDKafkaRespErr::RD_KAFKA_RESP_ERR_INVALID_MSG]);
+        live.assign("t", &[0]).unwrap();
+        let damaged = metrics.read_errors.get_or_create(&Cause { cause: "damaged" }).clone();
+        let begun = Instant::now();
+        while damaged.get() == 0 && begun.elapsed() < Duration::from_secs(60) {
+            if let Some(polled) = live.consumer.poll(IDLE_WAIT) {
+                Drained::default().take(polled, &live);
+            }
+        }
+        assert_eq!(damaged.get(), 1);
+    }
+
+    /// Topic `t` at librdkafka's broker for tests, and a client's settings.
+    fn topic_of(partitions: i32) -> (MockCluster<'static, DefaultProducerContext>, ClientConfig) {
+        let cluster = MockCluster::new(1).unwrap();
+        cluster.create_topic("t", partitions, 1).unwrap();
+        let mut config = ClientConfig::new();
+        config.set("group.id", "test").set("bootstrap.servers", cluster.bootstrap_servers());
+        (cluster, config)
     }
 
     /// A read that has taken over from a replay, and its reader's queue, of one place.

@@ -14,7 +14,7 @@ use rdkafka::{ClientConfig, Message, Offset, TopicPartitionList};
 use tokio::sync::mpsc;
 
 use super::batch::BatchBuilder;
-use super::health::Context;
+use super::health::{Context, count_unread};
 use super::live::{Live, Successor};
 use super::lookup::{Described, Lookup, TopicId, broker_error};
 use super::settle::settle;
@@ -262,7 +262,10 @@ impl Replay {
                     }
                 }
                 Err(KafkaError::MessageConsumption(RDKafkaErrorCode::AutoOffsetReset)) => self.out_of_range = true,
-                Err(error) => tracing::debug!(topic = self.topic, %error, "while reading"), // it goes on by itself
+                Err(error) => {
+                    tracing::debug!(topic = self.topic, %error, "while reading"); // it goes on by itself
+                    count_unread(&error, &self.replays.metrics);
+                }
             }
         }
         finish(&mut builder, due);

@@ -2,8 +2,10 @@
 
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
+use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 
 use super::*;
+use crate::metrics::Cause;
 
 #[test]
 fn what_a_successor_does_not_take_over_is_read_after_all() {
@@ -68,6 +70,22 @@ fn markers_of_transactions_may_be_all_that_is_left() {
 }
 
 #[test]
+fn records_that_cannot_be_read_are_counted() {
+    let stage = Stage::set();
+    stage.write(1);
+    stage.cluster.request_errors(RDKafkaApiKey::Fetch, &[RDKafkaRespErr::RD_KAFKA_RESP_ERR_INVALID_MSG]);
+    let mut replay = stage.replay();
+    replay.assign_again().unwrap();
+    let damaged = || stage.replays.metrics.read_errors.get_or_create(&Cause { cause: "damaged" }).get();
+    let mut due = Vec::new();
+    until(|| {
+        replay.poll(&mut due);
+        damaged() > 0
+    });
+    assert_eq!(damaged(), 1);
+}
+
+#[test]
 fn of_a_topic_that_grew_all_partitions_are_to_be_handed_over() {
     let stage = Stage::set();
     let mut replay = stage.replay();
@@ -96,7 +114,7 @@ fn what_is_assigned_anew_again_and_again_ends_nothing() {
 struct Stage {
     replays: Arc<Replays>,
     producer: BaseProducer,
-    _cluster: MockCluster<'static, rdkafka::producer::DefaultProducerContext>,
+    cluster: MockCluster<'static, rdkafka::producer::DefaultProducerContext>,
 }
 
 impl Stage {
@@ -107,7 +125,7 @@ impl Stage {
         config.set("bootstrap.servers", cluster.bootstrap_servers());
         let producer = config.create().unwrap();
         config.set("group.id", "test").set("enable.auto.commit", "false").set("enable.partition.eof", "true");
-        Self { replays: Replays::for_test(config, Metrics::default()), producer, _cluster: cluster }
+        Self { replays: Replays::for_test(config, Metrics::default()), producer, cluster }
     }
 
     fn replay(&self) -> Replay {
