@@ -285,6 +285,24 @@ async fn a_replay_that_has_come_to_the_end_gives_its_place_back_and_goes_on() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn so_it_does_when_partitions_come_before_that() {
+    let kafka = shared().await;
+    let broker = KafkaBroker::connect(KafkaSettings { replays: 1, ..settings(kafka) }, Metrics::default()).unwrap();
+    let topic = make_topic(&broker, "grows-on-the-way", 1).await;
+    // More than is taken off before somebody reads, so that it is on its way while partitions come.
+    let value = "x".repeat(10_000);
+    join_all((0..600).map(|_| append(&broker, &topic, record("k", &value)))).await;
+    let mut reader = free_place(&broker, &topic).await;
+    admin(kafka).grow(&topic, 3).await.unwrap();
+    let grown = || async { broker.topic(&topic).await.ok().flatten().filter(|topic| topic.partitions == 3) };
+    until_some("partitions come", grown).await;
+    take(&mut reader, 600).await;
+    drop(free_place(&broker, &topic).await);
+    store(&broker, &topic, "k", "behind").await;
+    assert_eq!(texts(&take(&mut reader, 1).await), ["behind"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_marker_of_a_transaction_at_the_end_is_the_end_too() {
     let kafka = shared().await;
     let broker = KafkaBroker::connect(KafkaSettings { replays: 1, ..settings(kafka) }, Metrics::default()).unwrap();

@@ -94,6 +94,14 @@ pub struct PartitionPositions {
     pub end: i64,
 }
 
+impl PartitionPositions {
+    /// The offset nearest to this one that can be read from. Kafka is asked for first and end offset one after the other: if
+    /// the topic is made anew in between, the end may lie before the first.
+    pub(crate) fn nearest(&self, offset: i64) -> i64 {
+        offset.clamp(self.earliest, self.end.max(self.earliest))
+    }
+}
+
 /// Where the reading of a partition goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct NextOffset {
@@ -333,4 +341,16 @@ pub enum Health {
     },
     /// A write or sync failed: it takes no more writes in this process. Final.
     Failed,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nearest_offsets_to_read_from() {
+        let nearest = |earliest, end, offset| PartitionPositions { partition: 0, earliest, end }.nearest(offset);
+        assert_eq!([0, 5, 7, 9, 12].map(|offset| nearest(5, 9, offset)), [5, 5, 7, 9, 9]);
+        assert_eq!([0, 50].map(|offset| nearest(40, 3, offset)), [40, 40], "made anew in between");
+    }
 }

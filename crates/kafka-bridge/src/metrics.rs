@@ -41,6 +41,8 @@ pub struct Metrics {
     pub(crate) producer_errors: Family<Cause, Counter>,
     /// Producers replaced after a fatal error.
     pub(crate) producers_replaced: Counter,
+    /// Times that records in Kafka could not be read, by cause.
+    pub(crate) read_errors: Family<Cause, Counter>,
     /// Topics whose settings weaken what an acknowledgement means.
     pub(crate) unsafe_topics: Gauge,
     /// Times a limit was met, by its name.
@@ -93,6 +95,7 @@ impl Default for Metrics {
             consumer_lag: Family::default(),
             producer_errors: Family::default(),
             producers_replaced: Counter::default(),
+            read_errors: Family::default(),
             unsafe_topics: Gauge::default(),
             limit_hits: Family::default(),
             log_bytes: Gauge::default(),
@@ -131,6 +134,7 @@ impl Metrics {
         add.metric("consumer_lag", "Offsets between what was read and the end", &self.consumer_lag);
         add.metric("kafka_producer_errors", "Errors the producer reported, by code", &self.producer_errors);
         add.metric("kafka_producers_replaced", "Producers replaced after a fatal error", &self.producers_replaced);
+        add.metric("kafka_read_errors", "Times that records could not be read, by cause", &self.read_errors);
         add.metric("kafka_unsafe_topics", "Topics whose settings weaken acknowledgements", &self.unsafe_topics);
         add.metric("log_bytes", "Bytes of the embedded log's files", &self.log_bytes);
         add.metric("log_last_sync_timestamp_seconds", "When the embedded log was last synced", &self.log_last_sync);

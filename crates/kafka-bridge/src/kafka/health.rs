@@ -1,5 +1,7 @@
-//! Whether the cluster can be reached: a probe a second, sooner when a client complains.
+//! What clients of a cluster complain of. Whether it can be reached: a probe a second, sooner when one complains; and that records
+//! cannot be read.
 
+use std::collections::HashMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -10,6 +12,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 use super::lookup::Lookup;
 use crate::broker::Health;
+use crate::metrics::{Cause, Metrics};
 
 /// What is known, shared by all clients.
 #[derive(Debug)]
@@ -25,13 +28,15 @@ struct Known {
     suspect: bool,
     stop: bool,
     told: bool,
+    /// By cause: when it was said last that records cannot be read.
+    warned: HashMap<&'static str, Instant>,
 }
 
 impl HealthState {
     /// Unreachable until the first probe says otherwise.
     pub(super) fn new() -> Arc<Self> {
         let health = Health::Unreachable { since: Instant::now() };
-        let known = Known { health, suspect: false, stop: false, told: false };
+        let known = Known { health, suspect: false, stop: false, told: false, warned: HashMap::new() };
         Arc::new(Self { known: Mutex::new(known), wake: Condvar::new() })
     }
 
@@ -48,6 +53,16 @@ impl HealthState {
     pub(super) fn stop(&self) {
         self.lock().stop = true;
         self.wake.notify_all();
+    }
+
+    /// Whether it is to be said that records cannot be read: once in a while, for who reads on may meet the same ones again.
+    fn is_warning_due(&self, cause: &'static str, now: Instant) -> bool {
+        let mut known = self.lock();
+        let is_due = known.warned.get(cause).is_none_or(|last| now >= *last + WARNING_INTERVAL);
+        if is_due {
+            known.warned.insert(cause, now);
+        }
+        is_due
     }
 
     fn found(&self, reached: bool, brokers: &str) {
@@ -113,10 +128,39 @@ impl ClientContext for Context {
 
     fn error(&self, error: KafkaError, reason: &str) {
         note_error(&self.health, &error, reason);
+        if let Some(cause) = cause_unread(&error)
+            && self.health.is_warning_due(cause, Instant::now())
+        {
+            tracing::warn!(
+                cause,
+                reason,
+                "records in Kafka cannot be read: their partition stands still there, or they are left out"
+            );
+        }
     }
 }
 
 impl ConsumerContext for Context {}
+
+/// Why records cannot be read, if an error says so. Other errors pass, or are told otherwise.
+fn cause_unread(error: &KafkaError) -> Option<&'static str> {
+    use RDKafkaErrorCode as E;
+    match error.rdkafka_error_code()? {
+        E::BadMessage | E::InvalidMessage => Some("damaged"),
+        E::BadCompression => Some("compression"),
+        E::NotImplemented => Some("format"),
+        E::MessageSizeTooLarge => Some("too_large"),
+        E::TopicAuthorizationFailed => Some("not_allowed"),
+        _ => None,
+    }
+}
+
+/// Counts an error that a read has met, if it says that records cannot be read.
+pub(super) fn count_unread(error: &KafkaError, metrics: &Metrics) {
+    if let Some(cause) = cause_unread(error) {
+        metrics.read_errors.get_or_create(&Cause { cause }).inc();
+    }
+}
 
 /// librdkafka repeats itself with every reconnect; what an operator must know is logged above, once.
 pub(super) fn log(level: RDKafkaLogLevel, facility: &str, message: &str) {
@@ -140,3 +184,20 @@ pub(super) fn note_error(health: &HealthState, error: &KafkaError, reason: &str)
 const PROBE_INTERVAL: Duration = Duration::from_secs(1);
 const PROBE_TIMEOUT: Duration = Duration::from_millis(1500);
 const MIN_INTERVAL: Duration = Duration::from_millis(100);
+const WARNING_INTERVAL: Duration = Duration::from_secs(60);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn that_records_cannot_be_read_is_said_once_in_a_while_for_each_cause() {
+        let (health, begun) = (HealthState::new(), Instant::now());
+        let late = begun + WARNING_INTERVAL;
+        let rows =
+            [("damaged", begun, true), ("damaged", begun, false), ("format", begun, true), ("damaged", late, true)];
+        for (cause, now, is_due) in rows {
+            assert_eq!(health.is_warning_due(cause, now), is_due, "{cause}");
+        }
+    }
+}

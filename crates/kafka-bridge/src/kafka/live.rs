@@ -17,7 +17,7 @@ use rdkafka::{Offset, TopicPartitionList};
 use tokio::sync::mpsc;
 
 use super::batch::BatchBuilder;
-use super::health::Context;
+use super::health::{Context, count_unread};
 use super::lookup::{Described, Lookup, TopicId, broker_error};
 use super::replay::Replays;
 use super::route::{Manners, Reader, Route};
@@ -116,6 +116,8 @@ impl Live {
         if let Some(route) = &route {
             // What was handed out since the ends were asked comes no more.
             ends.iter_mut().zip(&route.next).for_each(|(end, next)| *end = (*end).max(*next));
+            // Partitions may have come since: no reader of a route knows fewer than the route.
+            ends.extend(route.next.iter().skip(ends.len()));
         }
         let mut reader = Reader::new(sender, ends.clone(), manners);
         reader.number = number;
@@ -302,7 +304,7 @@ impl Drained {
         match polled {
             Ok(message) => self.push(&message),
             Err(KafkaError::MessageConsumption(RDKafkaErrorCode::AutoOffsetReset)) => live.watch.wake(),
-            Err(error) => tracing::debug!(%error, "while reading"), // librdkafka goes on by itself
+            Err(error) => count_unread(&error, &live.metrics), // librdkafka goes on by itself
         }
     }
 
@@ -346,12 +348,18 @@ const DRAIN_BYTES: usize = 256 << 10;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use rdkafka::ClientConfig;
+    use rdkafka::mocking::MockCluster;
+    use rdkafka::producer::{BaseProducer, BaseRecord, DefaultProducerContext, Producer};
+    use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
+
     use super::*;
+    use crate::metrics::Cause;
     use crate::record::{Batch, Record};
 
     #[test]
     fn of_readers_that_are_behind_few_wait_for_a_place_and_hold_nothing() {
-        let mut config = rdkafka::ClientConfig::new();
+        let mut config = ClientConfig::new();
         config.set("group.id", "test");
         let replays = Replays::for_test(config, Metrics::default());
         let live = &replays.live;
@@ -374,6 +382,50 @@ mod tests {
         assert_eq!(ends.1.try_recv(), Err(mpsc::error::TryRecvError::Disconnected));
         let behind = live.behind.lock().unwrap();
         assert!(behind.len() == 1 && !behind[0].2.is_pending());
+    }
+
+    #[test]
+    fn one_that_joins_while_partitions_come_knows_all_of_them() {
+        let (_cluster, config) = topic_of(3);
+        let live = Replays::for_test(config, Metrics::default()).live.clone();
+        let (sender, _queued) = mpsc::channel(1);
+        let mut route = Route::new(TopicId::for_test(), vec![0; 2], Reader::new(sender, vec![0; 2], Manners::Waits));
+        route.grow(3); // which the one that joins has not been told
+        live.routes().insert("t".into(), route);
+        let described = Described { id: TopicId::for_test(), partitions: 2, has_leaders: true };
+        let mut joined = live.add("t", described, Manners::Waits).unwrap();
+        assert_eq!(joined.ends, [0; 3]);
+        live.routes().get_mut("t").unwrap().jump(2, 5, 5);
+        assert_eq!(joined.queued.try_recv().unwrap(), Delivery::Gap { partition: 2, next_offset: 5, lost: 5 });
+    }
+
+    #[test]
+    fn records_that_cannot_be_read_are_counted() {
+        let (cluster, config) = topic_of(1);
+        let producer: BaseProducer = config.create().unwrap();
+        producer.send(BaseRecord::<(), _>::to("t").payload("x")).unwrap();
+        producer.flush(Duration::from_secs(60)).unwrap();
+        let metrics = Metrics::default();
+        let live = Replays::for_test(config, metrics.clone()).live.clone();
+        cluster.request_errors(RDKafkaApiKey::Fetch, &[RDKafkaRespErr::RD_KAFKA_RESP_ERR_INVALID_MSG]);
+        live.assign("t", &[0]).unwrap();
+        let damaged = metrics.read_errors.get_or_create(&Cause { cause: "damaged" }).clone();
+        let begun = Instant::now();
+        while damaged.get() == 0 && begun.elapsed() < Duration::from_secs(60) {
+            if let Some(polled) = live.consumer.poll(IDLE_WAIT) {
+                Drained::default().take(polled, &live);
+            }
+        }
+        assert_eq!(damaged.get(), 1);
+    }
+
+    /// Topic `t` at librdkafka's broker for tests, and a client's settings.
+    fn topic_of(partitions: i32) -> (MockCluster<'static, DefaultProducerContext>, ClientConfig) {
+        let cluster = MockCluster::new(1).unwrap();
+        cluster.create_topic("t", partitions, 1).unwrap();
+        let mut config = ClientConfig::new();
+        config.set("group.id", "test").set("bootstrap.servers", cluster.bootstrap_servers());
+        (cluster, config)
     }
 
     /// A read that has taken over from a replay, and its reader's queue, of one place.

@@ -2,20 +2,23 @@
 //! to the end of its topic is handed over to the live consumer, and gives its place back; a reader that is too slow there comes
 //! back here.
 
+use std::ffi::CString;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use rdkafka::bindings as sys;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::{ClientConfig, Message, Offset, TopicPartitionList};
 use tokio::sync::mpsc;
 
 use super::batch::BatchBuilder;
-use super::health::Context;
+use super::health::{Context, count_unread};
 use super::live::{Live, Successor};
 use super::lookup::{Described, Lookup, TopicId, broker_error};
 use super::settle::settle;
+use super::watch::{Missing, SECOND_LOOK};
 use crate::broker::{BrokerError, Deliveries, Delivery, PartitionPositions, ReadError, Start};
 use crate::metrics::Metrics;
 
@@ -96,10 +99,13 @@ impl Replays {
             consumer,
             replays: self.clone(),
             next: Vec::new(),
+            ends: vec![0; described.partitions as usize],
             caught_up: vec![false; described.partitions as usize],
             handing_over: None,
             hand_over_at: Instant::now() + AGAIN, // for a short read it is not worth it
             out_of_range: false,
+            look_at: Instant::now() + self.refresh,
+            missing: Missing::default(),
             _slot: slot,
         })
     }
@@ -139,13 +145,18 @@ struct Replay {
     replays: Arc<Replays>,
     /// By partition: offset behind the last record that was read.
     next: Vec<i64>,
+    /// By partition: its end when that was asked.
+    ends: Vec<i64>,
     caught_up: Vec<bool>,
     /// The read that takes over, and by partition whether this one has come to where it begins.
     handing_over: Option<(Successor, Vec<bool>)>,
     /// When that is tried next.
     hand_over_at: Instant,
-    /// To be assigned anew: librdkafka has said that a partition cannot go on, or nothing is assigned.
+    /// To be assigned anew: a partition cannot go on, or its end was told and is none, or nothing is assigned.
     out_of_range: bool,
+    /// When the topic is looked at next.
+    look_at: Instant,
+    missing: Missing,
     _slot: Slot,
 }
 
@@ -157,8 +168,12 @@ impl Replay {
     fn assign(&mut self, positions: &[PartitionPositions]) -> Result<Vec<Delivery>, KafkaError> {
         let mut gaps = Vec::new();
         for position in positions {
-            let Some(next) = self.next.get_mut(position.partition as usize) else { continue };
-            let next_offset = (*next).clamp(position.earliest, position.end);
+            let partition = position.partition as usize;
+            let (Some(next), Some(end)) = (self.next.get_mut(partition), self.ends.get_mut(partition)) else {
+                continue;
+            };
+            *end = position.end;
+            let next_offset = position.nearest(*next);
             if next_offset != *next {
                 let lost = (next_offset - *next).max(0);
                 gaps.push(Delivery::Gap { partition: position.partition, next_offset, lost });
@@ -181,7 +196,6 @@ impl Replay {
     }
 
     fn run(mut self, gaps: Vec<Delivery>, sender: &mpsc::Sender<Delivery>) {
-        let mut looked = Instant::now();
         let mut due = gaps;
         loop {
             for delivery in due.drain(..) {
@@ -192,8 +206,7 @@ impl Replay {
             if self.hand_over(sender).is_err() {
                 return;
             }
-            if looked.elapsed() > self.replays.refresh {
-                looked = Instant::now();
+            if Instant::now() >= self.look_at {
                 self.look(&mut due);
                 if !due.is_empty() {
                     continue;
@@ -203,6 +216,9 @@ impl Replay {
                 return;
             }
             self.poll(&mut due);
+            if self.out_of_range {
+                self.out_of_range = !self.repair(&mut due);
+            }
         }
     }
 
@@ -219,10 +235,12 @@ impl Replay {
                 Ok(message) => {
                     let partition = message.partition() as usize;
                     if let Some((successor, reached)) = &mut self.handing_over
-                        && successor.ends.get(partition).is_some_and(|end| message.offset() >= *end)
+                        && let Some(end) = successor.ends.get(partition)
                     {
-                        reached[partition] = true; // the other brings it
-                        continue;
+                        reached[partition] = message.offset() >= *end; // if not, no end that was told before was one
+                        if reached[partition] {
+                            continue; // the other brings it
+                        }
                     }
                     let next = self.next.get_mut(partition);
                     if let Some(next) = next.filter(|next| message.offset() >= **next) {
@@ -230,6 +248,7 @@ impl Replay {
                         builder.push(&message);
                     }
                 }
+                Err(KafkaError::PartitionEOF(partition)) if !self.is_at_end(partition) => self.out_of_range = true,
                 Err(KafkaError::PartitionEOF(partition)) => {
                     if let Some((_, reached)) = &mut self.handing_over
                         && let Some(reached) = reached.get_mut(partition as usize)
@@ -243,13 +262,20 @@ impl Replay {
                     }
                 }
                 Err(KafkaError::MessageConsumption(RDKafkaErrorCode::AutoOffsetReset)) => self.out_of_range = true,
-                Err(error) => tracing::debug!(topic = self.topic, %error, "while reading"), // it goes on by itself
+                Err(error) => {
+                    tracing::debug!(topic = self.topic, %error, "while reading"); // it goes on by itself
+                    count_unread(&error, &self.replays.metrics);
+                }
             }
         }
         finish(&mut builder, due);
-        if self.out_of_range {
-            self.out_of_range = !self.repair(due);
-        }
+    }
+
+    /// Whether the end that was told of a partition is one.
+    fn is_at_end(&self, partition: i32) -> bool {
+        let (next, end) = (self.next.get(partition as usize), self.ends.get(partition as usize));
+        let watermark = high_watermark(&self.consumer, &self.topic, partition);
+        next.zip(end).is_none_or(|(next, end)| is_end(*next, *end, watermark))
     }
 
     /// Moves what is out of range to where it can go on; false if that must be tried again. All partitions are assigned anew,
@@ -285,6 +311,7 @@ impl Replay {
             if reached.contains(&false) && self.assign_again().is_err() {
                 return Ok(());
             }
+            self.ends.clone_from(&successor.ends);
             self.handing_over = Some((successor, reached));
         }
         if self.handing_over.take_if(|(successor, _)| successor.ends.len() != self.next.len()).is_some() {
@@ -314,13 +341,17 @@ impl Replay {
 
     /// Whether the topic went or grew.
     fn look(&mut self, due: &mut Vec<Delivery>) {
-        let lookup = &self.replays.lookup;
-        match lookup.topic(&self.topic, TIMEOUT) {
-            Ok(Some(found)) if found.id == self.described.id => self.grow(found),
+        let found = self.replays.lookup.topic(&self.topic, TIMEOUT);
+        self.look_at = Instant::now() + self.replays.refresh;
+        match found {
+            Ok(Some(found)) if found.id == self.described.id => {
+                self.missing = Missing::default();
+                self.grow(found);
+            }
             Ok(Some(_)) => due.push(Delivery::TopicGone),
-            // One look is not enough: a broker just started may not have heard of all topics.
-            Ok(None) if matches!(lookup.topic(&self.topic, TIMEOUT), Ok(None)) => due.push(Delivery::TopicGone),
-            Ok(None) | Err(_) => {}
+            Ok(None) if self.missing.is_gone(Instant::now()) => due.push(Delivery::TopicGone),
+            Ok(None) => self.look_at = Instant::now() + self.replays.refresh.min(SECOND_LOOK),
+            Err(_) => {}
         }
     }
 
@@ -332,7 +363,9 @@ impl Replay {
                 return tracing::warn!(topic = self.topic, partition, %error, "new partition not assigned");
             }
             self.next.push(0);
+            self.ends.push(0);
             self.caught_up.push(true); // it began empty
+            self.described.partitions = self.next.len() as i32;
         }
     }
 
@@ -347,6 +380,25 @@ impl Replay {
         sender.blocking_send(delivery).map_err(|_| Ended)?;
         if last { Err(Ended) } else { Ok(()) }
     }
+}
+
+/// Whether an end told at `next` is that of a partition which has come to `end` before. What is left may be no records, but
+/// markers of transactions. But a broker that has begun to lead the partition, or only follows, may not know yet how far it is
+/// stored for good, its `watermark`, and takes that for the end.
+fn is_end(next: i64, end: i64, watermark: i64) -> bool {
+    next >= end || watermark >= end
+}
+
+/// How far a partition is stored for good, as the last answer to a fetch said; negative if there was none.
+fn high_watermark(consumer: &BaseConsumer<Context>, topic: &str, partition: i32) -> i64 {
+    let (mut low, mut high) = (-1, -1);
+    let Ok(topic) = CString::new(topic) else { return high };
+    // SAFETY: the client lives as long as `consumer`; the name and both numbers outlive the call, which keeps none of them.
+    unsafe {
+        let client = consumer.client().native_ptr();
+        sys::rd_kafka_get_watermark_offsets(client, topic.as_ptr(), partition, &mut low, &mut high);
+    }
+    high
 }
 
 fn finish(builder: &mut BatchBuilder, due: &mut Vec<Delivery>) {

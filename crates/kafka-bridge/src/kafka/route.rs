@@ -7,6 +7,7 @@ use tokio::sync::mpsc;
 
 use super::lookup::TopicId;
 use super::replay::Replays;
+use super::watch::Missing;
 use crate::broker::Delivery;
 use crate::metrics::{Metrics, PartitionLabels};
 use crate::record::Batch;
@@ -19,8 +20,7 @@ pub(super) struct Route {
     pub(super) next: Vec<i64>,
     pub(super) readers: Vec<Reader>,
     pub(super) paused: bool,
-    /// Looks in a row that did not find the topic.
-    pub(super) missing: u32,
+    pub(super) missing: Missing,
 }
 
 /// One read of the topic.
@@ -51,7 +51,7 @@ pub(super) enum Manners {
 
 impl Route {
     pub(super) fn new(id: TopicId, ends: Vec<i64>, reader: Reader) -> Self {
-        Self { id, next: ends, readers: vec![reader], paused: false, missing: 0 }
+        Self { id, next: ends, readers: vec![reader], paused: false, missing: Missing::default() }
     }
 
     /// Gives a batch to all readers; the number of records in it that were new.
@@ -86,7 +86,9 @@ impl Route {
     pub(super) fn jump(&mut self, partition: usize, next_offset: i64, lost: i64) {
         self.next[partition] = next_offset;
         for reader in &mut self.readers {
-            reader.from[partition] = reader.from[partition].min(next_offset);
+            if let Some(from) = reader.from.get_mut(partition) {
+                *from = (*from).min(next_offset);
+            }
         }
         self.tell(&Delivery::Gap { partition: partition as i32, next_offset, lost });
     }
@@ -186,7 +188,7 @@ impl Reader {
         while let Some(delivery) = self.pending.pop_front() {
             let ends = if matches!(self.manners, Manners::GoesBack(_)) { ends_of(&delivery) } else { Vec::new() };
             match self.sender.try_send(delivery) {
-                Ok(()) => ends.into_iter().for_each(|(partition, next)| self.sent[partition] = next),
+                Ok(()) => self.note_sent(ends),
                 Err(mpsc::error::TrySendError::Full(delivery)) => {
                     self.pending.push_front(delivery);
                     return true;
@@ -195,6 +197,15 @@ impl Reader {
             }
         }
         !self.sender.is_closed()
+    }
+
+    /// A partition that it does not know ends no thread: the one that is here reads for all.
+    fn note_sent(&mut self, ends: Vec<(usize, i64)>) {
+        for (partition, next) in ends {
+            if let Some(sent) = self.sent.get_mut(partition) {
+                *sent = next;
+            }
+        }
     }
 
     fn offer_batch(&mut self, mut batch: Batch) {
@@ -240,6 +251,22 @@ mod tests {
         assert_eq!(route.hand_over(batch(&[(0, 5), (0, 6), (0, 7), (1, 0)])), 4);
         assert_eq!(first.try_recv().unwrap(), Delivery::Batch(batch(&[(0, 5), (0, 6), (0, 7), (1, 0)])));
         assert_eq!(second.try_recv().unwrap(), Delivery::Batch(batch(&[(0, 7), (1, 0)])));
+    }
+
+    #[test]
+    fn a_partition_that_a_reader_does_not_know_ends_no_thread() {
+        let (mut route, _first) = route(vec![0, 0]);
+        let (sender, queued) = mpsc::channel(1);
+        let mut reader = Reader::new(sender, vec![0], Manners::GivesUp);
+        let (sender, mut receiver) = mpsc::channel(2);
+        let mut config = rdkafka::ClientConfig::new();
+        config.set("group.id", "test");
+        reader.take_over(queued, sender, Replays::for_test(config, Metrics::default()));
+        route.readers.push(reader);
+        route.hand_over(batch(&[(1, 0)]));
+        route.jump(1, 5, 4);
+        assert_eq!(receiver.try_recv().unwrap(), Delivery::Batch(batch(&[(1, 0)])));
+        assert_eq!(receiver.try_recv().unwrap(), Delivery::Gap { partition: 1, next_offset: 5, lost: 4 });
     }
 
     #[test]

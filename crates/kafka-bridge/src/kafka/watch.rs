@@ -1,7 +1,7 @@
 //! Watches followed topics for what no event tells: new partitions, deletion, being made anew, offsets out of range.
 
 use std::collections::HashMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::live::Live;
 use super::lookup::{Described, is_missing};
@@ -34,7 +34,7 @@ fn look_at_topics(live: &Live) -> bool {
     for (topic, found) in found {
         match found {
             Ok(described) => compare(live, &topic, described),
-            Err(error) if is_missing(error) => doubtful |= missing(live, &topic),
+            Err(error) if is_missing(error) => doubtful |= missing(live, &topic, Instant::now()),
             Err(error) => tracing::debug!(topic, %error, "topic could not be looked at"),
         }
     }
@@ -46,7 +46,7 @@ fn compare(live: &Live, topic: &str, described: Described) {
     let Some(route) = routes.get_mut(topic) else {
         return;
     };
-    route.missing = 0;
+    route.missing = Missing::default();
     if route.id != described.id {
         tracing::info!(topic, "topic was made anew; its readers end");
         route.forget_lag(topic, &live.metrics);
@@ -71,14 +71,13 @@ fn compare(live: &Live, topic: &str, described: Described) {
     }
 }
 
-/// One look is not enough: a broker just started may not have heard of all topics.
-fn missing(live: &Live, topic: &str) -> bool {
+/// Takes note that a topic was not found; whether it wants a second look.
+fn missing(live: &Live, topic: &str, now: Instant) -> bool {
     let mut routes = live.routes();
     let Some(route) = routes.get_mut(topic) else {
         return false;
     };
-    route.missing += 1;
-    if route.missing < LOOKS {
+    if !route.missing.is_gone(now) {
         return true;
     }
     tracing::info!(topic, "topic was deleted; its readers end");
@@ -135,7 +134,7 @@ fn offsets(live: &Live) -> HashMap<String, Vec<i64>> {
 fn repair(live: &Live, topic: &str, before: &[i64], positions: &[PartitionPositions]) -> usize {
     let mut repaired = 0;
     for (position, next) in positions.iter().zip(before) {
-        let go_on_at = (*next).clamp(position.earliest, position.end);
+        let go_on_at = position.nearest(*next);
         let partition = position.partition as usize;
         let mut routes = live.routes();
         let Some(route) = routes.get_mut(topic) else { return repaired };
@@ -170,7 +169,47 @@ fn assign_anew(live: &Live, topic: &str) {
     route.paused = true; // whatever they were: resume at the next tending
 }
 
+/// Looks that did not find a topic, since the first of them. One is not enough: a broker just started may not have heard of all
+/// topics, and still has not in the same moment.
+#[derive(Debug, Default)]
+pub(super) struct Missing(Option<Instant>);
+
+impl Missing {
+    /// After another look that did not find it: whether it counts as deleted.
+    pub(super) fn is_gone(&mut self, now: Instant) -> bool {
+        now >= *self.0.get_or_insert(now) + SECOND_LOOK
+    }
+}
+
 const TIMEOUT: Duration = Duration::from_secs(5);
-/// Looks in a row that must miss a topic before it counts as deleted.
-const LOOKS: u32 = 2;
-const SECOND_LOOK: Duration = Duration::from_secs(1);
+/// How long after the first look that missed a topic another one tells that it is deleted.
+pub(super) const SECOND_LOOK: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use rdkafka::ClientConfig;
+    use tokio::sync::mpsc;
+
+    use super::super::lookup::TopicId;
+    use super::super::replay::Replays;
+    use super::super::route::{Manners, Reader, Route};
+    use super::*;
+    use crate::broker::Delivery;
+    use crate::metrics::Metrics;
+
+    #[test]
+    fn a_topic_that_two_looks_in_one_moment_miss_is_not_gone() {
+        let mut config = ClientConfig::new();
+        config.set("group.id", "test");
+        let replays = Replays::for_test(config, Metrics::default());
+        let live = &replays.live;
+        let (sender, mut queued) = mpsc::channel(1);
+        let route = Route::new(TopicId::for_test(), vec![0], Reader::new(sender, vec![0], Manners::Waits));
+        live.routes().insert("t".into(), route);
+        let first = Instant::now();
+        assert!(missing(live, "t", first) && missing(live, "t", first));
+        assert!(queued.try_recv().is_err() && live.routes().contains_key("t"));
+        assert!(!missing(live, "t", first + SECOND_LOOK));
+        assert_eq!(queued.try_recv(), Ok(Delivery::TopicGone));
+    }
+}
