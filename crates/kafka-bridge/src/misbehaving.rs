@@ -29,6 +29,10 @@ pub struct MisbehavingBroker {
     unjoinable: watch::Sender<Option<String>>,
     /// Whether no single topic is found.
     hidden: AtomicBool,
+    /// Whether every second question after single topics finds none.
+    late: AtomicBool,
+    /// Questions after single topics so far.
+    questions: AtomicU32,
     /// So many questions how a topic is kept find none.
     unheard: AtomicU32,
     /// Whether partitions have no leaders.
@@ -56,6 +60,8 @@ impl MisbehavingBroker {
             spoilt: watch::Sender::new(false),
             unjoinable: watch::Sender::new(None),
             hidden: AtomicBool::new(false),
+            late: AtomicBool::new(false),
+            questions: AtomicU32::new(0),
             unheard: AtomicU32::new(0),
             leaderless: AtomicBool::new(false),
         })
@@ -118,6 +124,13 @@ impl MisbehavingBroker {
         self.hidden.store(true, Ordering::Relaxed);
     }
 
+    /// The first question from now on after a topic by its name finds it, the second finds none, and so on in turn: of two brokers
+    /// one has not heard of it. Making one waits until both have.
+    pub fn hear_late(&self) {
+        self.questions.store(0, Ordering::Relaxed);
+        self.late.store(true, Ordering::Relaxed);
+    }
+
     /// The next questions how a topic is kept, so many, find no topic, as a broker that hears of it later.
     pub fn hide_settings(&self, questions: u32) {
         self.unheard.store(questions, Ordering::Relaxed);
@@ -146,6 +159,10 @@ impl MisbehavingBroker {
 
     fn unless_dead(&self) -> Result<(), BrokerError> {
         self.dead_since().map_or(Ok(()), |_| Err(BrokerError::Unreachable))
+    }
+
+    fn is_unheard_of(&self) -> bool {
+        self.late.load(Ordering::Relaxed) && self.questions.fetch_add(1, Ordering::Relaxed) % 2 == 1
     }
 
     fn lock(&self) -> MutexGuard<'_, Faults> {
@@ -220,7 +237,7 @@ impl Broker for MisbehavingBroker {
 
     fn topic(&self, name: &str) -> BoxFuture<'_, Result<Option<TopicInfo>, BrokerError>> {
         match self.unless_dead() {
-            Ok(()) if self.hidden.load(Ordering::Relaxed) => ready(Ok(None)).boxed(),
+            Ok(()) if self.hidden.load(Ordering::Relaxed) || self.is_unheard_of() => ready(Ok(None)).boxed(),
             Ok(()) => {
                 let has_leaders = !self.leaderless.load(Ordering::Relaxed);
                 let topic = self.inner.topic(name);
@@ -232,7 +249,10 @@ impl Broker for MisbehavingBroker {
 
     fn make_topic(&self, name: &str, wanted: NewTopic) -> BoxFuture<'_, Result<TopicInfo, CreateTopicError>> {
         match self.unless_dead() {
-            Ok(()) => self.inner.make_topic(name, wanted),
+            Ok(()) => {
+                self.late.store(false, Ordering::Relaxed);
+                self.inner.make_topic(name, wanted)
+            }
             Err(error) => ready(Err(error.into())).boxed(),
         }
     }
