@@ -42,6 +42,7 @@ pub struct MisbehavingBroker {
 #[derive(Debug, Default)]
 struct Faults {
     refusal: Option<NotWritten>,
+    late_refusal: Option<NotWritten>,
     delay: Option<Duration>,
     holding: bool,
     held: Vec<(Ack, Answer)>,
@@ -70,6 +71,11 @@ impl MisbehavingBroker {
     /// Refuses every append with this error from now on; `None` ends it.
     pub fn refuse_appends(&self, with: Option<NotWritten>) {
         self.lock().refusal = with;
+    }
+
+    /// Takes every append and stores none of them from now on: its acknowledgement has this error; `None` ends it.
+    pub fn refuse_in_acks(&self, with: Option<NotWritten>) {
+        self.lock().late_refusal = with;
     }
 
     /// Keeps every acknowledgement back for that long; `None` ends it. Records are stored at once all the same.
@@ -213,6 +219,10 @@ impl Broker for MisbehavingBroker {
         let (answer, ack) = Ack::pair();
         if self.dead_since().is_some() {
             return Ok(ack); // the answer is dropped here: unknown
+        }
+        if let Some(refusal) = &faults.late_refusal {
+            let _ = answer.send(Err(refusal.clone().into())); // its other end is here
+            return Ok(ack);
         }
         let inner = self.inner.append(topic, record)?;
         if faults.holding {
