@@ -29,6 +29,8 @@ pub struct MisbehavingBroker {
     unjoinable: watch::Sender<Option<String>>,
     /// Whether no single topic is found.
     hidden: AtomicBool,
+    /// Whether no topic is made.
+    closed: AtomicBool,
     /// Whether every second question after single topics finds none.
     late: AtomicBool,
     /// Questions after single topics so far.
@@ -61,6 +63,7 @@ impl MisbehavingBroker {
             spoilt: watch::Sender::new(false),
             unjoinable: watch::Sender::new(None),
             hidden: AtomicBool::new(false),
+            closed: AtomicBool::new(false),
             late: AtomicBool::new(false),
             questions: AtomicU32::new(0),
             unheard: AtomicU32::new(0),
@@ -128,6 +131,11 @@ impl MisbehavingBroker {
     /// Finds no topic from now on that is asked for by name, as if another client had not made it yet; it is there all the same.
     pub fn hide_topics(&self) {
         self.hidden.store(true, Ordering::Relaxed);
+    }
+
+    /// Makes no topics from now on, nor tells which there are by that, as a broker that does not let us.
+    pub fn forbid_topics(&self) {
+        self.closed.store(true, Ordering::Relaxed);
     }
 
     /// The first question from now on after a topic by its name finds it, the second finds none, and so on in turn: of two brokers
@@ -259,6 +267,9 @@ impl Broker for MisbehavingBroker {
 
     fn make_topic(&self, name: &str, wanted: NewTopic) -> BoxFuture<'_, Result<TopicInfo, CreateTopicError>> {
         match self.unless_dead() {
+            Ok(()) if self.closed.load(Ordering::Relaxed) => {
+                ready(Err(BrokerError::Other("topic authorization failed".to_owned()).into())).boxed()
+            }
             Ok(()) => {
                 self.late.store(false, Ordering::Relaxed);
                 self.inner.make_topic(name, wanted)
