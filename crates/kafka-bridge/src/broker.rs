@@ -195,7 +195,11 @@ impl Deliveries {
 
 /// Resolves when the broker has stored a record, or has not.
 #[derive(Debug)]
-pub struct Ack(Answer);
+pub struct Ack {
+    answer: Answer,
+    /// Bytes at the beginning of the topic's name that whoever wrote to it did not say.
+    unsaid: usize,
+}
 
 #[derive(Debug)]
 enum Answer {
@@ -207,12 +211,17 @@ impl Ack {
     /// An acknowledgement and the end that resolves it; a dropped end counts as unknown.
     pub(crate) fn pair() -> (oneshot::Sender<Result<Stored, AckError>>, Self) {
         let (sender, receiver) = oneshot::channel();
-        (sender, Self(Answer::Told(receiver)))
+        (sender, Self { answer: Answer::Told(receiver), unsaid: 0 })
     }
 
     /// The log's own answer, without a second channel.
     pub(crate) fn of_log(ack: LogAck) -> Self {
-        Self(Answer::OfLog(ack))
+        Self { answer: Answer::OfLog(ack), unsaid: 0 }
+    }
+
+    /// Leaves so many bytes more of the topic's name out, if an error has it.
+    pub(crate) fn without_prefix(self, bytes: usize) -> Self {
+        Self { unsaid: self.unsaid + bytes, ..self }
     }
 }
 
@@ -220,12 +229,19 @@ impl Future for Ack {
     type Output = Result<Stored, AckError>;
 
     fn poll(mut self: std::pin::Pin<&mut Self>, cx: &mut std::task::Context<'_>) -> std::task::Poll<Self::Output> {
-        match &mut self.0 {
+        let unsaid = self.unsaid;
+        let answer = match &mut self.answer {
             Answer::Told(told) => {
                 std::pin::Pin::new(told).poll(cx).map(|answer| answer.unwrap_or(Err(AckError::OutcomeUnknown)))
             }
             Answer::OfLog(ack) => std::pin::Pin::new(ack).poll(cx),
-        }
+        };
+        answer.map_err(|error| match error {
+            AckError::NotWritten(NotWritten::UnknownTopic(name)) => {
+                NotWritten::UnknownTopic(name.get(unsaid..).unwrap_or(&name).to_owned()).into()
+            }
+            error => error,
+        })
     }
 }
 

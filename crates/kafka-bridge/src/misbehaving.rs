@@ -29,6 +29,12 @@ pub struct MisbehavingBroker {
     unjoinable: watch::Sender<Option<String>>,
     /// Whether no single topic is found.
     hidden: AtomicBool,
+    /// Whether no topic is made.
+    closed: AtomicBool,
+    /// Whether every second question after single topics finds none.
+    late: AtomicBool,
+    /// Questions after single topics so far.
+    questions: AtomicU32,
     /// So many questions how a topic is kept find none.
     unheard: AtomicU32,
     /// Whether partitions have no leaders.
@@ -38,6 +44,7 @@ pub struct MisbehavingBroker {
 #[derive(Debug, Default)]
 struct Faults {
     refusal: Option<NotWritten>,
+    late_refusal: Option<NotWritten>,
     delay: Option<Duration>,
     holding: bool,
     held: Vec<(Ack, Answer)>,
@@ -56,6 +63,9 @@ impl MisbehavingBroker {
             spoilt: watch::Sender::new(false),
             unjoinable: watch::Sender::new(None),
             hidden: AtomicBool::new(false),
+            closed: AtomicBool::new(false),
+            late: AtomicBool::new(false),
+            questions: AtomicU32::new(0),
             unheard: AtomicU32::new(0),
             leaderless: AtomicBool::new(false),
         })
@@ -64,6 +74,11 @@ impl MisbehavingBroker {
     /// Refuses every append with this error from now on; `None` ends it.
     pub fn refuse_appends(&self, with: Option<NotWritten>) {
         self.lock().refusal = with;
+    }
+
+    /// Takes every append and stores none of them from now on: its acknowledgement has this error; `None` ends it.
+    pub fn refuse_in_acks(&self, with: Option<NotWritten>) {
+        self.lock().late_refusal = with;
     }
 
     /// Keeps every acknowledgement back for that long; `None` ends it. Records are stored at once all the same.
@@ -118,6 +133,18 @@ impl MisbehavingBroker {
         self.hidden.store(true, Ordering::Relaxed);
     }
 
+    /// Makes no topics from now on, nor tells which there are by that, as a broker that does not let us.
+    pub fn forbid_topics(&self) {
+        self.closed.store(true, Ordering::Relaxed);
+    }
+
+    /// The first question from now on after a topic by its name finds it, the second finds none, and so on in turn: of two brokers
+    /// one has not heard of it. Making one waits until both have.
+    pub fn hear_late(&self) {
+        self.questions.store(0, Ordering::Relaxed);
+        self.late.store(true, Ordering::Relaxed);
+    }
+
     /// The next questions how a topic is kept, so many, find no topic, as a broker that hears of it later.
     pub fn hide_settings(&self, questions: u32) {
         self.unheard.store(questions, Ordering::Relaxed);
@@ -146,6 +173,10 @@ impl MisbehavingBroker {
 
     fn unless_dead(&self) -> Result<(), BrokerError> {
         self.dead_since().map_or(Ok(()), |_| Err(BrokerError::Unreachable))
+    }
+
+    fn is_unheard_of(&self) -> bool {
+        self.late.load(Ordering::Relaxed) && self.questions.fetch_add(1, Ordering::Relaxed) % 2 == 1
     }
 
     fn lock(&self) -> MutexGuard<'_, Faults> {
@@ -197,6 +228,10 @@ impl Broker for MisbehavingBroker {
         if self.dead_since().is_some() {
             return Ok(ack); // the answer is dropped here: unknown
         }
+        if let Some(refusal) = &faults.late_refusal {
+            let _ = answer.send(Err(refusal.clone().into())); // its other end is here
+            return Ok(ack);
+        }
         let inner = self.inner.append(topic, record)?;
         if faults.holding {
             faults.held.push((inner, answer));
@@ -220,7 +255,7 @@ impl Broker for MisbehavingBroker {
 
     fn topic(&self, name: &str) -> BoxFuture<'_, Result<Option<TopicInfo>, BrokerError>> {
         match self.unless_dead() {
-            Ok(()) if self.hidden.load(Ordering::Relaxed) => ready(Ok(None)).boxed(),
+            Ok(()) if self.hidden.load(Ordering::Relaxed) || self.is_unheard_of() => ready(Ok(None)).boxed(),
             Ok(()) => {
                 let has_leaders = !self.leaderless.load(Ordering::Relaxed);
                 let topic = self.inner.topic(name);
@@ -232,7 +267,13 @@ impl Broker for MisbehavingBroker {
 
     fn make_topic(&self, name: &str, wanted: NewTopic) -> BoxFuture<'_, Result<TopicInfo, CreateTopicError>> {
         match self.unless_dead() {
-            Ok(()) => self.inner.make_topic(name, wanted),
+            Ok(()) if self.closed.load(Ordering::Relaxed) => {
+                ready(Err(BrokerError::Other("topic authorization failed".to_owned()).into())).boxed()
+            }
+            Ok(()) => {
+                self.late.store(false, Ordering::Relaxed);
+                self.inner.make_topic(name, wanted)
+            }
             Err(error) => ready(Err(error.into())).boxed(),
         }
     }

@@ -13,7 +13,7 @@ use crate::record::NewRecord;
 use crate::topic_settings::{NewTopic, TopicSettings};
 
 /// The topics of another broker whose names begin with a prefix, under what stands behind it; others are not there. Each
-/// question costs a copy of the name, each record as well.
+/// question costs a copy of the name; a record costs none.
 #[derive(Debug)]
 pub struct PrefixedBroker {
     inner: Arc<dyn Broker>,
@@ -28,8 +28,17 @@ impl PrefixedBroker {
 
     /// As the broker has it. One that is none here stays none there, whatever the prefix makes of it.
     fn whole(&self, name: &str) -> Option<String> {
-        let fits = name.len() + self.prefix.len() <= MAX_NAME_BYTES;
-        (fits && check_topic_name(name).is_ok()).then(|| [&self.prefix, name].concat())
+        self.whole_in(&mut [0; MAX_NAME_BYTES], name).map(str::to_owned)
+    }
+
+    /// The same without an allocation.
+    fn whole_in<'b>(&self, buffer: &'b mut [u8; MAX_NAME_BYTES], name: &str) -> Option<&'b str> {
+        check_topic_name(name).ok()?;
+        let whole = buffer.get_mut(..self.prefix.len() + name.len())?;
+        let (start, rest) = whole.split_at_mut(self.prefix.len());
+        start.copy_from_slice(self.prefix.as_bytes());
+        rest.copy_from_slice(name.as_bytes());
+        std::str::from_utf8(whole).ok()
     }
 
     /// As it is called here, if it is one of ours.
@@ -67,11 +76,13 @@ impl Broker for PrefixedBroker {
 
     fn append(&self, topic: &str, record: NewRecord<'_>) -> Result<Ack, NotWritten> {
         let unknown = || NotWritten::UnknownTopic(topic.to_owned());
-        let whole = self.whole(topic).ok_or_else(unknown)?;
-        self.inner.append(&whole, record).map_err(|error| match error {
-            NotWritten::UnknownTopic(_) => unknown(),
-            error => error,
-        })
+        let mut buffer = [0; MAX_NAME_BYTES];
+        let whole = self.whole_in(&mut buffer, topic).ok_or_else(unknown)?;
+        match self.inner.append(whole, record) {
+            Ok(ack) => Ok(ack.without_prefix(self.prefix.len())),
+            Err(NotWritten::UnknownTopic(_)) => Err(unknown()),
+            Err(error) => Err(error),
+        }
     }
 
     fn topics(&self) -> BoxFuture<'_, Result<Vec<TopicInfo>, BrokerError>> {
@@ -160,6 +171,7 @@ impl Broker for PrefixedBroker {
 mod tests {
     use super::*;
     use crate::memory::MemoryBroker;
+    use crate::misbehaving::MisbehavingBroker;
 
     #[tokio::test]
     async fn topics_are_those_of_the_prefix_without_it() {
@@ -187,6 +199,23 @@ mod tests {
         broker.append("a", NewRecord { key: None, value: b"v", headers: &[] }).unwrap().await.unwrap();
         assert_eq!(inner.positions("acme-a").await.unwrap()[0].end, 1);
         assert_eq!(broker.positions("a").await.unwrap()[0].end, 1);
+    }
+
+    #[tokio::test]
+    async fn errors_that_come_later_have_the_name_that_was_said() {
+        let inner = MisbehavingBroker::new(Arc::new(MemoryBroker::new()));
+        let outer = PrefixedBroker::around(PrefixedBroker::around(inner.clone(), "acme-"), "f1-");
+        outer.create_topic("a", None).await.unwrap();
+        let write = || outer.append("a", NewRecord { key: None, value: b"v", headers: &[] }).unwrap();
+        for (late, heard) in [
+            (NotWritten::UnknownTopic("acme-f1-a".into()), NotWritten::UnknownTopic("a".into())),
+            (NotWritten::Unavailable, NotWritten::Unavailable),
+        ] {
+            inner.refuse_in_acks(Some(late));
+            assert_eq!(write().await, Err(heard.into()));
+        }
+        inner.refuse_in_acks(None);
+        assert!(write().await.is_ok());
     }
 
     #[tokio::test]

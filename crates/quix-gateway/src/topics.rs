@@ -180,7 +180,11 @@ impl TopicDirectory {
 
     /// Forgets a topic that turned out to be gone.
     pub(crate) fn forget(&self, topic: &Topic) {
-        self.known.remove(&topic.name);
+        self.forget_named(&topic.name);
+    }
+
+    fn forget_named(&self, name: &str) {
+        self.known.remove(name);
         self.forget_elsewhere();
     }
 
@@ -190,9 +194,9 @@ impl TopicDirectory {
     }
 
     /// Learns from a refused write.
-    pub(crate) fn note(&self, topic: &Topic, error: &NotWritten) {
-        if matches!(error, NotWritten::UnknownTopic(_)) {
-            self.forget(topic);
+    pub(crate) fn note(&self, error: &NotWritten) {
+        if let NotWritten::UnknownTopic(name) = error {
+            self.forget_named(name);
         }
     }
 

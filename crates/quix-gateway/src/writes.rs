@@ -2,17 +2,17 @@
 
 use std::cell::RefCell;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::TryFutureExt;
-use kafka_bridge::broker::{Ack, NotWritten, Stored};
+use kafka_bridge::broker::{Ack, AckError, NotWritten, Stored};
 use kafka_bridge::record::NewRecord;
 use quix_model::{Outgoing, RecordBuffer, Splitting, WriteForm, WriteSettings};
 
 use crate::errors::WriteFailure;
 use crate::gateway::Gateway;
 use crate::names::check_names;
-use crate::topics::Topic;
+use crate::topics::{Topic, TopicDirectory};
 use crate::visitor::Visitor;
 
 /// What calls of several records share.
@@ -58,7 +58,7 @@ impl Gateway {
         outgoing: Outgoing<'_>,
     ) -> Result<impl Future<Output = Result<(), WriteFailure>> + Send + use<>, WriteFailure> {
         let call = Call { topic, stream_id, outgoing, mark: None };
-        Ok(self.make(call)?.settled().map_ok(drop))
+        Ok(self.make(call)?.settled(self.topics.clone()).map_ok(drop))
     }
 
     /// The same with a header beside those of the form, for whoever has to know its records again. They are never split. The
@@ -73,7 +73,7 @@ impl Gateway {
         mark: (&str, &str),
     ) -> Result<impl Future<Output = Result<Option<Stored>, WriteFailure>> + Send + use<>, WriteFailure> {
         let call = Call { topic, stream_id, outgoing, mark: Some(mark) };
-        Ok(self.make(call)?.settled())
+        Ok(self.make(call)?.settled(self.topics.clone()))
     }
 
     fn make(&self, call: Call<'_>) -> Result<HandedOver, WriteFailure> {
@@ -129,7 +129,7 @@ impl Gateway {
         for value in records.values() {
             let record = NewRecord { key: Some(stream_id.as_bytes()), value, headers };
             let appended = self.broker.append(&topic.name, record);
-            match appended.inspect_err(|error| self.topics.note(topic, error)) {
+            match appended.inspect_err(|error| self.topics.note(error)) {
                 Ok(ack) if handed_over.first.is_none() => handed_over.first = Some(ack),
                 Ok(ack) => handed_over.rest().acks.push(ack),
                 Err(error) if handed_over.first.is_none() => return Err(error.into()),
@@ -173,29 +173,38 @@ impl HandedOver {
     }
 
     /// Where the last of them is.
-    async fn settled(self) -> Result<Option<Stored>, WriteFailure> {
+    async fn settled(self, topics: Arc<TopicDirectory>) -> Result<Option<Stored>, WriteFailure> {
         let Some(first) = self.first else { return Ok(None) };
-        let first = settled(first).await;
+        let first = settled(first, &topics).await;
         match self.rest {
             None => first,
-            Some(rest) => Box::pin(rest.settled_after(first)).await,
+            Some(rest) => Box::pin(rest.settled_after(first, &topics)).await,
         }
     }
 }
 
 impl Rest {
-    async fn settled_after(self, first: Result<Option<Stored>, WriteFailure>) -> Result<Option<Stored>, WriteFailure> {
+    async fn settled_after(
+        self,
+        first: Result<Option<Stored>, WriteFailure>,
+        topics: &TopicDirectory,
+    ) -> Result<Option<Stored>, WriteFailure> {
         let mut answers = vec![first];
         for ack in self.acks {
-            answers.push(settled(ack).await);
+            answers.push(settled(ack, topics).await);
         }
         answers.extend(self.refused.map(|error| Err(error.into())));
         whole(answers)
     }
 }
 
-async fn settled(ack: Ack) -> Result<Option<Stored>, WriteFailure> {
-    Ok(ack.await.map(Some)?)
+/// Kafka tells only here that a topic is gone.
+async fn settled(ack: Ack, topics: &TopicDirectory) -> Result<Option<Stored>, WriteFailure> {
+    let answer = ack.await;
+    if let Err(AckError::NotWritten(error)) = &answer {
+        topics.note(error);
+    }
+    Ok(answer.map(Some)?)
 }
 
 /// The answer for all: part of a call may be stored only where nobody can say what is.
@@ -217,7 +226,34 @@ const KEPT_BYTES: usize = 256 * 1024;
 
 #[cfg(test)]
 mod tests {
+    use access::Right;
+    use kafka_bridge::broker::Broker as _;
+    use kafka_bridge::feed::Feeds;
+    use kafka_bridge::memory::MemoryBroker;
+    use kafka_bridge::misbehaving::MisbehavingBroker;
+
     use super::*;
+    use crate::gateway::Settings;
+    use crate::metrics::Metrics;
+
+    #[tokio::test]
+    async fn a_topic_that_turns_out_to_be_gone_is_looked_for_again() {
+        let broker = MisbehavingBroker::new(Arc::new(MemoryBroker::new()));
+        broker.create_topic("t", None).await.unwrap();
+        let feeds = Feeds::new(broker.clone(), std::time::Duration::from_secs(1));
+        let gateway = Gateway::new(broker.clone(), feeds, Settings::default(), Metrics::default());
+        let visitor = Visitor::anybody();
+        let is_known = || gateway.topics.known(&visitor, Right::Write, "t").is_some();
+        let write = async || gateway.write(&visitor, "t", "s", Outgoing::Json("1")).await.unwrap().await;
+        for (refusal, stays_known) in [(NotWritten::Unavailable, true), (NotWritten::UnknownTopic("t".into()), false)] {
+            broker.refuse_in_acks(Some(refusal.clone()));
+            assert_eq!(write().await, Err(WriteFailure::NotWritten(refusal)));
+            assert_eq!(is_known(), stays_known);
+        }
+        broker.refuse_in_acks(None);
+        assert_eq!(write().await, Ok(()));
+        assert!(is_known());
+    }
 
     #[test]
     fn a_call_of_several_records_is_unknown_as_soon_as_part_of_it_may_be_stored() {

@@ -62,17 +62,23 @@ impl Lookup {
         while self.client.poll(Duration::ZERO).is_some() {}
     }
 
-    /// Whether any broker answers the smallest question there is: metadata of no topic.
+    /// Whether any broker answers the smallest question there is.
     pub(super) fn probe(&self, timeout: Duration) -> bool {
-        let mut metadata = ptr::null();
-        // SAFETY: the client lives as long as `self`; the answer, if there is one, is ours to destroy.
+        self.brokers(timeout).is_some()
+    }
+
+    /// Ids of the brokers there are, by metadata of no topic; `None` if none of them answers.
+    pub(super) fn brokers(&self, timeout: Duration) -> Option<Vec<i32>> {
+        let mut metadata: *const sys::rd_kafka_metadata = ptr::null();
+        // SAFETY: the client lives as long as `self`; the answer, if there is one, is ours to destroy, and is read before that.
         unsafe {
             let client = self.client.client().native_ptr();
-            let code = sys::rd_kafka_metadata(client, 0, ptr::null_mut(), &mut metadata, millis(timeout));
-            if !metadata.is_null() {
-                sys::rd_kafka_metadata_destroy(metadata);
-            }
-            code == sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR
+            sys::rd_kafka_metadata(client, 0, ptr::null_mut(), &mut metadata, millis(timeout));
+            let answer = metadata.as_ref()?;
+            let count = usize::try_from(answer.broker_cnt).unwrap_or(0);
+            let brokers = (0..count).map(|index| (*answer.brokers.add(index)).id).collect();
+            sys::rd_kafka_metadata_destroy(metadata);
+            Some(brokers)
         }
     }
 
@@ -105,8 +111,19 @@ impl Lookup {
         }
     }
 
+    /// Whether this broker has heard of a topic.
+    pub(super) fn knows(&self, broker: i32, name: &str, timeout: Duration) -> Option<()> {
+        let found = self.describe_by(Some(broker), &[name], timeout).ok()?.remove(name)?;
+        found.ok().map(drop)
+    }
+
     /// Describes topics in one request; none of them is made by it.
     pub(super) fn describe(&self, names: &[&str], timeout: Duration) -> Result<Descriptions, BrokerError> {
+        self.describe_by(None, names, timeout)
+    }
+
+    /// The same by one broker, for each knows what it has heard of; else by any.
+    fn describe_by(&self, broker: Option<i32>, names: &[&str], timeout: Duration) -> Result<Descriptions, BrokerError> {
         if names.is_empty() {
             return Ok(HashMap::new());
         }
@@ -120,6 +137,9 @@ impl Lookup {
             let options =
                 sys::rd_kafka_AdminOptions_new(client, sys::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBETOPICS);
             sys::rd_kafka_AdminOptions_set_request_timeout(options, millis(timeout), ptr::null_mut(), 0);
+            if let Some(broker) = broker {
+                sys::rd_kafka_AdminOptions_set_broker(options, broker, ptr::null_mut(), 0);
+            }
             let collection = sys::rd_kafka_TopicCollection_of_topic_names(pointers.as_mut_ptr(), pointers.len());
             sys::rd_kafka_DescribeTopics(client, collection, options, queue);
             sys::rd_kafka_TopicCollection_destroy(collection);

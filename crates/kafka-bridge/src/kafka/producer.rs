@@ -24,13 +24,16 @@ use crate::record::NewRecord;
 
 /// Hands records to librdkafka and its reports to callers.
 pub(super) struct Producer {
-    config: ClientConfig,
+    make: Make,
     current: RwLock<Arc<Client>>,
     replacing: Mutex<()>,
     shared: Arc<Shared>,
 }
 
 type Client = ThreadedProducer<Delivery>;
+
+/// Makes a client for the producer in the cell.
+type Make = Box<dyn Fn(&Arc<Shared>, OwnerCell) -> Result<Client, KafkaError> + Send + Sync>;
 
 /// What outlives a single client.
 struct Shared {
@@ -51,10 +54,14 @@ impl Producer {
         metrics: Metrics,
     ) -> Result<Arc<Self>, SettingsError> {
         let shared = Arc::new(Shared { backlog, limits, metrics, health, message_max_bytes });
+        let make = move |shared: &Arc<Shared>, owner| config.create_with_context(Delivery::new(shared, owner));
+        Self::of(Box::new(make), shared).map_err(SettingsError::of_client)
+    }
+
+    fn of(make: Make, shared: Arc<Shared>) -> Result<Arc<Self>, KafkaError> {
         let owner = OwnerCell::default();
-        let client = make_client(&config, &shared, &owner).map_err(SettingsError::of_client)?;
-        let producer =
-            Arc::new(Self { config, current: RwLock::new(Arc::new(client)), replacing: Mutex::default(), shared });
+        let current = RwLock::new(Arc::new(make(&shared, owner.clone())?));
+        let producer = Arc::new(Self { make, current, replacing: Mutex::default(), shared });
         owner.set(&producer);
         Ok(producer)
     }
@@ -103,25 +110,23 @@ impl Producer {
     }
 
     /// After a fatal error. The old client's records are answered as unknown and never put into the new one: that could
-    /// store them twice or out of order.
-    fn replace_if_fatal(self: &Arc<Self>) {
+    /// store them twice or out of order. An error if there has to be a new one and it could not be made: until then appends
+    /// are refused.
+    fn replace_if_fatal(self: &Arc<Self>) -> Result<(), KafkaError> {
         let _one_at_a_time = self.replacing.lock().unwrap_or_else(PoisonError::into_inner);
         let old = self.client();
-        let Some((code, reason)) = old.client().fatal_error() else { return };
-        old.client().context().fatal.store(true, Ordering::Release);
-        tracing::error!(%code, reason, "fatal producer error");
+        let Some((code, reason)) = old.client().fatal_error() else { return Ok(()) };
+        if !old.client().context().fatal.swap(true, Ordering::AcqRel) {
+            tracing::error!(%code, reason, "fatal producer error");
+        }
         let owner = OwnerCell::default();
         owner.set(self);
-        let new = match make_client(&self.config, &self.shared, &owner) {
-            Ok(new) => Arc::new(new),
-            Err(error) => {
-                return tracing::error!(%error, "no new producer could be made; appends are refused");
-            }
-        };
+        let new = Arc::new((self.make)(&self.shared, owner)?);
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = new;
         self.shared.metrics.producers_replaced.inc();
         tracing::warn!("producer replaced after a fatal error; outstanding appends are answered as unknown");
         drop(old); // purges; whoever is just sending through it may drop it instead
+        Ok(())
     }
 
     #[cfg(test)]
@@ -143,11 +148,6 @@ impl std::fmt::Debug for Producer {
 fn headers_of(record: &NewRecord<'_>) -> OwnedHeaders {
     let headers = OwnedHeaders::new_with_capacity(record.headers.len());
     record.headers.iter().fold(headers, |headers, (key, value)| headers.insert(Header { key, value: Some(*value) }))
-}
-
-fn make_client(config: &ClientConfig, shared: &Arc<Shared>, owner: &OwnerCell) -> Result<Client, KafkaError> {
-    let context = Delivery { shared: shared.clone(), owner: owner.clone(), fatal: AtomicBool::new(false) };
-    config.create_with_context(context)
 }
 
 /// The producer that a client belongs to; set once it exists.
@@ -197,13 +197,19 @@ impl ClientContext for Delivery {
 }
 
 impl Delivery {
+    fn new(shared: &Arc<Shared>, owner: OwnerCell) -> Self {
+        Self { shared: shared.clone(), owner, fatal: AtomicBool::new(false) }
+    }
+
     /// The event of a fatal error carries the error behind it, not that it is fatal: the client must be asked. Not here, for
     /// this is the client's own thread, which its end waits for.
     fn look_for_fatal(&self) {
         let owner = self.owner.clone();
         let looking = std::thread::Builder::new().name("kafka-replace".into()).spawn(move || {
-            if let Some(producer) = owner.get() {
-                producer.replace_if_fatal();
+            // Nobody looks again unless another error comes. The producer is not held over a pause, in which it may end.
+            while let Some(Err(error)) = owner.get().map(|producer| producer.replace_if_fatal()) {
+                tracing::error!(%error, "no new producer could be made; appends are refused until one can");
+                std::thread::sleep(REPLACE_PAUSE);
             }
         });
         if let Err(error) = looking {
@@ -288,8 +294,13 @@ fn error_label(code: RDKafkaErrorCode) -> &'static str {
     }
 }
 
+/// Between two tries to make a new producer.
+const REPLACE_PAUSE: Duration = Duration::from_secs(1);
+
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::AtomicU32;
+
     use super::*;
     use crate::kafka::settings::KafkaSettings;
 
@@ -321,6 +332,29 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_new_producer_that_could_not_be_made_is_made_later() {
+        let mut config = KafkaSettings::default().producer();
+        config.set("test.mock.num.brokers", "1");
+        let calls = AtomicU32::new(0);
+        // More failures than there are events of one fatal error, each of which looks once.
+        let make = move |shared: &Arc<Shared>, owner| match calls.fetch_add(1, Ordering::Relaxed) {
+            1..=4 => Err(KafkaError::ClientCreation("no threads left".into())),
+            _ => config.create_with_context(Delivery::new(shared, owner)),
+        };
+        let metrics = Metrics::default();
+        let producer = Producer::of(Box::new(make), shared(&KafkaSettings::default(), &metrics)).expect("made");
+        producer.raise_fatal_error();
+        let replaced = async {
+            while metrics.producers_replaced.get() == 0 {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(30), replaced).await.expect("it is tried on");
+        let stored = producer.append("t", RECORD).expect("taken").await;
+        assert!(stored.is_ok(), "{stored:?}");
+    }
+
+    #[tokio::test]
     async fn without_a_broker_appends_are_refused_within_the_delivery_timeout() {
         let settings = KafkaSettings {
             brokers: "127.0.0.1:1".into(),
@@ -347,5 +381,15 @@ mod tests {
         let (limits, _) = Limits::new();
         let limit = settings.message_max_bytes;
         Producer::new(settings.producer(), limit, backlog, limits, HealthState::new(), metrics.clone()).expect("made")
+    }
+
+    fn shared(settings: &KafkaSettings, metrics: &Metrics) -> Arc<Shared> {
+        Arc::new(Shared {
+            backlog: Backlog::new(settings.backlog_messages, settings.backlog_bytes, metrics),
+            limits: Limits::new().0,
+            metrics: metrics.clone(),
+            health: HealthState::new(),
+            message_max_bytes: settings.message_max_bytes,
+        })
     }
 }

@@ -2,8 +2,9 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use futures::future::join_all;
 use rdkafka::admin::{
     self, AdminClient, AdminOptions, ConfigResource, ConfigResourceResult, OwnedResourceSpecifier, ResourceSpecifier,
     TopicReplication,
@@ -13,7 +14,7 @@ use tokio::sync::mpsc;
 
 use super::health::Context;
 use super::limits::Limits;
-use super::lookup::{Lookup, broker_error, is_missing};
+use super::lookup::{Described, Lookup, broker_error, is_missing};
 use crate::broker::{BrokerError, CreateTopicError, TopicInfo};
 use crate::metrics::Metrics;
 use crate::names::{check_topic_name, is_internal};
@@ -29,8 +30,8 @@ pub(super) struct Topics {
 }
 
 impl Topics {
-    /// Makes a topic and waits until its partitions have leaders, so that it can be used at once; also where others have just
-    /// made it, which a cluster tells before its brokers have all heard.
+    /// Makes a topic and waits until it can be used at once, whichever broker is asked; a little also where others have just
+    /// made it, for a cluster tells that a name is taken before its brokers have all heard of the topic.
     pub(super) async fn create(&self, name: &str, wanted: &NewTopic) -> Result<TopicInfo, CreateTopicError> {
         check_topic_name(name).map_err(|error| invalid(name, error.to_string()))?;
         if wanted.partitions.is_some_and(|count| count < 1) {
@@ -42,18 +43,18 @@ impl Topics {
         let topic = properties.iter().fold(topic, |topic, (name, value)| topic.set(name, value));
         let options = AdminOptions::new().request_timeout(Some(TIMEOUT)).operation_timeout(Some(TIMEOUT));
         let results = self.admin.create_topics([&topic], &options).await.map_err(|error| broker_error(&error))?;
-        let exists = match results.into_iter().next() {
-            Some(Err((_, RDKafkaErrorCode::TopicAlreadyExists))) => true,
-            Some(Err((_, code))) => return Err(not_made(name, code)),
-            Some(Ok(_)) | None => false,
-        };
-        let usable = self.wait_until_usable(name.to_owned()).await;
-        if exists {
-            return Err(CreateTopicError::Exists(name.to_owned())); // usable or not
+        match results.into_iter().next() {
+            Some(Err((_, RDKafkaErrorCode::TopicAlreadyExists))) => {
+                let _ = self.wait_until_usable(name, SETTLING).await; // it is there, usable or not
+                Err(CreateTopicError::Exists(name.to_owned()))
+            }
+            Some(Err((_, code))) => Err(not_made(name, code)),
+            Some(Ok(_)) | None => {
+                let made = self.wait_until_usable(name, TIMEOUT).await?;
+                self.limits.ask_again(name);
+                Ok(made)
+            }
         }
-        let made = usable?;
-        self.limits.ask_again(name);
-        Ok(made)
     }
 
     /// How a topic is kept; `None` if there is none of this name.
@@ -81,23 +82,29 @@ impl Topics {
         Ok(wanted.min(brokers.max(1) as i32))
     }
 
-    async fn wait_until_usable(&self, name: String) -> Result<TopicInfo, BrokerError> {
-        let lookup = self.lookup.clone();
-        super::blocking(move || {
-            let deadline = Instant::now() + TIMEOUT;
-            loop {
-                if let Some(described) = lookup.topic(&name, TIMEOUT)?
-                    && lookup.ends(&name, described.partitions, TIMEOUT).is_ok()
-                {
-                    return Ok(TopicInfo { name, partitions: described.partitions, has_leaders: true });
-                }
-                if Instant::now() > deadline {
-                    return Err(BrokerError::Other("the topic was made but is not usable yet".to_owned()));
-                }
-                std::thread::sleep(Duration::from_millis(20));
+    /// Waits until some broker knows the topic and its partitions have leaders, then until all brokers know it, for whoever is
+    /// told of it may ask any of them.
+    async fn wait_until_usable(&self, name: &str, patience: Duration) -> Result<TopicInfo, BrokerError> {
+        let waiting = async {
+            let found = until_some(|| self.ask(name, usable)).await?;
+            let brokers = self.ask(name, |lookup, _| lookup.brokers(SETTLING)).await.unwrap_or_default();
+            if brokers.len() > 1 {
+                let is_known = |broker| self.ask(name, move |lookup, name| lookup.knows(broker, name, SETTLING));
+                until_all_know(&brokers, is_known).await;
             }
-        })
-        .await
+            Ok(found)
+        };
+        let waited = tokio::time::timeout(patience, waiting).await;
+        waited.unwrap_or_else(|_| Err(BrokerError::Other("the topic was made but is not usable yet".to_owned())))
+    }
+
+    async fn ask<T: Send + 'static>(
+        &self,
+        name: &str,
+        question: impl FnOnce(&Lookup, &str) -> Option<T> + Send + 'static,
+    ) -> Option<T> {
+        let (lookup, name) = (self.lookup.clone(), name.to_owned());
+        super::blocking(move || Ok::<_, BrokerError>(question(&lookup, &name))).await.ok().flatten()
     }
 
     /// Looks at all topics now and every minute, and at single ones when asked, until the questions end.
@@ -189,6 +196,46 @@ impl std::fmt::Debug for Topics {
     }
 }
 
+/// The topic if it can be used; `None` while that may still come.
+fn usable(lookup: &Lookup, name: &str) -> Option<Result<TopicInfo, BrokerError>> {
+    let partitions = match seen(name, lookup.describe(&[name], TIMEOUT).ok()?.remove(name)?)? {
+        Ok(described) => described.partitions,
+        Err(error) => return Some(Err(error)),
+    };
+    lookup.ends(name, partitions, TIMEOUT).ok()?;
+    Some(Ok(TopicInfo { name: name.to_owned(), partitions, has_leaders: true }))
+}
+
+/// What is known of a topic that is there; `None` if asking again may tell.
+fn seen(name: &str, found: Result<Described, RDKafkaErrorCode>) -> Option<Result<Described, BrokerError>> {
+    match found {
+        Ok(described) => Some(Ok(described)),
+        Err(RDKafkaErrorCode::TopicAuthorizationFailed) => Some(Err(BrokerError::Other(format!(
+            "this server's Kafka user may not see topic '{name}'; give it DESCRIBE on the topic."
+        )))),
+        Err(_) => None,
+    }
+}
+
+/// Waits until each broker has answered; for those that have not heard yet, or are away, [`SETTLING`] at most.
+async fn until_all_know<F: Future<Output = Option<()>>>(brokers: &[i32], ask: impl Fn(i32) -> F) {
+    let ask = &ask;
+    let each = brokers.iter().map(|&broker| until_some(move || ask(broker)));
+    if tokio::time::timeout(SETTLING, join_all(each)).await.is_err() {
+        tracing::debug!("not all brokers have heard of a new topic yet");
+    }
+}
+
+/// Asks until there is an answer.
+async fn until_some<T, F: Future<Output = Option<T>>>(ask: impl Fn() -> F) -> T {
+    loop {
+        if let Some(answer) = ask().await {
+            return answer;
+        }
+        tokio::time::sleep(BETWEEN_TRIES).await;
+    }
+}
+
 fn invalid(name: &str, reason: String) -> CreateTopicError {
     CreateTopicError::Invalid { name: name.to_owned(), reason }
 }
@@ -276,6 +323,9 @@ impl Warned {
 /// What Kafka takes for "as the broker is configured".
 const BROKER_DEFAULT: i32 = -1;
 const TIMEOUT: Duration = Duration::from_secs(10);
+/// For all brokers to hear of a topic: they do within a fraction of a second, unless they are away.
+const SETTLING: Duration = Duration::from_secs(2);
+const BETWEEN_TRIES: Duration = Duration::from_millis(20);
 const SURVEY_INTERVAL: Duration = Duration::from_secs(60);
 /// After a survey that failed, most likely because the broker is away.
 const RETRY_INTERVAL: Duration = Duration::from_secs(2);
@@ -283,7 +333,61 @@ const TOPICS_PER_QUESTION: usize = 500;
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Mutex;
+
+    use rdkafka::ClientConfig;
+    use rdkafka::bindings as sys;
+    use rdkafka::consumer::{BaseConsumer, Consumer};
+
     use super::*;
+    use crate::kafka::health::HealthState;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_topic_is_told_of_when_the_last_broker_has_heard_of_it() {
+        let asked = Mutex::new(HashMap::new());
+        until_all_know(&[1, 2, 3], |broker| {
+            let mut asked = asked.lock().expect("whole");
+            let times: &mut i32 = asked.entry(broker).or_default();
+            *times += 1;
+            std::future::ready((broker != 2 || *times > 5).then_some(()))
+        })
+        .await;
+        assert_eq!(asked.into_inner().expect("whole"), HashMap::from([(1, 1), (2, 6), (3, 1)]));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn brokers_that_are_away_or_do_not_hear_are_not_waited_for_long() {
+        let begun = tokio::time::Instant::now();
+        until_all_know(&[1, 2, 3], async |broker| match broker {
+            1 => Some(()),
+            2 => None,
+            _ => std::future::pending().await,
+        })
+        .await;
+        assert_eq!(begun.elapsed(), SETTLING);
+    }
+
+    #[test]
+    fn each_broker_tells_for_itself_whether_a_topic_is_there() {
+        let lookup = two_brokers();
+        let brokers = lookup.brokers(TIMEOUT).expect("they answer");
+        assert_eq!(brokers.len(), 2);
+        for broker in brokers {
+            assert_eq!(lookup.knows(broker, "there", TIMEOUT), Some(()));
+            assert_eq!(lookup.knows(broker, "none", TIMEOUT), None);
+        }
+        assert_eq!(lookup.knows(77, "there", Duration::from_millis(50)), None, "there is no such broker");
+    }
+
+    #[test]
+    fn a_topic_that_we_may_not_see_is_not_waited_for() {
+        assert!(seen("t", Err(RDKafkaErrorCode::UnknownTopicOrPartition)).is_none());
+        assert!(seen("t", Err(RDKafkaErrorCode::LeaderNotAvailable)).is_none());
+        let Some(Err(BrokerError::Other(reason))) = seen("t", Err(RDKafkaErrorCode::TopicAuthorizationFailed)) else {
+            panic!("no reason")
+        };
+        assert!(reason.contains("'t'") && reason.contains("DESCRIBE"), "{reason}");
+    }
 
     #[test]
     fn what_is_not_told_of_a_topic_is_not_made_up() {
@@ -298,6 +402,20 @@ mod tests {
         let specifier = OwnedResourceSpecifier::Topic("t".to_owned());
         let config = ConfigResource { specifier, entries: Vec::new() };
         assert!(matches!(super::told("t", Some(Ok(config))), Ok(Some(_))));
+    }
+
+    /// With a topic `there`.
+    fn two_brokers() -> Lookup {
+        let mut config = ClientConfig::new();
+        config.set("test.mock.num.brokers", "2").set("allow.auto.create.topics", "false");
+        let context = Context { health: HealthState::new() };
+        let client: BaseConsumer<Context> = config.create_with_context(context).expect("made");
+        // SAFETY: the cluster is the client's, which lives; the name is static.
+        unsafe {
+            let cluster = sys::rd_kafka_handle_mock_cluster(client.client().native_ptr());
+            sys::rd_kafka_mock_topic_create(cluster, c"there".as_ptr(), 1, 1);
+        }
+        Lookup::new(client)
     }
 
     fn drop_config(config: Option<ConfigResource>) -> Option<()> {

@@ -281,6 +281,30 @@ async fn a_topic_that_another_program_makes_meanwhile_is_there() {
 }
 
 #[tokio::test]
+async fn a_topic_that_is_told_to_exist_is_found_at_every_broker() {
+    let broker = MisbehavingBroker::new(Arc::new(MemoryBroker::new()));
+    broker.create_topic("cpu-load", None).await.unwrap();
+    broker.hear_late();
+    let portal = Asked::new(broker, PortalSettings::default());
+    let (status, body) = portal.ask("POST", "/acme/topics", r#"{"Name":"cpu-load"}"#).await;
+    assert_eq!((status, message(&body).contains("already exists")), (400, true), "{body}");
+    let (status, body) = portal.ask("GET", "/acme/topics/cpu-load", "").await;
+    assert_eq!(status, 200, "{body}");
+}
+
+#[tokio::test]
+async fn a_topic_that_is_there_is_told_of_also_where_kafka_lets_nobody_make_one() {
+    let broker = MisbehavingBroker::new(Arc::new(MemoryBroker::new()));
+    broker.create_topic("there", None).await.unwrap();
+    broker.forbid_topics();
+    let portal = Asked::new(broker, PortalSettings::default());
+    for (name, says) in [("there", "already exists"), ("new", "topic authorization failed")] {
+        let (_, body) = portal.ask("POST", "/acme/topics", &json!({ "Name": name }).to_string()).await;
+        assert!(message(&body).contains(says), "{body}");
+    }
+}
+
+#[tokio::test]
 async fn a_topic_that_is_new_is_told_of_as_soon_as_all_brokers_know_it() {
     let broker = MisbehavingBroker::new(Arc::new(MemoryBroker::new()));
     let portal = Asked::new(broker.clone(), PortalSettings::default());

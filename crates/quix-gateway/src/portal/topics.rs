@@ -75,16 +75,19 @@ impl Portal {
         if !visitor.may_see(name) {
             return Err(Failure::Forbidden { scope: format!("write:{name}") }.into());
         }
-        // One that is there is no question of making: a client that calls it by its id asks so.
-        if gateway.in_time(gateway.broker.topic(name)).await?.is_some() {
-            return Err(exists(&wanted.name));
+        let is_there = gateway.in_time(gateway.broker.topic(name)).await?.is_some();
+        let forbidden = if !self.settings.create_topics {
+            Some("The portal of this server may not create topics")
+        } else if !visitor.may_create_topics() {
+            Some("This token may not create topics")
+        } else {
+            None
+        };
+        if let Some(why) = forbidden {
+            // One that is there is no question of making: a client that calls it by its id asks so.
+            return Err(if is_there { exists(&wanted.name) } else { not_made(name, why) });
         }
-        if !self.settings.create_topics {
-            return Err(not_made(name, "The portal of this server may not create topics"));
-        }
-        if !visitor.may_create_topics() {
-            return Err(not_made(name, "This token may not create topics"));
-        }
+        // Even if it is there: who asks has just not found it, and other brokers may still be about to hear of it.
         match gateway.in_time(gateway.topics.create_named(visitor, name, wanted.topic)).await {
             Ok(topic) => {
                 self.recent.forget().await;
@@ -92,6 +95,7 @@ impl Portal {
                 self.whole(topic).await
             }
             Err(Failure::Create(CreateTopicError::Exists(_))) => Err(exists(&wanted.name)),
+            Err(_) if is_there => Err(exists(&wanted.name)), // Kafka may let us make none
             Err(failure) => {
                 gateway.count(&failure);
                 Err(failure.into())
