@@ -81,7 +81,7 @@ impl Shared {
             return Ok(with_headers(Body::default(), &POLL));
         }
         Ok(match connection.poll(timeout).await {
-            Poll::Output(output) => with_headers(Body::pieces(output), &POLL),
+            Poll::Output(output) => with_headers(Body::answered(output), &POLL),
             Poll::Empty => with_headers(Body::default(), &POLL),
             Poll::NoContent => status(StatusCode::NO_CONTENT),
         })

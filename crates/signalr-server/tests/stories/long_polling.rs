@@ -274,6 +274,35 @@ async fn a_client_that_does_not_poll_any_more_is_gone() {
     }
 }
 
+/// As over a narrow line. The clock goes on only while everybody waits.
+#[tokio::test(start_paused = true)]
+async fn who_takes_some_of_an_answer_is_there_and_who_takes_none_is_gone() {
+    const PART: usize = 128 * 1024;
+    let lobby = Lobby::default();
+    let patience = Duration::from_secs(15);
+    let options = Options { disconnect_timeout: patience, ..Options::default() };
+    let server = Server::start_with(Wire::Duplex, lobby.hub(), options).await;
+    let (slow, stalled) = (Poller::open(&server).await, Poller::open(&server).await);
+    let text = "x".repeat(16 * PART);
+    server.hub.clients().all().send("Said", &(&text,)).await.unwrap();
+    let (mut answer, mut untaken) = (slow.begin_poll().await, stalled.begin_poll().await);
+    let (length, _) = (answer.head().await.length(), untaken.head().await);
+    let start = tokio::time::Instant::now();
+    let mut taken = String::new();
+    for _ in 0..8 {
+        assert!(start.elapsed() >= patience || lobby.left().is_empty(), "not before its time");
+        tokio::time::sleep(patience * 2 / 3).await;
+        taken.push_str(&answer.part(PART).await);
+    }
+    assert_eq!(lobby.left(), [None], "the other has taken nothing for too long");
+    taken.push_str(&answer.part(length - taken.len()).await);
+    assert!(taken.contains(&text), "a torn message");
+
+    server.hub.clients().all().send("Said", &(1,)).await.unwrap();
+    assert_eq!(numbers(&slow.poll().await), [1]);
+    assert_eq!(lobby.left(), [None], "who took its answer is still there");
+}
+
 #[tokio::test]
 async fn polls_stand_for_pings_in_both_directions() {
     let lobby = Lobby::default();
