@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
 use hyper::header::{self, HeaderName, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{Method, Response, StatusCode};
@@ -168,9 +168,8 @@ impl Shared {
                 Ok(None) => return Ok(status(StatusCode::OK)),
                 Ok(Some(Err(_))) => return Err(Refusal::status(StatusCode::BAD_REQUEST)),
                 Ok(Some(Ok(frame))) => {
-                    let Ok(mut data) = frame.into_data() else { continue }; // trailers
-                    let piece = data.copy_to_bytes(data.remaining());
-                    input.put(piece).await.map_err(|NotTaken| Refusal::unknown_connection())?;
+                    let Ok(data) = frame.into_data() else { continue }; // trailers
+                    input.put(data).await.map_err(|NotTaken| Refusal::unknown_connection())?;
                 }
             }
         }
