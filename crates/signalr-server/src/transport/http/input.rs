@@ -19,6 +19,8 @@ struct State {
     waiting: BytesMut,
     /// The connection has not begun: any number of them may never do.
     is_early: bool,
+    /// The connection has said goodbye.
+    is_refused: bool,
     ended: bool,
     /// Of the connection's task.
     reader: Option<Waker>,
@@ -78,6 +80,13 @@ impl Input {
         self.lock().poll_room(cx)
     }
 
+    /// The connection has said goodbye and takes no more. That is no end of what its client sends, who is to fetch it.
+    pub(crate) fn refuse(&self) {
+        let mut state = self.lock();
+        state.is_refused = true;
+        wake(state.writer.take(), state);
+    }
+
     /// Nothing more comes; what has come is still read.
     pub(crate) fn end(&self) {
         let mut state = self.lock();
@@ -135,7 +144,7 @@ impl Input {
 impl State {
     /// How many bytes there is room for, once there is for any.
     fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<Result<usize, NotTaken>> {
-        if self.ended {
+        if self.ended || self.is_refused {
             return Poll::Ready(Err(NotTaken));
         }
         let most = if self.is_early { MOST_EARLY } else { MOST };
