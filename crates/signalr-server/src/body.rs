@@ -1,6 +1,5 @@
 //! `Body`: the body of every response.
 
-use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -8,7 +7,7 @@ use std::task::{Context, Poll};
 use bytes::{Buf, Bytes};
 use hyper::body::{Frame, SizeHint};
 
-use crate::transport::http::EventStream;
+use crate::transport::http::{Answered, EventStream};
 
 /// What the body of a request must be able to do.
 pub trait RequestBody: hyper::body::Body<Data: Buf + Send, Error: Send> + Send + 'static {}
@@ -21,19 +20,20 @@ pub struct Body(Kind);
 
 #[derive(Debug)]
 enum Kind {
-    Pieces(VecDeque<Bytes>),
+    Text(Bytes),
+    Answered(Box<Answered>),
     Events(Box<EventStream>),
 }
 
 impl Default for Kind {
     fn default() -> Self {
-        Self::Pieces(VecDeque::new())
+        Self::Text(Bytes::new())
     }
 }
 
 impl Body {
-    pub(crate) fn pieces(pieces: Vec<Bytes>) -> Self {
-        Self(Kind::Pieces(pieces.into()))
+    pub(crate) fn answered(answered: Answered) -> Self {
+        Self(Kind::Answered(Box::new(answered)))
     }
 
     pub(crate) fn events(events: EventStream) -> Self {
@@ -43,13 +43,13 @@ impl Body {
 
 impl From<Vec<u8>> for Body {
     fn from(bytes: Vec<u8>) -> Self {
-        Self::pieces(vec![bytes.into()])
+        Self(Kind::Text(bytes.into()))
     }
 }
 
 impl From<&'static str> for Body {
     fn from(text: &'static str) -> Self {
-        Self::pieces(vec![Bytes::from_static(text.as_bytes())])
+        Self(Kind::Text(Bytes::from_static(text.as_bytes())))
     }
 }
 
@@ -59,19 +59,27 @@ impl hyper::body::Body for Body {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         let piece = match &mut self.0 {
-            Kind::Pieces(pieces) => pieces.pop_front(),
+            Kind::Text(text) => Some(std::mem::take(text)).filter(|text| !text.is_empty()),
+            Kind::Answered(answered) => answered.next(),
             Kind::Events(events) => std::task::ready!(events.poll_next(cx)),
         };
         Poll::Ready(piece.map(|piece| Ok(Frame::data(piece))))
     }
 
     fn is_end_stream(&self) -> bool {
-        matches!(&self.0, Kind::Pieces(pieces) if pieces.is_empty())
+        match &self.0 {
+            Kind::Text(text) => text.is_empty(),
+            Kind::Answered(answered) => answered.left().is_empty(),
+            Kind::Events(_) => false,
+        }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.0 {
-            Kind::Pieces(pieces) => SizeHint::with_exact(pieces.iter().map(|piece| piece.len() as u64).sum()),
+            Kind::Text(text) => SizeHint::with_exact(text.len() as u64),
+            Kind::Answered(answered) => {
+                SizeHint::with_exact(answered.left().iter().map(|piece| piece.len() as u64).sum())
+            }
             Kind::Events(_) => SizeHint::default(),
         }
     }

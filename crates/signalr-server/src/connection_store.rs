@@ -98,6 +98,7 @@ impl Early {
     /// The input for the connection of this user; of another's nothing is taken.
     pub(crate) fn of(self, user: Option<&User>) -> Arc<Input> {
         if self.is_of(user) {
+            self.input.begin();
             return self.input;
         }
         self.input.end();
@@ -182,7 +183,7 @@ impl ConnectionStore {
             Negotiated::Used(used) => Some(Found::Used(used.clone())),
             Negotiated::Unused(unused) if now.saturating_duration_since(unused.waiting.since) >= timeout => None,
             Negotiated::Unused(unused) => {
-                let new = || Early { user: user.cloned(), ..Early::default() };
+                let new = || Early { input: Arc::new(Input::early()), user: user.cloned() };
                 Some(Found::Waiting(unused.early.get_or_insert_with(new).clone()))
             }
         }

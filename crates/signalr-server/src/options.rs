@@ -59,7 +59,8 @@ pub struct Options {
     pub max_connections: usize,
     /// Negotiated but not yet used connections; past it 503. Default 10 000.
     pub max_negotiated: usize,
-    /// How long a negotiated connection may stay unused, and a client of long polling without a poll. Default 15 s.
+    /// How long a negotiated connection may stay unused, and a client of long polling neither poll nor take any of an answer.
+    /// Default 15 s.
     pub disconnect_timeout: Duration,
     /// Transports that are served, in the order in which clients are to prefer them. Default: all, WebSockets first.
     pub transports: Vec<Transport>,

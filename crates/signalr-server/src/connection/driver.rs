@@ -333,6 +333,9 @@ impl Driver {
         }
         self.held = Held::default();
         self.input.hold(0);
+        if let Io::Http(connection) = &self.io {
+            connection.input.refuse();
+        }
         if reason == CloseReason::TransportEnded || was_detached {
             self.end_of_stream = true;
             self.handle.outbox().end();

@@ -97,7 +97,7 @@ impl Task<'_> {
         let outbox = self.registered.handle.outbox();
         loop {
             match self.frames.next(&mut input, &self.registered.server.frame_limits) {
-                Ok(Some(Piece::Data(bytes))) => self.input.push(Bytes::copy_from_slice(bytes)),
+                Ok(Some(Piece::Data(bytes))) => self.input.push(bytes),
                 Ok(Some(Piece::Ping(payload))) => {
                     let mut frame = vec![0; HEAD_ROOM];
                     frame.extend_from_slice(&payload);

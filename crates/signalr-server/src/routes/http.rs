@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
 use hyper::header::{self, HeaderName, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{Method, Response, StatusCode};
@@ -81,7 +81,7 @@ impl Shared {
             return Ok(with_headers(Body::default(), &POLL));
         }
         Ok(match connection.poll(timeout).await {
-            Poll::Output(output) => with_headers(Body::pieces(output), &POLL),
+            Poll::Output(output) => with_headers(Body::answered(output), &POLL),
             Poll::Empty => with_headers(Body::default(), &POLL),
             Poll::NoContent => status(StatusCode::NO_CONTENT),
         })
@@ -168,9 +168,8 @@ impl Shared {
                 Ok(None) => return Ok(status(StatusCode::OK)),
                 Ok(Some(Err(_))) => return Err(Refusal::status(StatusCode::BAD_REQUEST)),
                 Ok(Some(Ok(frame))) => {
-                    let Ok(mut data) = frame.into_data() else { continue }; // trailers
-                    let piece = data.copy_to_bytes(data.remaining());
-                    input.put(piece).await.map_err(|NotTaken| Refusal::unknown_connection())?;
+                    let Ok(data) = frame.into_data() else { continue }; // trailers
+                    input.put(data).await.map_err(|NotTaken| Refusal::unknown_connection())?;
                 }
             }
         }

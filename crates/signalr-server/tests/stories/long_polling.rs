@@ -251,6 +251,42 @@ async fn at_the_end_polls_get_what_is_left_then_204_then_404() {
     assert_eq!(lobby.left(), [None]);
 }
 
+/// What was answered with 200 would be lost.
+#[tokio::test]
+async fn between_the_goodbye_and_the_poll_that_fetches_it_posts_are_refused() {
+    let lobby = Lobby::default();
+    let server = started(&lobby, Options::default()).await;
+    let poller = Poller::open(&server).await;
+    until("it is there", || !lobby.handles().is_empty()).await;
+    lobby.handles()[0].end(CloseReason::Ended);
+    until("the hub is told", || !lobby.left().is_empty()).await;
+    let posted = server.post(&poller.path, &call("1", "Echo", json!([1]))).await;
+    assert_eq!(posted.told(), (404, NO_CONNECTION));
+    assert_eq!(messages(&poller.poll().await), [json!({"type": 7})]);
+    assert_eq!(poller.poll().await.told(), (204, ""));
+    until("it is forgotten", || server.metric("connections") == 0).await;
+    assert_eq!(poller.poll().await.told(), (404, NO_CONNECTION));
+}
+
+/// The clock goes on only while everybody waits.
+#[tokio::test(start_paused = true)]
+async fn a_post_that_waits_for_room_is_refused_as_soon_as_its_connection_ends() {
+    let lobby = Lobby::default();
+    let server = Server::start_with(Wire::Duplex, lobby.hub(), Options::default()).await;
+    let poller = Poller::open(&server).await;
+    until("it is there", || !lobby.handles().is_empty()).await;
+    poller.post(&call("1", "Hold", json!([])).repeat(2)).await;
+    until("the call runs", || server.hub.calls_in_flight() == 1).await;
+    let text = call("2", "Echo", json!(["x".repeat(90_000)]));
+    let mut posting = Box::pin(server.post(&poller.path, &text));
+    let waits = tokio::time::timeout(Duration::from_secs(5), &mut posting).await;
+    assert!(waits.is_err(), "it is not read behind a call that waits: {waits:?}");
+    lobby.handles()[0].end(CloseReason::Ended);
+    let start = tokio::time::Instant::now();
+    assert_eq!(posting.await.told(), (404, NO_CONNECTION));
+    assert!(start.elapsed() < Duration::from_secs(1), "the goodbye may wait for its poll for longer");
+}
+
 #[tokio::test]
 async fn a_client_that_does_not_poll_any_more_is_gone() {
     let patience = Duration::from_secs(1);
@@ -272,6 +308,35 @@ async fn a_client_that_does_not_poll_any_more_is_gone() {
         assert_eq!(messages(&poller.poll().await), [json!({"type": 7})]);
         assert_eq!(poller.poll().await.told(), (204, ""));
     }
+}
+
+/// As over a narrow line. The clock goes on only while everybody waits.
+#[tokio::test(start_paused = true)]
+async fn who_takes_some_of_an_answer_is_there_and_who_takes_none_is_gone() {
+    const PART: usize = 128 * 1024;
+    let lobby = Lobby::default();
+    let patience = Duration::from_secs(15);
+    let options = Options { disconnect_timeout: patience, ..Options::default() };
+    let server = Server::start_with(Wire::Duplex, lobby.hub(), options).await;
+    let (slow, stalled) = (Poller::open(&server).await, Poller::open(&server).await);
+    let text = "x".repeat(16 * PART);
+    server.hub.clients().all().send("Said", &(&text,)).await.unwrap();
+    let (mut answer, mut untaken) = (slow.begin_poll().await, stalled.begin_poll().await);
+    let (length, _) = (answer.head().await.length(), untaken.head().await);
+    let start = tokio::time::Instant::now();
+    let mut taken = String::new();
+    for _ in 0..8 {
+        assert!(start.elapsed() >= patience || lobby.left().is_empty(), "not before its time");
+        tokio::time::sleep(patience * 2 / 3).await;
+        taken.push_str(&answer.part(PART).await);
+    }
+    assert_eq!(lobby.left(), [None], "the other has taken nothing for too long");
+    taken.push_str(&answer.part(length - taken.len()).await);
+    assert!(taken.contains(&text), "a torn message");
+
+    server.hub.clients().all().send("Said", &(1,)).await.unwrap();
+    assert_eq!(numbers(&slow.poll().await), [1]);
+    assert_eq!(lobby.left(), [None], "who took its answer is still there");
 }
 
 #[tokio::test]

@@ -13,7 +13,7 @@ use crate::connection::ConnectionHandle;
 
 pub(crate) use events::EventStream;
 pub(crate) use input::{Input, NotTaken};
-pub(crate) use polls::{Poll, Polls};
+pub(crate) use polls::{Answered, Poll, Polls};
 
 /// What the requests of one connection share with its task.
 #[derive(Debug)]

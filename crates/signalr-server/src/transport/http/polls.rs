@@ -1,7 +1,8 @@
-//! `Polls`: one poll at a time waits for output; whoever comes later takes its place.
+//! `Polls`: one poll at a time waits for output; whoever comes later takes its place. `Answered` is the body of its answer.
 
+use std::collections::VecDeque;
 use std::pin::pin;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -24,7 +25,7 @@ pub(crate) struct Polls {
 #[derive(Debug)]
 struct State {
     waiting: usize,
-    /// When the last one was answered, while none waits.
+    /// When the last one was answered, or some of an answer taken, while none waits.
     idle_since: Option<Instant>,
     /// The client has deleted the connection: it wants nothing more.
     deleted: bool,
@@ -36,7 +37,7 @@ struct State {
 #[derive(Debug)]
 pub(crate) enum Poll {
     /// With everything that waited.
-    Output(Vec<Bytes>),
+    Output(Answered),
     /// Without anything; the client is to poll again.
     Empty,
     /// Another poll has taken its place, or the connection is over.
@@ -50,9 +51,17 @@ impl Polls {
         Self { latest: watch::Sender::default(), turn: tokio::sync::Mutex::default(), state: Mutex::new(state) }
     }
 
-    /// When a client that does not poll any more counts as gone.
+    /// When a client that neither polls nor takes any of an answer counts as gone.
     pub(crate) fn deadline(&self, patience: Duration) -> Option<Instant> {
         self.lock().idle_since.map(|since| since + patience)
+    }
+
+    /// The client has some of an answer, and is yet to have the rest or to poll again.
+    fn taken(&self) {
+        let mut state = self.lock();
+        if state.waiting == 0 {
+            state.idle_since = Some(clock::now()); // the task looks at it when the time before is up
+        }
     }
 
     /// Whether the client knows that nothing follows.
@@ -81,7 +90,7 @@ impl HttpConnection {
     }
 
     /// Waits for output, up to `timeout`. Dropping the future gives up and loses nothing.
-    pub(crate) async fn poll(&self, timeout: Duration) -> Poll {
+    pub(crate) async fn poll(self: &Arc<Self>, timeout: Duration) -> Poll {
         let (_waiting, number) = self.enter();
         let mut latest = self.polls.latest.subscribe();
         let superseded = async { drop(latest.wait_for(|latest| *latest != number).await) };
@@ -93,7 +102,9 @@ impl HttpConnection {
         match future::select(pin!(superseded), pin!(output)).await {
             _ if self.polls.is_deleted() => Poll::NoContent,
             Either::Left(_) => Poll::NoContent,
-            Either::Right((Ok(Some(output)), _)) => Poll::Output(output),
+            Either::Right((Ok(Some(output)), _)) => {
+                Poll::Output(Answered { left: output.into(), connection: self.clone() })
+            }
             Either::Right((Ok(None), _)) => {
                 self.polls.lock().over = true;
                 self.input.end(); // nobody needs to wait for the client
@@ -135,3 +146,32 @@ impl Drop for Waiting<'_> {
         }
     }
 }
+
+/// What is left of an answer. It goes out in slices: each that is taken shows that the client is there, however long the
+/// whole takes.
+#[derive(Debug)]
+pub(crate) struct Answered {
+    left: VecDeque<Bytes>,
+    connection: Arc<HttpConnection>,
+}
+
+impl Answered {
+    /// The next piece of the body; `None`: the end.
+    pub(crate) fn next(&mut self) -> Option<Bytes> {
+        let front = self.left.front_mut()?;
+        let slice = front.split_to(front.len().min(SLICE));
+        if front.is_empty() {
+            self.left.pop_front();
+        }
+        self.connection.polls.taken();
+        Some(slice)
+    }
+
+    /// Pieces that are left of it.
+    pub(crate) fn left(&self) -> &VecDeque<Bytes> {
+        &self.left
+    }
+}
+
+/// Bytes taken at once.
+const SLICE: usize = 64 * 1024;

@@ -28,6 +28,12 @@ impl Answer {
 
     /// Reads a head, and its body if it says how long that is.
     async fn read(io: &mut BufReader<BoxedIo>) -> Self {
+        let mut answer = Self::read_head(io).await;
+        answer.body = text(io, answer.length()).await;
+        answer
+    }
+
+    async fn read_head(io: &mut BufReader<BoxedIo>) -> Self {
         let mut line = String::new();
         io.read_line(&mut line).await.unwrap();
         let status = line.split(' ').nth(1).expect("a status line");
@@ -40,11 +46,12 @@ impl Answer {
             };
             answer.headers.push((name.to_lowercase(), value.to_owned()));
         }
-        let length = answer.header("content-length").map_or(0, |length| length.parse().unwrap());
-        let mut body = vec![0; length];
-        io.read_exact(&mut body).await.unwrap();
-        answer.body = String::from_utf8(body).unwrap();
         answer
+    }
+
+    /// Of its body, if it says so.
+    pub(crate) fn length(&self) -> usize {
+        self.header("content-length").map_or(0, |length| length.parse().unwrap())
     }
 
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
@@ -102,6 +109,16 @@ impl Http1 {
         soon("an HTTP answer", Answer::read(&mut self.0)).await
     }
 
+    /// The head of an answer whose body is then read by [`part`](Self::part).
+    pub(crate) async fn head(&mut self) -> Answer {
+        soon("the head of an answer", Answer::read_head(&mut self.0)).await
+    }
+
+    /// The next so many bytes of a body.
+    pub(crate) async fn part(&mut self, length: usize) -> String {
+        soon("a part of a body", text(&mut self.0, length)).await
+    }
+
     /// The next piece of a body in chunks; `None`: its end. An error: it was broken off.
     pub(crate) async fn chunk(&mut self) -> std::io::Result<Option<String>> {
         let mut line = String::new();
@@ -114,6 +131,13 @@ impl Http1 {
         chunk.truncate(length);
         Ok((length > 0).then(|| String::from_utf8(chunk).expect("chunks of whole characters")))
     }
+}
+
+/// Reads so many bytes.
+async fn text(io: &mut BufReader<BoxedIo>, length: usize) -> String {
+    let mut bytes = vec![0; length];
+    io.read_exact(&mut bytes).await.unwrap();
+    String::from_utf8(bytes).unwrap()
 }
 
 /// The body of a response of events, with the head read.
