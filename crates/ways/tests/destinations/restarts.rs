@@ -54,12 +54,7 @@ async fn a_new_destination_begins_at_the_end_and_remembers_that() {
     let receiver = Receiver::start(|_, _| Reply::status(200)).await;
     let start = || Running::start(broker.clone(), &receiver.url("/"), "topic = 'ws-t'\nfrom = 'end'");
     let running = start();
-    let begins = async {
-        while broker.committed("streamgate-d", "t").await.unwrap().is_empty() {
-            tokio::task::yield_now().await;
-        }
-    };
-    tokio::time::timeout(PATIENCE, begins).await.expect("it commits where it begins");
+    begun(&*broker).await;
     drop(running);
     write_many(&broker, 2, 0..2).await;
     let running = start();
@@ -71,18 +66,25 @@ async fn a_new_destination_begins_at_the_end_and_remembers_that() {
 /// Made once, and made anew.
 #[tokio::test]
 async fn a_destination_that_was_there_before_its_topic_misses_nothing_of_it() {
-    let broker = broker(&[]).await;
-    let receiver = Receiver::start(|_, _| Reply::status(200)).await;
-    let running = Running::start(broker.clone(), &receiver.url("/"), "from = 'end'");
-    tokio::task::yield_now().await; // it has looked for the topic: all runs on this thread, and it waits for nothing before
-    for (numbers, came_by_then) in [(0..2, 2), (2..3, 3)] {
-        broker.create_topic("t", Some(1)).await.unwrap();
-        write_many(&broker, 1, numbers).await;
-        until("what was written first", || receiver.asked().len() >= came_by_then).await;
-        broker.delete_topic("t");
+    for was_there in [false, true] {
+        let broker = broker(if was_there { &["t"] } else { &[] }).await;
+        let receiver = Receiver::start(|_, _| Reply::status(200)).await;
+        let running = Running::start(broker.clone(), &receiver.url("/"), "from = 'end'");
+        if was_there {
+            begun(&*broker).await;
+        } else {
+            // It has looked for the topic: all runs on this thread, and it waits for nothing before.
+            tokio::task::yield_now().await;
+        }
+        for (numbers, came_by_then) in [(0..2, 2), (2..3, 3)] {
+            broker.delete_topic("t");
+            broker.create_topic("t", Some(1)).await.unwrap();
+            write_many(&broker, 1, numbers).await;
+            until("what was written first", || receiver.asked().len() >= came_by_then).await;
+        }
+        running.stop().await;
+        assert_eq!(came(&receiver, |_| true), all(1, 3));
     }
-    running.stop().await;
-    assert_eq!(came(&receiver, |_| true), all(1, 3));
 }
 
 #[tokio::test]
@@ -161,4 +163,14 @@ async fn what_is_older_than_retry_for_when_the_server_is_back_is_tried_for_so_lo
     running.stop().await;
     assert!(receiver.asked().len() - before >= 2, "not at its first refusal");
     assert_eq!(records(&*broker, "dead").await.len(), 1);
+}
+
+/// Once it has committed where it begins.
+async fn begun(broker: &dyn Broker) {
+    let begins = async {
+        while broker.committed("streamgate-d", "t").await.unwrap().is_empty() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, begins).await.expect("it commits where it begins");
 }
