@@ -174,17 +174,25 @@ impl Catalog {
 
     /// Forgets the longest silent producers down to `most`.
     pub(crate) fn forget_producers(&mut self, most: usize) {
-        let partitions = || self.topics.values().flat_map(|topic| &topic.partitions);
-        let count: usize = partitions().map(|partition| partition.producers.len()).sum();
+        let partitions = self.topics.values().flat_map(|topic| &topic.partitions);
+        let count: usize = partitions.map(|partition| partition.producers.len()).sum();
         if count <= most {
             return;
         }
-        let mut ages: Vec<_> =
-            partitions().flat_map(|partition| partition.producers.values().map(|producer| producer.last_ms)).collect();
+        // Of those of one moment, too, only so many stay.
+        let age = |topic: u32, partition: usize, id: i64, producer: &Producer| (producer.last_ms, topic, partition, id);
+        let mut ages = Vec::with_capacity(count);
+        for (topic, state) in &self.topics {
+            for (partition, state) in state.partitions.iter().enumerate() {
+                ages.extend(state.producers.iter().map(|(id, producer)| age(*topic, partition, *id, producer)));
+            }
+        }
         let (_, limit, _) = ages.select_nth_unstable(count - most.max(1));
         let limit = *limit;
-        for partition in self.topics.values_mut().flat_map(|topic| &mut topic.partitions) {
-            partition.producers.retain(|_, producer| producer.last_ms >= limit);
+        for (topic, state) in &mut self.topics {
+            for (partition, state) in state.partitions.iter_mut().enumerate() {
+                state.producers.retain(|id, producer| age(*topic, partition, *id, producer) >= limit);
+            }
         }
     }
 }
@@ -269,6 +277,8 @@ impl Groups {
     pub(crate) fn apply(&mut self, change: &Change) {
         match change {
             Change::Checkpoint(_, groups) => *self = groups.clone(),
+            // Of no offsets: the group lives, if there is one.
+            Change::OffsetsCommitted { group, offsets, .. } if offsets.is_empty() && !self.0.contains_key(group) => {}
             Change::OffsetsCommitted { group, at_ms, offsets } => {
                 let state = self.0.entry(group.clone()).or_default();
                 state.at_ms = *at_ms;
@@ -320,3 +330,42 @@ impl Groups {
 
 /// Source: Apache Kafka, `ProducerStateEntry.NUM_BATCHES_TO_RETAIN`, which bounds a producer's requests in flight.
 const REMEMBERED_BATCHES: usize = 5;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_longest_silent_producers_are_forgotten_and_of_equals_as_many_as_there_are_too_many() {
+        for (last_ms, most, kept) in [
+            ([5, 5, 5, 5], 1, &[4][..]),
+            ([5, 1, 5, 7], 3, &[1, 3, 4]),
+            ([5, 5, 5, 5], 4, &[1, 2, 3, 4]),
+            ([9, 8, 7, 6], 2, &[1, 2]),
+        ] {
+            let mut catalog = Catalog::default();
+            let topic = NewTopic { id: 1, name: "t".to_owned(), partitions: 1, settings: Vec::new() };
+            catalog.create(&topic);
+            let partition = &mut catalog.topics.get_mut(&1).unwrap().partitions[0];
+            for (producer_id, last_ms) in (1..).zip(last_ms) {
+                partition.remember(ProducerSequence { producer_id, epoch: 0, first: 0, last: 0 }, 0, last_ms);
+            }
+            catalog.forget_producers(most);
+            let left: Vec<_> = catalog.partition(1, 0).unwrap().producers.keys().copied().collect();
+            assert_eq!(left, kept, "{last_ms:?}");
+        }
+    }
+
+    #[test]
+    fn what_says_that_a_group_lives_makes_none() {
+        let mut groups = Groups::default();
+        let lives = |at_ms| Change::OffsetsCommitted { group: "g".to_owned(), at_ms, offsets: Vec::new() };
+        groups.apply(&lives(1));
+        assert_eq!(groups.names().count(), 0);
+        let offsets =
+            vec![StoredOffset { topic: 1, partition: 0, offset: 7, leader_epoch: -1, metadata: String::new() }];
+        groups.apply(&Change::OffsetsCommitted { group: "g".to_owned(), at_ms: 1, offsets });
+        groups.apply(&lives(5));
+        assert_eq!((groups.silent_since(5), groups.len()), (Vec::new(), 1));
+    }
+}

@@ -30,7 +30,7 @@ pub struct Options {
     pub max_partitions: usize,
     /// Most committed offsets (group, topic, partition) remembered. Default 100 000.
     pub max_committed_offsets: usize,
-    /// Committed offsets of a group are forgotten when none was committed for so long. Default 7 days.
+    /// Committed offsets of a group are forgotten when none was committed for so long, and it had no members. Default 7 days.
     /// Source: Apache Kafka, `offsets.retention.minutes`.
     pub offsets_retention: Duration,
     /// Idempotent producers remembered over all partitions; the longest silent one is forgotten first. Default 10 000.

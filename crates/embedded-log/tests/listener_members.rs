@@ -6,6 +6,7 @@ mod listener_support;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use embedded_log::{Log, Options, batch::NewRecord, listener::ListenerOptions};
 use kafka_protocol::{
     ResponseError,
     messages::{
@@ -85,6 +86,39 @@ async fn a_static_member_that_stays_away_is_waited_for_as_long_as_its_session() 
     assert_eq!(one.sync(&[]).await, Ok("".into()));
     assert_eq!(gone.heartbeat().await, ResponseError::UnknownMemberId.code());
     assert_eq!(gone.join().await.error_code, ResponseError::UnknownMemberId.code());
+    server.stop().await;
+}
+
+/// However long its topics are quiet; a group without members is forgotten meanwhile.
+#[tokio::test]
+async fn a_group_with_members_keeps_what_it_has_committed() {
+    let folder = tempfile::tempdir().unwrap();
+    let small = Options { segment_bytes: 1 << 20, preallocate_bytes: 1 << 20, ..Options::default() };
+    let options = Options { offsets_retention: Duration::from_secs(8), ..small };
+    let server = Server::start_over(Log::open(folder.path(), options).unwrap(), ListenerOptions::default()).await;
+    let partition = server.log.create_topic("t", 1, Vec::new()).await.unwrap().partition(0).unwrap();
+    let mut member = Member::new(&server, "one", SESSION).await;
+    assert_eq!(member.join().await.error_code, 0);
+    let id = member.id.clone();
+    assert_eq!(member.sync(&[(&id, "all")]).await, Ok("all".into()));
+    assert_eq!(member.commit().await, 0);
+    let alone: OffsetCommitResponse = member.wire.ask(ApiKey::OffsetCommit, 7, &commit_request("alone", "")).await;
+    assert_eq!(alone.topics[0].partitions[0].error_code, 0);
+
+    let quiet = async {
+        while server.log.groups().iter().any(|group| group == "alone") {
+            // Whatever else is written: with each segment the log looks what has been silent for too long.
+            for _ in 0..8 {
+                let record = NewRecord { timestamp_ms: 1, key: None, value: Some(&[0; 256 << 10]), headers: &[] };
+                server.log.append(&partition, record).unwrap().await.unwrap();
+            }
+            assert_eq!(member.heartbeat().await, 0);
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(120), quiet).await.expect("who has no members is forgotten");
+    assert_eq!(server.log.groups(), ["g"]);
+    assert_eq!(server.log.committed_offsets("g")[0].offset, 1);
     server.stop().await;
 }
 

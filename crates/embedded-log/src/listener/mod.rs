@@ -78,10 +78,12 @@ impl Listener {
         let node = Node::new(log, options);
         let mut connections = JoinSet::new();
         let (mut shutdown, mut time) = (pin!(shutdown), pin!(node.groups.keep_time()));
+        let mut offsets = pin!(groups::keep_offsets(&node));
         loop {
             tokio::select! {
                 () = &mut shutdown => break,
                 () = &mut time => {}
+                () = &mut offsets => {}
                 Some(ended) = connections.join_next() => note_end(&node, ended),
                 accepted = self.socket.accept() => match accepted {
                     Ok((stream, peer)) => accept(&node, &mut connections, stream, peer),

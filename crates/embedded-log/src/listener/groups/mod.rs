@@ -2,12 +2,14 @@
 //! to those who wait go out under it, and one task keeps the time.
 
 mod answers;
+mod keeping;
 mod register;
 pub(super) mod state;
 mod view;
 
 pub(super) use self::{
     answers::{heartbeat, join, leave, sync},
+    keeping::keep_offsets,
     register::Groups,
     view::{delete, describe, list},
 };
