@@ -98,7 +98,8 @@ impl Hub {
     /// calls, up to [`max_calls_in_flight`](crate::Options::max_calls_in_flight). So a client that does not await each
     /// call keeps its order and does not wait for each round trip.
     ///
-    /// What a client has sent before it left is still admitted, in up to 5 s.
+    /// A call that is being admitted when its connection ends is admitted all the same, if that takes no longer than the
+    /// client's side of the socket is waited for, 5 s. Not where the server stops or the credentials end: there it had its time.
     ///
     /// # Panics
     /// If there is a method of that name already.

@@ -199,8 +199,7 @@ fn past_the_bound_of_all_one_ends_itself_that_others_do_not_find() {
 #[test]
 fn the_task_is_woken_once_per_episode() {
     let outbox = queue_only(roomy());
-    let wakes = Arc::new(Wakes::default());
-    let waker = Waker::from(wakes.clone());
+    let (wakes, waker) = Wakes::of_a_task();
     let mut cx = Context::from_waker(&waker);
     assert!(outbox.poll_drain(&mut cx, refuse).is_ready());
     push(&outbox, b"a");
@@ -220,8 +219,7 @@ fn a_sender_goes_on_when_enough_is_acknowledged() {
     builder.invocation("Said", &("x".repeat(100),)).unwrap();
     assert_eq!(outbox.push(&builder.finish(), None, Instant::now()), Pushed::Queued);
     outbox.written(outbox.queued_bytes());
-    let wakes = Arc::new(Wakes::default());
-    let waker = Waker::from(wakes.clone());
+    let (wakes, waker) = Wakes::of_a_task();
     let mut cx = Context::from_waker(&waker);
     assert!(outbox.poll_room(&mut cx).is_pending());
     outbox.acknowledge(0);
@@ -234,8 +232,7 @@ fn a_sender_goes_on_when_enough_is_acknowledged() {
 #[test]
 fn a_task_in_the_midst_of_its_turn_still_learns_that_it_is_to_end() {
     let outbox = queue_only(Bounds { frames: 1, ..roomy() });
-    let wakes = Arc::new(Wakes::default());
-    let waker = Waker::from(wakes.clone());
+    let (wakes, waker) = Wakes::of_a_task();
     let mut cx = Context::from_waker(&waker);
     assert!(outbox.poll_drain(&mut cx, refuse).is_ready());
     push(&outbox, b"a");
@@ -249,8 +246,7 @@ fn a_task_in_the_midst_of_its_turn_still_learns_that_it_is_to_end() {
 #[test]
 fn a_task_in_the_midst_of_its_turn_still_learns_that_it_was_called() {
     let outbox = queue_only(roomy());
-    let wakes = Arc::new(Wakes::default());
-    let waker = Waker::from(wakes.clone());
+    let (wakes, waker) = Wakes::of_a_task();
     let mut cx = Context::from_waker(&waker);
     assert!(outbox.poll_drain(&mut cx, refuse).is_ready());
     push(&outbox, b"a");
@@ -265,8 +261,7 @@ fn a_task_in_the_midst_of_its_turn_still_learns_that_it_was_called() {
 #[test]
 fn wakers_are_let_go_with_the_connection() {
     let outbox = queue_only(roomy());
-    let wakes = Arc::new(Wakes::default());
-    let waker = Waker::from(wakes.clone());
+    let (wakes, waker) = Wakes::of_a_task();
     let mut cx = Context::from_waker(&waker);
     let _ = outbox.poll_drain(&mut cx, refuse);
     outbox.end();
@@ -436,6 +431,11 @@ impl Wake for Wakes {
 }
 
 impl Wakes {
+    fn of_a_task() -> (Arc<Self>, Waker) {
+        let wakes = Arc::new(Self::default());
+        (wakes.clone(), Waker::from(wakes))
+    }
+
     fn count(&self) -> usize {
         self.0.load(Ordering::Relaxed)
     }
